@@ -1,0 +1,139 @@
+# Everything that is done with this tree is a target here; CI calls nothing else.
+# `make help` lists them from the comments behind the two hashes.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+# A Go from 1.21 on fetches the toolchain that go.mod asks for, but only where
+# it may: some distributions and images switch that off.
+export GOTOOLCHAIN := auto
+
+# Stamped into the binary. A source archive without git says so.
+VERSION ?= $(or $(if $(wildcard .git),$(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)),development)
+COMMIT  ?= $(or $(if $(wildcard .git),$(shell git rev-parse --short=12 HEAD 2>/dev/null)),unknown)
+STAMP   := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+PACKAGE  := ./cmd/assaygate
+RELEASE  := -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)'
+MAX_SIZE := 20971520
+# What runs as ARMv6 under emulation: the code that must behave the same on the smallest box.
+ARM_PACKAGES := ./protocols/... ./envelope/...
+ARM_RUNNER   ?= qemu-arm-static -cpu arm1176
+FUZZTIME     ?= 5s
+LINT         := $(GO) tool -modfile=.lint/go.mod
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: build ## build and run the demo: three simulated instruments against this machine
+	bin/assaygate run --demo
+
+.PHONY: build
+build: go-check ## build for this machine, to bin/assaygate
+	$(GO) build -trimpath -buildvcs=false -ldflags '$(STAMP)' -o bin/assaygate $(PACKAGE)
+
+.PHONY: test
+test: go-check ## all tests that need no emulator or browser, with the race detector where there is a C compiler
+	@if command -v "$$($(GO) env CC)" >/dev/null; then \
+		set -x; CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...; \
+	else \
+		echo '*** no C compiler here: these tests run WITHOUT the race detector ***' >&2; \
+		status=0; $(GO) test -timeout 20m ./... || status=$$?; \
+		echo '*** these tests ran WITHOUT the race detector: install gcc, and run them again ***' >&2; \
+		exit $$status; \
+	fi
+
+.PHONY: lint
+lint: go-check ## vet, staticcheck, gofumpt, tidy go.mod, shellcheck
+	$(GO) vet ./...
+	$(LINT) staticcheck -checks all ./...
+	@unformatted=$$($(LINT) gofumpt -l .); \
+	if [ -n "$$unformatted" ]; then \
+		printf 'not formatted (make fmt):\n%s\n' "$$unformatted" >&2; exit 1; \
+	fi
+	$(GO) mod tidy -diff
+	@if command -v shellcheck >/dev/null; then \
+		set -x; shellcheck .ci/*; \
+	else \
+		echo '*** shellcheck is not here (make deps): shell scripts are NOT linted ***' >&2; \
+	fi
+
+.PHONY: fmt
+fmt: go-check ## format the Go files as lint wants them
+	$(LINT) gofumpt -w .
+
+.PHONY: cross
+cross: go-check ## static binaries for every box, and the laptop tools, to dist/
+	@mkdir -p dist
+	@build() { \
+		echo "$$1: dist/$$2"; \
+		env CGO_ENABLED=0 $$1 $(GO) build $(RELEASE) -o dist/$$2 $(PACKAGE); \
+		.ci/check-binary dist/$$2 $(MAX_SIZE); \
+	}; \
+	build 'GOOS=linux GOARCH=arm64' assaygate-linux-arm64; \
+	build 'GOOS=linux GOARCH=arm GOARM=6' assaygate-linux-armv6; \
+	build 'GOOS=linux GOARCH=arm GOARM=7' assaygate-linux-armv7; \
+	build 'GOOS=linux GOARCH=amd64' assaygate-linux-amd64; \
+	build 'GOOS=windows GOARCH=amd64' assaygate-windows-amd64.exe; \
+	build 'GOOS=darwin GOARCH=arm64' assaygate-darwin-arm64
+
+.PHONY: dist
+dist: cross ## cross, and the checksums of what it built
+	cd dist && sha256sum assaygate-* > SHA256SUMS && cat SHA256SUMS
+
+.PHONY: size
+size: go-check ## what each dependency adds to the arm64 binary
+	@mkdir -p dist/size
+	@CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build $(RELEASE) -o dist/size/stripped $(PACKAGE)
+	@CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -buildvcs=false -ldflags '$(STAMP)' -o dist/size/symbols $(PACKAGE)
+	@GO='$(GO)' .ci/size dist/size/stripped dist/size/symbols
+
+# A test that starts itself again has to do so through TEST_EXEC: the kernel does not run ARM binaries.
+.PHONY: test-arm
+test-arm: go-check ## protocols, envelope and spool as ARMv6, under qemu-user
+	@command -v $(firstword $(ARM_RUNNER)) >/dev/null || { \
+		echo '$(firstword $(ARM_RUNNER)) is not here: make deps' >&2; exit 1; }
+	TEST_EXEC='$(ARM_RUNNER)' CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=6 \
+		$(GO) test -timeout 10m -exec '$(ARM_RUNNER)' $(ARM_PACKAGES)
+
+.PHONY: bench
+bench: go-check ## all benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: go-check ## every fuzz target for FUZZTIME (5s) each
+	@found=0; \
+	while IFS=: read -r file line; do \
+		name=$${line#func }; name=$${name%%(*}; found=1; \
+		echo "$$(dirname "$$file") $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	done < <(grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' $(wildcard cmd device protocols envelope uplink image)); \
+	if [ $$found = 0 ]; then echo 'no fuzz targets found' >&2; exit 1; fi
+
+.PHONY: deps
+deps: ## install what the tests need from the system's packages (Debian, Ubuntu)
+	@.ci/deps
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist
+
+# One clear message where there is no Go to begin with. Every target that calls
+# Go depends on this.
+.PHONY: go-check
+go-check:
+	@version=$$(GOTOOLCHAIN=local $(GO) version 2>/dev/null | awk '{ sub(/^go/, "", $$3); print $$3 }') || true; \
+	IFS=. read -r major minor _ <<<"$$version" || true; \
+	minor=$${minor%%[!0-9]*}; \
+	if [[ "$$version" == devel* ]]; then exit 0; fi; \
+	if [ -z "$$minor" ] || [ "$$major" -lt 1 ] || { [ "$$major" = 1 ] && [ "$$minor" -lt 21 ]; }; then \
+		echo "Go 1.21 or newer is needed to build Assaygate; found: $${version:-none}." >&2; \
+		echo "Get it from https://go.dev/dl/ (unpack it, put its bin folder first in PATH) and run make again." >&2; \
+		echo "From 1.21 on, Go itself fetches the version that go.mod asks for." >&2; \
+		exit 1; \
+	fi
