@@ -1,0 +1,245 @@
+package hl7
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// Acknowledgment codes of original mode (MSA-1, table HL70008).
+const (
+	Accept = "AA" // stored
+	Error  = "AE" // not stored, the sender may send it again
+	Reject = "AR" // not accepted, whatever its content
+)
+
+// Acknowledgment is what the caller knows of an answer. The rest of it is taken
+// from the request.
+type Acknowledgment struct {
+	Code      string       // MSA-1
+	Text      string       // MSA-3, for people; never content of the message
+	ControlID string       // MSH-10 of the answer
+	Time      string       // MSH-7 of the answer, formatted
+	Err       *ErrorDetail // ERR, if any
+}
+
+// ErrorDetail says what is wrong with a message.
+type ErrorDetail struct {
+	Location string // where, as SEGMENT^SEQUENCE^FIELD, e.g. MSH^1^9; may be empty
+	Code     string // table HL70357, e.g. CodeUnsupportedType
+	Severity string // E error, W warning, I information, F fatal; empty means E
+	Text     string // for people; may be empty
+}
+
+// Error codes (table HL70357).
+const (
+	CodeSequence           = "100"
+	CodeRequiredField      = "101"
+	CodeDataType           = "102"
+	CodeTableValue         = "103"
+	CodeUnsupportedType    = "200"
+	CodeUnsupportedEvent   = "201"
+	CodeUnsupportedProcess = "202"
+	CodeUnsupportedVersion = "203"
+	CodeInternal           = "207"
+)
+
+// fallbackVersion is the MSH-12 of an answer to something that has none.
+const fallbackVersion = "2.5.1"
+
+// Ack returns the answer to request in original mode, as the package doc says.
+// The request may be anything; one that [Parse] refuses gets an answer with the
+// recommended delimiters and an empty MSA-2.
+func Ack(request []byte, a Acknowledgment) []byte {
+	m, err := Parse(request)
+	if err != nil {
+		m = Message{Delimiters: DefaultDelimiters()}
+	}
+	r := reply{Delimiters: m.Delimiters}
+	r.header(m, err == nil, a)
+	r.segment("MSA", []byte(a.Code), m.First("MSH").Field(10), r.text(a.Text))
+	if a.Err != nil {
+		r.err(*a.Err, version(m) >= 205 || err != nil)
+	}
+	if orderMessage(m) {
+		r.orders(m, a.Code == Accept)
+	}
+	return r.out
+}
+
+// orderMessage reports whether m is OML^O33, whose answer names the orders.
+func orderMessage(m Message) bool {
+	parts := messageType(m)
+	return string(parts[0]) == "OML" && string(parts[1]) == "O33"
+}
+
+// reply is an answer while it is written.
+type reply struct {
+	Delimiters
+	out []byte
+}
+
+// header writes MSH.
+func (r *reply) header(m Message, readable bool, a Acknowledgment) {
+	msh := m.First("MSH")
+	chars := msh.Field(2)
+	if len(chars) == 0 {
+		chars = []byte{r.Component, r.Repeat, r.Escape, r.Subcomponent}
+	}
+	process, version := msh.Field(11), msh.Field(12)
+	if !readable {
+		process, version = []byte("P"), []byte(fallbackVersion)
+	}
+	r.segment("MSH", chars,
+		msh.Field(5), msh.Field(6), msh.Field(3), msh.Field(4),
+		[]byte(a.Time), nil, r.messageType(m), []byte(a.ControlID), process, version,
+		nil, nil, nil, nil, nil, msh.Field(18))
+}
+
+// messageType returns MSH-9 of the answer.
+func (r *reply) messageType(m Message) []byte {
+	trigger := messageType(m)[1]
+	switch {
+	case orderMessage(m):
+		return r.components("ORL", "O34", "ORL_O34")
+	case len(trigger) > 0:
+		return r.components("ACK", string(trigger), "ACK")
+	}
+	return []byte("ACK")
+}
+
+// err writes ERR, in the form of version 2.5 or the older one.
+func (r *reply) err(e ErrorDetail, modern bool) {
+	location := bytes.ReplaceAll([]byte(e.Location), []byte{'^'}, []byte{r.Component})
+	meaning, known := meanings(e.Code)
+	if !modern {
+		code := []byte(e.Code)
+		if known && r.Subcomponent != 0 {
+			code = bytes.Join([][]byte{code, []byte(meaning), []byte("HL70357")}, []byte{r.Subcomponent})
+		}
+		// The code is component 4, whether there is a location or not.
+		for n := bytes.Count(location, []byte{r.Component}); n < 3; n++ {
+			location = append(location, r.Component)
+		}
+		r.segment("ERR", append(location, code...))
+		return
+	}
+	code := []byte(e.Code)
+	if known {
+		code = r.components(e.Code, meaning, "HL70357")
+	}
+	severity := e.Severity
+	if severity == "" {
+		severity = "E"
+	}
+	r.segment("ERR", nil, location, code, []byte(severity), nil, nil, nil, r.text(e.Text))
+}
+
+// meanings returns the text of an error code.
+func meanings(code string) (text string, known bool) {
+	switch code {
+	case CodeSequence:
+		text = "Segment sequence error"
+	case CodeRequiredField:
+		text = "Required field missing"
+	case CodeDataType:
+		text = "Data type error"
+	case CodeTableValue:
+		text = "Table value not found"
+	case CodeUnsupportedType:
+		text = "Unsupported message type"
+	case CodeUnsupportedEvent:
+		text = "Unsupported event code"
+	case CodeUnsupportedProcess:
+		text = "Unsupported processing id"
+	case CodeUnsupportedVersion:
+		text = "Unsupported version id"
+	case CodeInternal:
+		text = "Application internal error"
+	}
+	return text, text != ""
+}
+
+// orders writes the response group of ORL_O34: [PID {SPM [SAC] {ORC}}].
+func (r *reply) orders(m Message, accepted bool) {
+	var patient Segment
+	specimen, prior := false, false
+	for _, s := range m.Segments {
+		switch {
+		case s.Name == "PID" && !specimen:
+			patient = s
+		case s.Name == "PID":
+			// Behind a specimen it opens a group of prior results, whose orders
+			// are not the ones that are answered.
+			prior = true
+		case s.Name == "SPM":
+			if !specimen && patient.Raw != nil {
+				r.copied(patient)
+			}
+			specimen, prior = true, false
+			r.copied(s)
+		case prior || !specimen:
+		case s.Name == "SAC":
+			r.copied(s)
+		case s.Name == "ORC":
+			r.segment("ORC", orderControl(s.Field(1), accepted), s.Field(2), s.Field(3))
+		}
+	}
+}
+
+// orderControl answers an order control code (table HL70119).
+func orderControl(code []byte, accepted bool) []byte {
+	cancel := string(code) == "CA"
+	switch {
+	case cancel && accepted:
+		return []byte("CR")
+	case cancel:
+		return []byte("UC")
+	case accepted:
+		return []byte("OK")
+	}
+	return []byte("UA")
+}
+
+// segment writes one segment. Trailing empty fields are left out, but never the
+// second: an answer without a control id shows that its MSA-2 is empty.
+func (r *reply) segment(name string, fields ...[]byte) {
+	for len(fields) > 2 && len(fields[len(fields)-1]) == 0 {
+		fields = fields[:len(fields)-1]
+	}
+	r.out = append(r.out, name...)
+	for _, f := range fields {
+		r.out = append(append(r.out, r.Field), f...)
+	}
+	r.out = append(r.out, cr)
+}
+
+func (r *reply) copied(s Segment) { r.out = append(append(r.out, s.Raw...), cr) }
+
+func (r *reply) components(parts ...string) []byte {
+	var out []byte
+	for i, p := range parts {
+		if i > 0 {
+			out = append(out, r.Component)
+		}
+		out = append(out, p...)
+	}
+	return out
+}
+
+func (r *reply) text(s string) []byte { return Escape(nil, []byte(s), r.Delimiters) }
+
+// version returns MSH-12 as a number: 2.5.1 is 205. 0 where it is unreadable.
+func version(m Message) int {
+	field := m.First("MSH").Field(12)
+	if parts := Components(field, m.Delimiters); len(parts) > 0 {
+		field = parts[0]
+	}
+	major, rest, _ := bytes.Cut(bytes.TrimSpace(field), []byte("."))
+	minor, _, _ := bytes.Cut(rest, []byte("."))
+	a, errMajor := strconv.Atoi(string(major))
+	b, errMinor := strconv.Atoi(string(minor))
+	if errMajor != nil || errMinor != nil || a < 0 || a > 99 || b < 0 || b > 99 {
+		return 0
+	}
+	return a*100 + b
+}

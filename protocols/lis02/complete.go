@@ -1,0 +1,144 @@
+package lis02
+
+import "bytes"
+
+// Complete reports whether text, the joined texts of accepted frames, ends with
+// a whole Terminator record. The kind of the last frame does not matter: there
+// are instruments that end every record in ETB.
+//
+// A Terminator without its CR counts, because some senders leave that out. So
+// ask only where a record ends: after an end frame, or where text ends in CR.
+// In the middle of a record that is split over frames, the L of "L|1|N" would
+// count already. [Joiner] takes care of that.
+func Complete(text []byte) bool {
+	text = bytes.TrimRight(text, "\r\n \t\x00")
+	last := bytes.LastIndexByte(text, cr)
+	if last < 0 && recordEnd(text) == lf {
+		last = bytes.LastIndexByte(text, lf)
+	}
+	return recordType(trim(text[last+1:]), fieldDelimiter(text)) == 'L'
+}
+
+// Cut cuts the first message off text: through the end of its Terminator
+// record, or up to the Header record of the next message where it has none
+// ([Complete] tells which). While there is neither, complete is false and rest
+// is all of text. What Complete says of a Terminator without CR holds here too.
+// Both parts share text's memory.
+func Cut(text []byte) (message, rest []byte, complete bool) {
+	s := scanner{end: recordEnd(text)}
+	n := s.scan(text, true)
+	if n == 0 {
+		return nil, text, false
+	}
+	return text[:n:n], text[n:], true
+}
+
+// Carries reports whether text has an Order or a Result record, that is,
+// whether losing it would lose a result.
+func Carries(text []byte) bool {
+	end, field := recordEnd(text), fieldDelimiter(text)
+	for line := range bytes.SplitSeq(text, []byte{end}) {
+		switch recordType(trim(line), field) {
+		case 'O', 'R':
+			return true
+		}
+	}
+	return false
+}
+
+// Joiner joins the texts of a session's frames and cuts them into messages,
+// wherever the frames end. It looks at every byte once. The zero value is
+// ready for use; it is not safe for concurrent use. Its size is the caller's
+// to limit: see [Joiner.Rest].
+type Joiner struct {
+	text    []byte
+	whole   bool // a record ends where text ends
+	scanner scanner
+}
+
+// Add adds the text of the next frame; end says that it was an end frame.
+func (j *Joiner) Add(text []byte, end bool) {
+	if len(j.text) == 0 {
+		text = bytes.TrimLeft(text, between)
+	}
+	j.text = append(j.text, text...)
+	j.whole = end || bytes.HasSuffix(j.text, []byte{cr})
+}
+
+// Next returns the next message that is complete in the sense of [Cut], and
+// whether there is one. Call it after each Add until there is none. The message
+// is the caller's.
+func (j *Joiner) Next() (message []byte, ok bool) {
+	j.scanner.end = cr
+	n := j.scanner.scan(j.text, j.whole)
+	if n == 0 {
+		return nil, false
+	}
+	message, j.text = j.text[:n:n], j.text[n:]
+	if len(j.text) == 0 {
+		j.text = nil
+	}
+	j.scanner = scanner{}
+	return message, true
+}
+
+// Rest returns the text that belongs to no complete message yet. It is valid
+// until the next Add.
+func (j *Joiner) Rest() []byte { return j.text }
+
+// Reset forgets the rest: the session is over.
+func (j *Joiner) Reset() { *j = Joiner{} }
+
+// between is what senders put between records besides their end.
+const between = " \t\r\n\x00"
+
+// scanner looks for the end of the first message in a text that may grow.
+type scanner struct {
+	end   byte // what ends records
+	start int  // where the first record begins that is not dealt with
+	seen  int  // how far that record was searched for its end
+}
+
+// scan returns the length of the first message of text, or 0. whole says that a
+// record ends where text does.
+func (s *scanner) scan(text []byte, whole bool) int {
+	field := fieldDelimiter(text)
+	for s.start < len(text) {
+		stop, after := len(text), len(text)
+		if i := bytes.IndexByte(text[s.seen:], s.end); i >= 0 {
+			stop, after = s.seen+i, s.seen+i+1
+		}
+		record := trim(text[s.start:stop])
+		switch {
+		case (stop < after || whole) && recordType(record, field) == 'L':
+			return len(text) - len(bytes.TrimLeft(text[after:], between))
+		case laterHeader(record, field) && len(bytes.TrimLeft(text[:s.start], between)) > 0:
+			return s.start
+		case stop == after:
+			s.seen = len(text)
+			return 0
+		}
+		s.start, s.seen = after, after
+	}
+	return 0
+}
+
+// fieldDelimiter returns the field delimiter of the header that text begins
+// with, or the customary one.
+func fieldDelimiter(text []byte) byte {
+	text = bytes.TrimLeft(text, between)
+	if len(text) > 1 && text[0] == 'H' && delimiter(text[1]) {
+		return text[1]
+	}
+	return DefaultDelimiters().Field
+}
+
+// laterHeader reports whether a record within a text is the Header record of
+// the next message. It asks for more than at the start of a text, where nothing
+// else can stand: a line of free text must not cut a message in two.
+func laterHeader(record []byte, field byte) bool {
+	if len(record) < 2 || record[0] != 'H' {
+		return false
+	}
+	return record[1] == field || len(record) > 2 && delimiter(record[1]) && delimiter(record[2])
+}
