@@ -1,0 +1,320 @@
+// Package spool is the durable store of the gateway: it keeps every message
+// from the moment it is acknowledged until every destination has taken it or a
+// person has decided, and the audit trail after that.
+//
+// The store is one SQLite file, DIR/spool.db, in WAL mode with
+// synchronous=FULL: a weaker setting loses acknowledged messages at a power
+// cut, so both are read back on every connection and anything else is refused.
+// SQLite does not notice a bit that flips in stored data, so every message and
+// every delivery carries a CRC-32C that is verified whenever it is read.
+//
+// All writes go through one goroutine, which commits what has come together
+// meanwhile in one transaction: a caller waits for its own commit, and a lone
+// caller never waits for company. Reads use connections of their own.
+//
+// Order is by sequence only. Sequences are dense, start at 1 and are never
+// given out twice.
+package spool
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// The errors that callers branch on with [errors.Is].
+var (
+	// ErrNoStore: the directory holds no store, and none was created.
+	ErrNoStore = errors.New("there is no store")
+	// ErrLocked: another process owns the store.
+	ErrLocked = errors.New("the store is in use")
+	// ErrClosed: the store was closed, or closed itself after a failure.
+	ErrClosed = errors.New("the store is closed")
+	// ErrReadOnly: the store was opened for reading.
+	ErrReadOnly = errors.New("the store is open for reading only")
+	// ErrUncertain: a commit failed in a way that leaves it open whether the
+	// message is durable. The caller must answer its sender neither way.
+	ErrUncertain = errors.New("it is unknown whether the commit is durable")
+	// ErrNotFound: no such message, or none for that destination.
+	ErrNotFound = errors.New("no such message")
+	// ErrRefused: what was asked does not fit the message's state.
+	ErrRefused = errors.New("refused")
+	// ErrDamaged: the stored bytes do not match their checksum.
+	ErrDamaged = errors.New("the stored message is damaged")
+)
+
+const (
+	databaseFile  = "spool.db"
+	lockFile      = "lock"
+	keyFile       = "box.key"
+	highWaterFile = "highwater"
+)
+
+// Settings is the `spool` section of the configuration.
+type Settings struct {
+	Directory       string        `yaml:"directory"`               // made with mode 0700 where it is missing
+	KeepDays        int           `yaml:"keep_days"`               // age from which finished messages may go; 0: no limit
+	KeepSize        int64         `yaml:"keep_size" config:"size"` // bytes above which finished messages go; 0: no limit
+	DuplicateWindow time.Duration `yaml:"duplicate_window"`        // how long the same bytes count as a duplicate; 0: never
+}
+
+// Defaults returns the settings that hold where the configuration says nothing.
+func Defaults() Settings {
+	return Settings{
+		Directory:       filepath.Join("assaygate-data", "spool"),
+		KeepDays:        400,
+		KeepSize:        2 << 30,
+		DuplicateWindow: 24 * time.Hour,
+	}
+}
+
+// Validate reports every setting that cannot work, each error beginning with
+// its key.
+func (s Settings) Validate() error {
+	var errs []error
+	if s.Directory == "" {
+		errs = append(errs, errors.New("directory: is empty; name the directory that keeps the messages"))
+	}
+	if s.KeepDays < 0 {
+		errs = append(errs, fmt.Errorf("keep_days: %d is negative; give a number of days, or 0 for no limit", s.KeepDays))
+	}
+	if s.KeepSize != 0 && s.KeepSize < 16<<20 {
+		errs = append(errs, fmt.Errorf("keep_size: %d bytes is too little; give at least 16MiB, or 0 for no limit", s.KeepSize))
+	}
+	if s.DuplicateWindow < 0 {
+		errs = append(errs, fmt.Errorf("duplicate_window: %s is negative; give a duration, or 0 to mark no duplicates", s.DuplicateWindow))
+	}
+	return errors.Join(errs...)
+}
+
+// Destination is one configured receiver of messages.
+type Destination struct {
+	Name string
+	// Binding is what the pending messages are bound to: scheme, host and path
+	// of the URL, or "". Where it changes, a person decides about them.
+	Binding string
+	// Everything gives this destination incomplete, rejected, withheld and test
+	// input and retransmissions too, as a file destination wants it.
+	Everything bool
+	// AcceptTest lets messages of kind test through.
+	AcceptTest bool
+}
+
+// Options is what the process gives to Open beside the settings.
+type Options struct {
+	Destinations []Destination
+	Log          *slog.Logger     // nil: nothing is logged
+	Now          func() time.Time // nil: time.Now
+	ClockSet     func() bool      // whether Now can be trusted; nil: always
+	// Moved is told of each delivery that has come into a state, after that is
+	// durable. It must not block. May be nil.
+	Moved func(destination string, to State)
+}
+
+// Spool is an open store. All methods may be called from any goroutine.
+type Spool struct {
+	directory    string
+	window       time.Duration
+	destinations map[string]Destination
+	names        []string // of destinations, in the order of the configuration
+	log          *slog.Logger
+	clock        clock
+	moved        func(destination string, to State)
+	key          []byte
+	packer       packer
+
+	lock    *os.File // nil where the store is read-only
+	readers *sql.DB
+	writer  *writer // nil where the store is read-only
+
+	counts counts
+
+	arrivalMu sync.Mutex
+	arrivals  map[string]chan struct{}
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open opens the store in s.Directory for writing and creates it where it is
+// missing. It refuses with ErrLocked where another process has it, and refuses
+// a store that a newer release wrote and this one cannot read. The caller must
+// call Close.
+func Open(ctx context.Context, s Settings, o Options) (*Spool, error) {
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	spool, err := newSpool(s, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := spool.open(ctx, (*Spool).reconcile); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the store in %s: %w", s.Directory, err), spool.Close())
+	}
+	if err := spool.recoverDrafts(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the store in %s: %w", s.Directory, err), spool.Close())
+	}
+	return spool, nil
+}
+
+// OpenReadOnly opens the store in dir for the query methods while no gateway
+// has it; it also works beside a running one. It creates nothing: where there
+// is no store the error is ErrNoStore. The caller must call Close.
+func OpenReadOnly(ctx context.Context, dir string) (*Spool, error) {
+	spool, err := newSpool(Settings{Directory: dir}, Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := spool.openReadOnly(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the store in %s: %w", dir, err), spool.Close())
+	}
+	return spool, nil
+}
+
+// OpenExisting opens the store in dir for a person's decisions while no gateway
+// has it: the destinations stay as the last gateway knew them, and drafts are
+// left for the next one. It creates nothing: where there is no store the error
+// is ErrNoStore. The caller must call Close.
+func OpenExisting(ctx context.Context, dir string) (*Spool, error) {
+	if _, err := os.Stat(filepath.Join(dir, databaseFile)); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("opening the store in %s: %w", dir, ErrNoStore)
+	}
+	spool, err := newSpool(Settings{Directory: dir}, Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := spool.open(ctx, (*Spool).adopt); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the store in %s: %w", dir, err), spool.Close())
+	}
+	return spool, nil
+}
+
+func newSpool(s Settings, o Options) (*Spool, error) {
+	directory, err := filepath.Abs(s.Directory)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	spool := &Spool{
+		directory:    directory,
+		window:       s.DuplicateWindow,
+		destinations: map[string]Destination{},
+		log:          o.Log,
+		clock:        newClock(o.Now, o.ClockSet),
+		counts:       newCounts(),
+		arrivals:     map[string]chan struct{}{},
+	}
+	if spool.moved = o.Moved; spool.moved == nil {
+		spool.moved = func(string, State) {}
+	}
+	if spool.log == nil {
+		spool.log = slog.New(slog.DiscardHandler)
+	}
+	for _, d := range o.Destinations {
+		if _, twice := spool.destinations[d.Name]; twice || d.Name == "" {
+			return nil, fmt.Errorf("opening the store: destination %q is empty or named twice", d.Name)
+		}
+		spool.destinations[d.Name] = d
+		spool.names = append(spool.names, d.Name)
+	}
+	return spool, nil
+}
+
+// open opens everything; settle agrees with the store on the destinations.
+func (s *Spool) open(ctx context.Context, settle func(*Spool, *tx) error) error {
+	if err := os.MkdirAll(s.directory, 0o700); err != nil {
+		return err
+	}
+	var err error
+	if s.lock, err = acquire(filepath.Join(s.directory, lockFile)); err != nil {
+		return err
+	}
+	if s.key, err = loadKey(filepath.Join(s.directory, keyFile)); err != nil {
+		return err
+	}
+	database, err := createDatabase(ctx, s.directory)
+	if err != nil {
+		return err
+	}
+	if s.writer, err = newWriter(ctx, s, database); err != nil {
+		return errors.Join(err, database.Close())
+	}
+	go s.writer.run()
+	if s.readers, err = openReaders(ctx, s.directory, false); err != nil {
+		return err
+	}
+	if err := s.counts.load(ctx, s.readers); err != nil {
+		return err
+	}
+	return s.writer.write(ctx, func(t *tx) error { return settle(s, t) })
+}
+
+func (s *Spool) openReadOnly(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(s.directory, databaseFile)); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return ErrNoStore
+		}
+		return err
+	}
+	key, err := os.ReadFile(filepath.Join(s.directory, keyFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	s.key = key
+	if s.readers, err = openReaders(ctx, s.directory, true); err != nil {
+		return err
+	}
+	if err := checkVersion(ctx, s.readers); err != nil {
+		return err
+	}
+	return s.counts.load(ctx, s.readers)
+}
+
+// Close waits for the commits in progress, folds the WAL into the database and
+// gives the store free. Calls that come later get ErrClosed.
+func (s *Spool) Close() error {
+	s.closeOnce.Do(func() {
+		var errs []error
+		if s.writer != nil {
+			errs = append(errs, s.writer.stop())
+		}
+		if s.readers != nil {
+			errs = append(errs, s.readers.Close())
+		}
+		if s.lock != nil {
+			errs = append(errs, s.lock.Close())
+		}
+		if err := errors.Join(errs...); err != nil {
+			s.closeErr = fmt.Errorf("closing the store: %w", err)
+		}
+	})
+	return s.closeErr
+}
+
+// Key returns the box's secret for keyed digests. The caller must not change it.
+func (s *Spool) Key() []byte { return s.key }
+
+// Failed returns a channel that is closed when the store has closed itself
+// after a commit whose outcome is unknown. The process must then close its
+// lines without a reply and stop; Err says why.
+func (s *Spool) Failed() <-chan struct{} {
+	if s.writer == nil {
+		return nil
+	}
+	return s.writer.failed
+}
+
+// Err returns why the store closed itself, or nil.
+func (s *Spool) Err() error {
+	select {
+	case <-s.Failed():
+		return s.writer.failure
+	default:
+		return nil
+	}
+}
