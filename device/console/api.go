@@ -1,0 +1,185 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/envelope/spool"
+)
+
+// byHeader carries who asks, where the asker is to be believed.
+const byHeader = "X-Assaygate-By"
+
+const listLimit = 10000
+
+// API returns the HTTP API over the store. Answers are JSON; an error is an
+// object with `error`, for people, and `code`, for programs.
+//
+//	GET  /v1/status                 spool.Status
+//	GET  /v1/messages               array of spool.Summary, newest first; filtered by state,
+//	                                destination, intake, instrument, sample_id, since, until
+//	                                (RFC 3339), before (a sequence: the next page) and limit
+//	GET  /v1/messages/{id}          Message
+//	GET  /v1/messages/{id}/raw      the bytes as kept
+//	POST /v1/messages/{id}/retry
+//	POST /v1/messages/{id}/drop     {"reason": TEXT}
+//	POST /v1/retry                  {"destination": NAME, "reason": TEXT}, each may be left out;
+//	                                {"retried": N}
+//	POST /v1/verify                 one object a line: {"done": N, "total": N} while it goes on,
+//	                                at last {"report": spool.Report} or an error
+//
+// The audit names who answers for a change. By gives that name; nil believes the
+// caller, which is right on the unix socket (only who may open the store's
+// files may open it) and nowhere else.
+func API(store *spool.Spool, by func(*http.Request) string) http.Handler {
+	if by == nil {
+		by = func(r *http.Request) string { return r.Header.Get(byHeader) }
+	}
+	a := api{store: store, by: by}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", a.status)
+	mux.HandleFunc("GET /v1/messages", a.list)
+	mux.HandleFunc("GET /v1/messages/{id}", a.show)
+	mux.HandleFunc("GET /v1/messages/{id}/raw", a.raw)
+	mux.HandleFunc("POST /v1/messages/{id}/retry", a.retry)
+	mux.HandleFunc("POST /v1/messages/{id}/drop", a.drop)
+	mux.HandleFunc("POST /v1/retry", a.retryAll)
+	mux.HandleFunc("POST /v1/verify", a.verify)
+	return mux
+}
+
+type api struct {
+	store *spool.Spool
+	by    func(*http.Request) string
+}
+
+func (a api) status(w http.ResponseWriter, r *http.Request) {
+	status, err := a.store.Status(r.Context())
+	answer(w, status, err)
+}
+
+func (a api) list(w http.ResponseWriter, r *http.Request) {
+	filter, err := parseFilter(r.URL.Query())
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	messages, err := a.store.List(r.Context(), filter)
+	if messages == nil {
+		messages = []spool.Summary{} // an array also where there is nothing
+	}
+	answer(w, messages, err)
+}
+
+func (a api) show(w http.ResponseWriter, r *http.Request) {
+	message, err := show(r.Context(), a.store, r.PathValue("id"))
+	answer(w, message, err)
+}
+
+func (a api) raw(w http.ResponseWriter, r *http.Request) {
+	raw, err := a.store.Raw(r.Context(), r.PathValue("id"))
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	writeRaw(w, raw)
+}
+
+// writeRaw sends the bytes as kept. A failed write means that the reader left.
+func writeRaw(w http.ResponseWriter, raw []byte) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.Itoa(len(raw)))
+	_, _ = w.Write(raw)
+}
+
+func (a api) retry(w http.ResponseWriter, r *http.Request) {
+	answer(w, struct{}{}, a.store.Retry(r.Context(), r.PathValue("id"), a.by(r)))
+}
+
+func (a api) drop(w http.ResponseWriter, r *http.Request) {
+	var body dropRequest
+	if err := readBody(w, r, &body); err != nil {
+		answer(w, nil, err)
+		return
+	}
+	answer(w, struct{}{}, a.store.Drop(r.Context(), r.PathValue("id"), a.by(r), body.Reason))
+}
+
+func (a api) retryAll(w http.ResponseWriter, r *http.Request) {
+	var body spool.Selection
+	if err := readBody(w, r, &body); err != nil {
+		answer(w, nil, err)
+		return
+	}
+	n, err := a.store.RetryAll(r.Context(), body, a.by(r))
+	answer(w, retryAllReply{Retried: n}, err)
+}
+
+type dropRequest struct {
+	Reason string `json:"reason"`
+}
+
+type retryAllReply struct {
+	Retried int `json:"retried"`
+}
+
+// readBody decodes a small JSON object strictly.
+func readBody(w http.ResponseWriter, r *http.Request, into any) error {
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return badRequest{fmt.Errorf("body: %w", err)}
+	}
+	return nil
+}
+
+// parseFilter reads a list's query; pages and API share it.
+func parseFilter(query map[string][]string) (spool.Filter, error) {
+	var f spool.Filter
+	var errs []error
+	for key, values := range query {
+		value := values[len(values)-1]
+		if value == "" {
+			continue // an empty field of a form
+		}
+		var err error
+		switch key {
+		case "state":
+			f.State = spool.State(value)
+		case "destination":
+			f.Destination = value
+		case "intake":
+			f.Intake = envelope.Intake(value)
+		case "instrument":
+			f.Instrument = value
+		case "sample_id":
+			f.SampleID = value
+		case "since":
+			f.Since, err = time.Parse(time.RFC3339, value)
+		case "until":
+			f.Until, err = time.Parse(time.RFC3339, value)
+		case "before":
+			f.Before, err = strconv.ParseUint(value, 10, 64)
+		case "limit":
+			f.Limit, err = strconv.Atoi(value)
+			if err == nil && (f.Limit < 1 || f.Limit > listLimit) {
+				err = fmt.Errorf("want 1 to %d", listLimit)
+			}
+		default:
+			err = errors.New("unknown")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return f, badRequest{err}
+	}
+	return f, nil
+}

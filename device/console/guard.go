@@ -1,0 +1,83 @@
+package console
+
+import (
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// The names under which a request carries the token.
+const (
+	tokenField  = "csrf"
+	tokenHeader = "X-CSRF-Token"
+)
+
+const bodyLimit = 64 << 10
+
+// policy allows what the pages need and nothing else: no script at all, and
+// styles and images from here only.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guard refuses what does not come from a page of ours, and sets the headers
+// that every answer carries.
+func (c *Console) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", policy)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "same-origin")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Cache-Control", "no-store") // pages hold patients' data
+		if !c.knows(r) {
+			http.Error(w, "This console is not known by that name.", http.StatusMisdirectedRequest)
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
+			if !c.holdsToken(r) {
+				http.Error(w, "This page is out of date: go back, load it again, and repeat.", http.StatusForbidden)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// knows reports whether the request asks for the console by a name of its own.
+// The port does not matter: a tunnel changes it.
+func (c *Console) knows(r *http.Request) bool {
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	named := func(own string) bool { return strings.EqualFold(own, host) }
+	if host == "localhost" || host != "" && slices.ContainsFunc(c.options.Hosts, named) {
+		return true
+	}
+	asked, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	if asked.Unmap().IsLoopback() {
+		return true
+	}
+	// An address cannot be rebound as a name can: the one that the connection
+	// came to is ours.
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return ok && local.AddrPort().Addr().Unmap().WithZone("") == asked.Unmap().WithZone("")
+}
+
+// holdsToken reports whether the request carries the token of our pages.
+func (c *Console) holdsToken(r *http.Request) bool {
+	token := r.Header.Get(tokenHeader)
+	// The API's body is JSON, and is left to it.
+	if token == "" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		token = r.PostFormValue(tokenField)
+	}
+	return subtle.ConstantTimeCompare([]byte(token), []byte(c.token)) == 1
+}

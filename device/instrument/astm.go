@@ -1,0 +1,298 @@
+package instrument
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/assaygate/assaygate/device/profile"
+	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/protocols/lis01"
+	"github.com/assaygate/assaygate/protocols/lis02"
+)
+
+const (
+	// receiverTimer is LIS01-A2's for the next frame or EOT.
+	receiverTimer = 30 * time.Second
+	// frameEndQuiet is how long to wait for the CR and LF that some senders
+	// leave out behind the checksum.
+	frameEndQuiet = 250 * time.Millisecond
+	// restartQuiet tells a sender that broke a frame off and starts anew from
+	// line noise inside a frame: the sender then waits for an answer.
+	restartQuiet = time.Second
+)
+
+// astm is the receiving side of a LIS01-A2 line with LIS02-A2 messages.
+type astm struct {
+	*line
+	receiver lis01.Receiver
+	session  bool // counted as open
+	from     Instrument
+	quirks   profile.Quirks
+	text     lis02.Joiner // of the message so far, from acknowledged frames
+	frames   [][]byte     // those frames as received
+	whole    bool         // the last acknowledged frame was an end frame
+	refused  bool         // the last frame got NAK
+	drafted  bool         // the message so far is stored as a draft
+	junk     int          // bytes outside frames since the last good one
+}
+
+var errJunk = errors.New("too many bytes that belong to no frame; check baud rate and wiring, or limits.junk")
+
+func (a *astm) idle() bool { return !a.session && len(a.text.Rest()) == 0 }
+
+func (a *astm) patience(data []byte) (quiet, limit time.Duration) {
+	if a.session || len(data) > 0 {
+		limit = receiverTimer
+	}
+	switch lis01.Pending(data) {
+	case lis01.EndedFrame:
+		quiet = frameEndQuiet
+	case lis01.OpenFrame:
+		quiet = restartQuiet
+	}
+	return quiet, limit
+}
+
+func (a *astm) take(ctx context.Context, data []byte, quiet bool) ([]byte, error) {
+	for len(data) > 0 {
+		advance, token, err := lis01.Split(data, quiet)
+		if err != nil {
+			return nil, err
+		}
+		if advance == 0 && token == nil {
+			break
+		}
+		a.junk += lis01.Junk(data[:advance-len(token)])
+		data = data[advance:]
+		if a.junk > int(a.members[0].Settings.Limits.Junk) {
+			return nil, errJunk
+		}
+		if token == nil {
+			continue
+		}
+		if err := a.answer(a.step(ctx, token)); err != nil {
+			return nil, err
+		}
+	}
+	if limit := a.members[0].Settings.Limits.Frame; int64(len(data)) > limit {
+		a.nak(reasonFrameTooLong)
+		a.log.Warn("frame refused: no end within limits.frame", "limit", limit)
+		return nil, a.answer(lis01.NAK)
+	}
+	return data, nil
+}
+
+func (a *astm) answer(reply byte) error {
+	if reply == 0 {
+		return nil
+	}
+	return a.write([]byte{reply})
+}
+
+// step takes one token and returns the reply that may now be sent, 0 for none.
+func (a *astm) step(ctx context.Context, token []byte) byte {
+	switch token[0] {
+	case lis01.ENQ:
+		a.leave(ctx, "the sender started anew")
+		a.enter()
+	case lis01.EOT:
+		a.end(ctx)
+	case lis01.STX:
+		if len(a.text.Rest()) == 0 {
+			a.adopt(token)
+		}
+	}
+	frame, deliver, reply := a.receiver.Step(token)
+	if reply == lis01.NAK {
+		a.nak(string(a.receiver.Refusal()))
+	}
+	if !deliver {
+		return reply
+	}
+	a.junk = 0
+	stored := a.accept(ctx, frame, token)
+	if !stored {
+		a.nak(reasonStore)
+	}
+	return a.receiver.Commit(stored)
+}
+
+func (a *astm) nak(reason string) {
+	a.refused = true
+	a.Observer.NegativeAck(a.members[0].Name, reason)
+}
+
+func (a *astm) enter() {
+	a.session = true
+	a.Observer.Sessions(1)
+	a.receiver.Rules = rules(a.members[0].Settings.Quirks)
+}
+
+// adopt takes the quirks of the instrument that a message's first frame tells.
+func (a *astm) adopt(token []byte) {
+	frame, err := lis01.ParseFrame(token)
+	if err != nil && !errors.Is(err, lis01.ErrChecksum) {
+		return
+	}
+	a.from = a.member(envelope.ASTM, frame.Text)
+	a.quirks = a.Profiles.Quirks(a.from.Settings.Profile, frame.Text).Over(a.from.Settings.Quirks)
+	a.receiver.Rules = rules(a.quirks)
+}
+
+func rules(q profile.Quirks) lis01.Rules {
+	return lis01.Rules{IgnoreChecksum: q.Checksum == "ignore", IgnoreNumbers: q.FrameNumbers == "ignore"}
+}
+
+// accept takes a good frame into the message so far. Where that completes one
+// or more messages they are stored first; it reports whether the frame may be
+// acknowledged. If not, everything is as before: the sender repeats the frame.
+func (a *astm) accept(ctx context.Context, frame lis01.Frame, token []byte) bool {
+	if limit := a.from.Settings.Limits.Message; int64(len(a.text.Rest())+len(frame.Text)) > limit {
+		a.log.Warn("message refused: longer than limits.message", "instrument", a.from.Name, "limit", limit)
+		a.keepPart(ctx, envelope.Rejected, "longer than limits.message")
+		a.receiver.Reset() // what follows belongs to the refused message
+		return false
+	}
+	text, frames := a.text, a.frames
+	complete := a.cut(frame, token)
+	if !a.storeAll(ctx, complete) {
+		a.text, a.frames = text, frames
+		return false
+	}
+	a.whole, a.refused = frame.End, false
+	return true
+}
+
+// storeAll makes durable what a frame completed, and what is left if that has
+// to be.
+func (a *astm) storeAll(ctx context.Context, complete []profile.Raw) bool {
+	if len(complete) > 0 {
+		if a.keep(ctx, a.draftName(), complete...) != nil {
+			return false
+		}
+		a.drafted = false
+	}
+	return a.quirks.End != "eot" || len(a.text.Rest()) == 0 || a.storeDraft(ctx)
+}
+
+// cut adds a frame to the text and takes the messages off that are complete. A
+// frame that holds the end of one message and the start of the next is kept as
+// two.
+func (a *astm) cut(frame lis01.Frame, token []byte) (complete []profile.Raw) {
+	before := len(a.text.Rest())
+	a.text.Add(frame.Text, frame.End)
+	frames := slices.Clip(a.frames)
+	for {
+		message, found := a.text.Next()
+		rest := a.text.Rest()
+		if !found {
+			if len(rest) == 0 {
+				a.frames = nil
+			} else if len(complete) == 0 {
+				a.frames = append(frames, bytes.Clone(token))
+			} else {
+				a.frames = [][]byte{lis01.AppendFrame(nil, lis01.Frame{Number: frame.Number, Text: rest, End: frame.End})}
+			}
+			return complete
+		}
+		last := bytes.Clone(token)
+		if len(complete) > 0 || len(rest) > 0 {
+			last = lis01.AppendFrame(nil, lis01.Frame{Number: frame.Number, Text: message[before:], End: true})
+		}
+		m := a.line.message(a.from, envelope.ASTM)
+		m.Text, m.Frames = message, append(frames, last)
+		if !lis02.Complete(message) {
+			m.Intake, m.Reason = envelope.Parked, noTerminator
+		}
+		complete = append(complete, m)
+		before, frames = 0, nil
+	}
+}
+
+// noTerminator is why a message is parked that did not end as it should.
+const noTerminator = "no terminator record"
+
+// draftName is the name of the stored draft, or "" where there is none.
+func (a *astm) draftName() string {
+	if !a.drafted {
+		return ""
+	}
+	return a.from.Name + " " + a.remote
+}
+
+// storeDraft keeps the message so far, for instruments that say nothing but EOT
+// at its end: every frame that they have an ACK for is then on the card.
+func (a *astm) storeDraft(ctx context.Context) bool {
+	m := a.part(envelope.Parked, "the box was stopped before the end of the message")
+	a.drafted = true
+	err := a.store(ctx, func(ctx context.Context) error {
+		return a.Spool.PutDraft(ctx, a.draftName(), a.Profiles.Envelopes(m, time.Now())...)
+	})
+	if err != nil {
+		a.log.Error("draft not stored, frame not acknowledged", "instrument", a.from.Name, "error", err)
+	}
+	return err == nil
+}
+
+// end takes EOT. What is left of the message then lacks its terminator record:
+// for some instruments that is the rule; of others it is kept for a person.
+func (a *astm) end(ctx context.Context) {
+	switch {
+	case len(a.text.Rest()) == 0:
+	case a.quirks.End == "eot" && !a.refused:
+		a.keepPart(ctx, envelope.Accepted, "")
+	case a.whole && !a.refused && lis02.Carries(a.text.Rest()):
+		a.keepPart(ctx, envelope.Parked, noTerminator)
+	default:
+		a.keepPart(ctx, envelope.Incomplete, "the sender ended the session inside a message")
+	}
+	a.close()
+}
+
+// leave ends a session that broke off.
+func (a *astm) leave(ctx context.Context, why string) {
+	switch {
+	case len(a.text.Rest()) == 0:
+	case a.quirks.End == "eot" && a.whole && !a.refused && lis02.Carries(a.text.Rest()):
+		a.keepPart(ctx, envelope.Parked, fmt.Sprintf("no EOT: %s", why))
+	default:
+		a.keepPart(ctx, envelope.Incomplete, why)
+	}
+	a.close()
+}
+
+// expire implements link.
+func (a *astm) expire(ctx context.Context, why string) {
+	if a.session {
+		a.log.Info("session ended", "reason", why)
+	}
+	a.leave(ctx, why)
+	a.receiver.Reset()
+}
+
+func (a *astm) close() {
+	if a.session {
+		a.Observer.Sessions(-1)
+	}
+	a.session, a.refused = false, false
+}
+
+func (a *astm) part(intake envelope.Intake, reason string) profile.Raw {
+	m := a.line.message(a.from, envelope.ASTM)
+	m.Text, m.Frames, m.Intake, m.Reason = bytes.Clone(a.text.Rest()), a.frames, intake, reason
+	return m
+}
+
+// keepPart stores what there is of a message. Its frames have their ACK
+// already, so a failure can only be reported; a draft then still holds it.
+func (a *astm) keepPart(ctx context.Context, intake envelope.Intake, reason string) {
+	if a.keep(ctx, a.draftName(), a.part(intake, reason)) == nil {
+		a.drafted = false
+	}
+	a.text.Reset()
+	a.frames, a.whole = nil, false
+}

@@ -1,0 +1,85 @@
+// Package instrument runs the lines of connected instruments: it reads bytes,
+// steps the protocol, has the message understood, stores it, and only then
+// acknowledges it.
+//
+// One goroutine runs one line, from its first byte to its end; nothing is
+// handed over to another, so nothing can be acknowledged that is not stored.
+// The commit point of an ASTM message is the ACK of the frame that completes
+// it; of an HL7 message the AA. If the store fails, that frame gets NAK and
+// that message AE, and the instrument keeps its result.
+package instrument
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/assaygate/assaygate/device/profile"
+	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/envelope/spool"
+)
+
+// Instrument is one configured instrument.
+type Instrument struct {
+	Name     string
+	Settings Settings
+}
+
+// Service is what all lines of a box share. Its fields are set once, before the
+// first line.
+type Service struct {
+	Profiles *profile.Set
+	Spool    *spool.Spool
+	Clock    func() string // envelope.ClockSet or envelope.ClockUnset
+	Grace    time.Duration // how long a message in progress may go on after the end
+	Log      *slog.Logger
+	Observer Observer
+}
+
+// Observer is told what happens on the lines, for metrics. It is called from
+// many goroutines and must not block.
+type Observer interface {
+	// Message counts a message by outcome: see the outcomes below.
+	Message(instrument string, protocol envelope.Protocol, outcome string)
+	// NegativeAck counts a NAK, AE or AR.
+	NegativeAck(instrument, reason string)
+	// SerialErrors counts what a serial driver found: parity, framing,
+	// overrun, break.
+	SerialErrors(instrument, kind string, n uint64)
+	// Up tells whether a line is there: serial opened, dial connected,
+	// listener bound.
+	Up(instrument string, up bool)
+	// Connections, Sessions and Commits change counts of what is going on.
+	Connections(instrument string, delta int)
+	Sessions(delta int)
+	Commits(delta int)
+	// Committed is how long a commit took.
+	Committed(took time.Duration)
+}
+
+// The outcomes of messages.
+const (
+	Received   = "received"   // whole
+	Parsed     = "parsed"     // whole and without a problem
+	Rejected   = "rejected"   // answered with a final NAK, AE or AR
+	Incomplete = "incomplete" // the session broke off
+)
+
+// commitTimeout is how long a commit may take: LIS01-A2 8.3.2 gives the
+// receiver 15 seconds for its answer.
+const commitTimeout = 10 * time.Second
+
+// store keeps a message and waits until it is durable. The deadline is its own:
+// a line that ends meanwhile must not leave the outcome open.
+func (s *Service) store(ctx context.Context, put func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	s.Observer.Commits(1)
+	defer s.Observer.Commits(-1)
+	begun := time.Now()
+	err := put(ctx)
+	if err == nil {
+		s.Observer.Committed(time.Since(begun))
+	}
+	return err
+}

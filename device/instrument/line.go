@@ -1,0 +1,219 @@
+package instrument
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/assaygate/assaygate/device/port"
+	"github.com/assaygate/assaygate/device/profile"
+	"github.com/assaygate/assaygate/envelope"
+)
+
+// link is what a protocol makes of a line's bytes.
+type link interface {
+	// take consumes what it can of data and returns the rest. Quiet means that
+	// nothing more has come for the time that patience asked for. An error
+	// ends the line.
+	take(ctx context.Context, data []byte, quiet bool) (rest []byte, err error)
+	// patience says how long after the last byte take wants to be called with
+	// quiet, and when the peer has been silent for too long; 0 is never.
+	patience(data []byte) (quiet, limit time.Duration)
+	// expire ends what is going on: the limit has passed, or the line is gone.
+	expire(ctx context.Context, why string)
+	// idle reports that no message is in progress.
+	idle() bool
+}
+
+// line is one open line with the instruments that may be at its end.
+type line struct {
+	*Service
+	conn     port.Line
+	remote   string
+	members  []Instrument
+	log      *slog.Logger
+	progress func()
+	busy     func(bool) // tells whether a message is in progress
+}
+
+const (
+	// heartbeat is how often a waiting line reports that it lives.
+	heartbeat = 10 * time.Second
+	// leastRead and mostRead are the sizes of the buffer that is read into: 500
+	// idle connections must not cost much, nor an image of some megabytes.
+	leastRead = 4 << 10
+	mostRead  = 64 << 10
+	// writeTimeout is how long an answer of a few bytes may take.
+	writeTimeout = 10 * time.Second
+)
+
+// past is a deadline that ends a waiting read.
+var past = time.Unix(1, 0)
+
+// run serves the line until it ends. When ctx ends it returns as soon as no
+// message is in progress, at the latest after the grace period. The caller
+// closes the line.
+func (l *line) run(ctx context.Context, link link) error {
+	defer context.AfterFunc(ctx, func() { l.conn.SetReadDeadline(past) })()
+	var (
+		data    []byte
+		in      = make([]byte, leastRead)
+		last    = time.Now()
+		end     time.Time // of the grace period
+		flushed bool
+	)
+	for {
+		l.progress()
+		if ctx.Err() != nil && end.IsZero() {
+			end = time.Now().Add(l.Grace)
+		}
+		if !end.IsZero() && (link.idle() && len(data) == 0 || !time.Now().Before(end)) {
+			link.expire(ctx, "the box was stopped")
+			return nil
+		}
+		quiet, limit := link.patience(data)
+		deadline := soonest(end, last.Add(limit), limit, last.Add(quiet), quiet, flushed)
+		if err := l.conn.SetReadDeadline(deadline); err != nil {
+			link.expire(ctx, "the line was lost")
+			return fmt.Errorf("setting a deadline: %w", err)
+		}
+		if ctx.Err() != nil && end.IsZero() {
+			continue // it ended before the deadline was set
+		}
+		n, err := l.conn.Read(in)
+		if n > 0 {
+			last, flushed = time.Now(), false
+			data = append(data, in[:n]...)
+			if n == len(in) && n < mostRead {
+				in = make([]byte, mostRead) // a long message: fewer, longer looks at it
+			}
+			if data, err = link.take(ctx, data, false); err != nil {
+				link.expire(ctx, "the line was closed: "+err.Error())
+				return err
+			}
+			l.busy(!link.idle())
+			continue
+		}
+		switch {
+		case err == nil:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			link.expire(ctx, "the line was lost")
+			return err
+		case limit > 0 && time.Since(last) >= limit:
+			link.expire(ctx, fmt.Sprintf("nothing came for %s", limit))
+			data, last = nil, time.Now()
+		case quiet > 0 && !flushed && time.Since(last) >= quiet:
+			flushed = true
+			if data, err = link.take(ctx, data, true); err != nil {
+				link.expire(ctx, "the line was closed: "+err.Error())
+				return err
+			}
+		}
+		l.busy(!link.idle())
+	}
+}
+
+// soonest is when the next read is to give up waiting.
+func soonest(end, limit time.Time, hasLimit time.Duration, quiet time.Time, hasQuiet time.Duration, flushed bool) time.Time {
+	at := time.Now().Add(heartbeat)
+	if !end.IsZero() && end.Before(at) {
+		at = end
+	}
+	if hasLimit > 0 && limit.Before(at) {
+		at = limit
+	}
+	if hasQuiet > 0 && !flushed && quiet.Before(at) {
+		at = quiet
+	}
+	return at
+}
+
+// write sends an answer.
+func (l *line) write(answer []byte) error {
+	if len(answer) == 0 {
+		return nil
+	}
+	if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return fmt.Errorf("setting a deadline: %w", err)
+	}
+	if _, err := l.conn.Write(answer); err != nil {
+		return fmt.Errorf("answering: %w", err)
+	}
+	return nil
+}
+
+// member is the instrument that a message is from: on a shared listener the one
+// whose profile fits, else the first without a profile.
+func (l *line) member(protocol envelope.Protocol, text []byte) Instrument {
+	if len(l.members) == 1 {
+		return l.members[0]
+	}
+	name := l.Profiles.Recognise(protocol, text)
+	for _, wanted := range []string{name, ""} {
+		for _, m := range l.members {
+			if m.Settings.Profile == wanted {
+				return m
+			}
+		}
+	}
+	return l.members[0]
+}
+
+// message puts together what profile.Set.Envelopes needs.
+func (l *line) message(m Instrument, protocol envelope.Protocol) profile.Raw {
+	return profile.Raw{
+		Protocol: protocol, Instrument: m.Name, Remote: l.remote,
+		Profile: m.Settings.Profile, Charset: m.Settings.Charset, Zone: m.Settings.Location(),
+		Clock: l.Clock(), Deliver: m.Settings.Kinds(), Intake: envelope.Accepted,
+	}
+}
+
+// keep makes a message durable and counts it. Draft names the draft that it
+// replaces, or is "".
+func (l *line) keep(ctx context.Context, draft string, messages ...profile.Raw) error {
+	var all []envelope.Envelope
+	for _, m := range messages {
+		all = append(all, l.Profiles.Envelopes(m, time.Now())...)
+	}
+	err := l.store(ctx, func(ctx context.Context) error {
+		if draft != "" {
+			_, err := l.Spool.PutFinal(ctx, draft, all...)
+			return err
+		}
+		_, err := l.Spool.Put(ctx, all...)
+		return err
+	})
+	if err != nil {
+		l.log.Error("message not stored, not acknowledged", "error", err)
+		return err
+	}
+	counted := ""
+	for _, e := range all {
+		if e.MessageID == counted {
+			continue
+		}
+		counted = e.MessageID
+		l.count(e)
+	}
+	return nil
+}
+
+// count reports a stored message.
+func (l *line) count(e envelope.Envelope) {
+	outcome := Received
+	switch e.Intake {
+	case envelope.Rejected:
+		outcome = Rejected
+	case envelope.Incomplete:
+		outcome = Incomplete
+	}
+	l.Observer.Message(e.Instrument, e.Protocol, outcome)
+	if outcome == Received && e.Problem == "" {
+		l.Observer.Message(e.Instrument, e.Protocol, Parsed)
+	}
+	l.Log.Info("message stored", "instrument", e.Instrument, "remote", l.remote, "profile", e.Profile, "control_id", e.ControlID,
+		"id", e.ID, "kind", e.Kind, "outcome", e.Intake, "reason", e.Reason, "problem", e.Problem)
+}

@@ -1,0 +1,137 @@
+package instrument
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/assaygate/assaygate/device/port"
+	"github.com/assaygate/assaygate/envelope"
+)
+
+// Serial keeps the line of one instrument on a serial port open until ctx ends.
+func (s *Service) Serial(ctx context.Context, m Instrument, settings port.Settings, progress func()) error {
+	return s.keepOpen(ctx, m, settings, settings.Serial.Port, progress)
+}
+
+// Dial keeps the line to an instrument that is the TCP server open until ctx
+// ends.
+func (s *Service) Dial(ctx context.Context, m Instrument, settings port.Settings, progress func()) error {
+	return s.keepOpen(ctx, m, settings, settings.Dial, progress)
+}
+
+func (s *Service) keepOpen(ctx context.Context, m Instrument, settings port.Settings, remote string, progress func()) error {
+	log := s.Log.With("instrument", m.Name, "remote", remote)
+	broken := false // so that each change is said once
+	open := func(ctx context.Context) (port.Line, error) {
+		progress()
+		return port.Open(ctx, settings)
+	}
+	use := func(ctx context.Context, conn port.Line) {
+		log.Info("line up")
+		broken = false
+		s.Observer.Up(m.Name, true)
+		defer s.Observer.Up(m.Name, false)
+		alive := s.countErrors(m.Name, conn, progress)
+		if err := s.serve(ctx, conn, remote, []Instrument{m}, log, alive, func(bool) {}); err != nil {
+			log.Warn("line down", "error", err)
+		}
+	}
+	failed := func(err error, wait time.Duration) {
+		progress()
+		if !broken {
+			log.Warn("line cannot be opened; trying on", "error", err)
+		}
+		broken = true
+	}
+	err := port.Redial(ctx, open, use, failed)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// countErrors returns a progress function that also reports what the serial
+// driver has counted since the last time.
+func (s *Service) countErrors(name string, conn port.Line, progress func()) func() {
+	serial, isSerial := conn.(*port.SerialLine)
+	if !isSerial {
+		return progress
+	}
+	var last port.Counters
+	return func() {
+		progress()
+		now, err := serial.Errors()
+		if err != nil {
+			return // terminals without a driver that counts
+		}
+		for kind, n := range map[string]uint64{
+			"parity": now.Parity - last.Parity, "framing": now.Framing - last.Framing,
+			"overrun": now.Overrun - last.Overrun, "break": now.Break - last.Break,
+		} {
+			if n > 0 {
+				s.Observer.SerialErrors(name, kind, n)
+			}
+		}
+		last = now
+	}
+}
+
+// Listen serves the connections of a listener until ctx ends. Several
+// instruments may share it; each message goes to the one whose profile fits.
+func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.Gate, members []Instrument) error {
+	first := members[0]
+	log := s.Log.With("instrument", first.Name)
+	limits := first.Settings.Limits
+	refusals := newOnce()
+	door := gate.Door(port.Limits{Connections: limits.Connections, PerAddress: limits.PerAddress}, func(remote net.Addr, why port.Refusal) {
+		s.Observer.NegativeAck(first.Name, string(why))
+		if refusals.first(string(why)) {
+			log.Warn("connection refused", "remote", remote, "reason", why)
+		}
+	})
+	for _, m := range members {
+		s.Observer.Up(m.Name, true)
+		defer s.Observer.Up(m.Name, false)
+	}
+	handle := func(ctx context.Context, conn net.Conn) {
+		pass, err := door.Admit(conn)
+		if err != nil {
+			return // the door has reported it
+		}
+		defer pass.Release()
+		s.Observer.Connections(first.Name, 1)
+		defer s.Observer.Connections(first.Name, -1)
+		remote := conn.RemoteAddr().String()
+		busy := func(now bool) {
+			if now {
+				pass.Busy()
+			} else {
+				pass.Idle()
+			}
+		}
+		err = s.serve(ctx, conn, remote, members, log.With("remote", remote), func() {}, busy)
+		if errors.Is(err, errJunk) || errors.Is(err, errTooLong) {
+			log.Warn("connection closed", "remote", remote, "error", err)
+		}
+	}
+	return port.Serve(ctx, listener, handle, func(err error) { log.Error("cannot accept", "error", err) })
+}
+
+// serve runs one open line. A panic ends this line only.
+func (s *Service) serve(ctx context.Context, conn port.Line, remote string, members []Instrument, log *slog.Logger, progress func(), busy func(bool)) (err error) {
+	l := &line{Service: s, conn: conn, remote: remote, members: members, log: log, progress: progress, busy: onChange(busy)}
+	var of link = &astm{line: l}
+	if members[0].Settings.Protocol == string(envelope.HL7) {
+		of = &mllpLink{line: l}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = reportPanic(log, p)
+			s.Observer.NegativeAck(members[0].Name, reasonPanic)
+		}
+	}()
+	return l.run(ctx, of)
+}

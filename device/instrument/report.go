@@ -1,0 +1,70 @@
+package instrument
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/assaygate/assaygate/envelope"
+)
+
+// once lets a kind of event into the log when it begins, not each time: again
+// only after it has not happened for a while.
+type once struct {
+	mu   sync.Mutex
+	seen map[string]time.Time
+}
+
+// onceAgain is how long an event must stay away to be news again.
+const onceAgain = time.Minute
+
+func newOnce() *once { return &once{seen: map[string]time.Time{}} }
+
+// first reports whether what is to be said.
+func (o *once) first(what string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last, known := o.seen[what]
+	o.seen[what] = time.Now()
+	return !known || time.Since(last) > onceAgain
+}
+
+// onChange calls f only when the value is another than at the call before.
+func onChange(f func(bool)) func(bool) {
+	var last bool
+	return func(now bool) {
+		if now != last {
+			last = now
+			f(now)
+		}
+	}
+}
+
+// reportPanic logs where a panic came from. Its value is left out: it may hold
+// bytes of a message.
+func reportPanic(log *slog.Logger, p any) error {
+	log.Error("a fault in this program closed the line", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+	return fmt.Errorf("panic of type %T", p)
+}
+
+// Why a line answered with a negative acknowledgement, beside the reasons of
+// lis01.Refusal and port.Refusal.
+const (
+	reasonStore        = "store"
+	reasonPanic        = "panic"
+	reasonRejected     = "rejected"
+	reasonTooLong      = "message_too_long"
+	reasonFrameTooLong = "frame_too_long"
+)
+
+// NegativeAckReasons are the reasons that an instrument's line may report, so
+// that their counters stand at 0 before the first.
+func NegativeAckReasons(protocol envelope.Protocol) []string {
+	reasons := []string{reasonStore, reasonPanic, "connections", "per_address", "total", "made_room"}
+	if protocol == envelope.HL7 {
+		return append(reasons, reasonRejected, reasonTooLong)
+	}
+	return append(reasons, "checksum", "frame_number", "malformed", reasonFrameTooLong, reasonTooLong)
+}

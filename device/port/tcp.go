@@ -1,0 +1,130 @@
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Endpoint is the network side of an instrument: either the address on which
+// the box listens, or that of an instrument that is the TCP server.
+type Endpoint struct {
+	Listen string `yaml:"listen"`
+	Dial   string `yaml:"dial"`
+}
+
+// Validate returns all that is wrong, each error beginning with its key.
+func (e Endpoint) Validate() error {
+	switch {
+	case e.Listen == "" && e.Dial == "":
+		return errors.New(`listen: missing; give an address such as ":4010", or dial: HOST:PORT`)
+	case e.Listen != "" && e.Dial != "":
+		return errors.New("dial: cannot stand beside listen; keep one of them")
+	case e.Listen != "":
+		if _, _, err := splitAddress(e.Listen); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		return nil
+	}
+	host, port, err := splitAddress(e.Dial)
+	if err == nil && (host == "" || port == 0) {
+		err = fmt.Errorf("%s names no host or no port; write HOST:PORT", e.Dial)
+	}
+	if err != nil {
+		return fmt.Errorf("dial: %w", err)
+	}
+	return nil
+}
+
+// splitAddress takes an address apart whose port is a number.
+func splitAddress(address string) (host string, port uint64, err error) {
+	host, digits, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, fmt.Errorf("%s is not host:port", address)
+	}
+	port, err = strconv.ParseUint(digits, 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("%s: the port is not a number up to 65535", address)
+	}
+	return host, port, nil
+}
+
+// A peer that has vanished without a word is found by keep-alive probes: the
+// first after 15 seconds of silence, three more, given up after 27 seconds.
+const (
+	probeIdle     = 15 * time.Second
+	probeInterval = 4 * time.Second
+	probeCount    = 3
+)
+
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: probeIdle, Interval: probeInterval, Count: probeCount}
+}
+
+// Listen opens a listener whose connections find out within 30 seconds that
+// their peer has vanished.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	config := net.ListenConfig{KeepAliveConfig: keepAlive(), Control: limitSilence}
+	return config.Listen(ctx, "tcp", address)
+}
+
+// dialTimeout is short beside the longest wait between two tries.
+const dialTimeout = 10 * time.Second
+
+// Dial connects to an instrument within 10 seconds. The connection finds out
+// within 30 seconds that its peer has vanished.
+func Dial(ctx context.Context, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive(), Control: limitSilence}
+	return dialer.DialContext(ctx, "tcp", address)
+}
+
+// Serve accepts connections until ctx ends and runs handle for each in a
+// goroutine of its own. It closes the connection when handle returns, and the
+// listener before it returns itself. It returns nil when ctx has ended and all
+// handlers have returned; handle sees the same ctx and decides how soon.
+//
+// Accepting goes on when it fails for a while, as it does when the process has
+// no descriptors left: Serve tries again after at most a second. The first
+// failure of a row is told to failed, which may be nil. Only a listener that
+// somebody else has closed makes Serve return an error while ctx lives.
+func Serve(ctx context.Context, listener net.Listener, handle func(context.Context, net.Conn), failed func(error)) error {
+	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	defer stop()
+	defer listener.Close()
+	var handlers sync.WaitGroup
+	defer handlers.Wait()
+
+	backoff := Backoff{Min: 5 * time.Millisecond, Max: time.Second}
+	failing := false
+	for {
+		conn, err := listener.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept on %s: %w", listener.Addr(), err)
+		case err != nil:
+			if !failing && failed != nil {
+				failed(fmt.Errorf("accept on %s: %w", listener.Addr(), err))
+			}
+			failing = true
+			if sleep(ctx, backoff.Next()) != nil {
+				return nil
+			}
+			continue
+		}
+		failing = false
+		backoff.Reset()
+		handlers.Go(func() {
+			defer conn.Close()
+			handle(ctx, conn)
+		})
+	}
+}

@@ -1,0 +1,246 @@
+package profile
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/text/encoding"
+
+	"github.com/assaygate/assaygate/envelope"
+)
+
+// Envelopes makes a message's envelopes, one an order, oldest first. At is when
+// the message was complete. It never fails: what it cannot understand is one
+// envelope with the raw bytes and a problem.
+//
+// With an allowlist, everything that leaves this function is scrubbed; a
+// message that cannot be split into records leaves as length and digest only.
+func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
+	b := open(m)
+	p, ambiguity := s.recognise(m.Protocol, m.Profile, b.records)
+	b.note(ambiguity)
+	s.scrub(&b, m)
+
+	groups := b.group()
+	list := make([]envelope.Envelope, 0, len(groups))
+	whole := s.whole(m, b, p, at)
+	for i, g := range groups {
+		e := whole
+		e.ID, e.Part = newID(), i
+		rd := &reader{profile: p, now: at.Local().Format("20060102150405")}
+		b.fill(rd, g, len(groups) == 1, &e)
+		records := g.all()
+		e.Kind = p.messageKind(records)
+		e.SampleID = p.sampleID(records)
+		e.Results = p.resultList(records, e.Kind, m.Zone)
+		e.Problem = strings.Join(append(slices.Clone(b.problems), rd.problems...), "; ")
+		if e.Kind != envelope.KindTest && m.Deliver != nil && !slices.Contains(m.Deliver, e.Kind) {
+			e.Withheld = fmt.Sprintf("kind %s is not in deliver", e.Kind)
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// message is a message on its way to be envelopes.
+type message struct {
+	protocol envelope.Protocol
+	charset  encoding.Encoding
+	records  []record // as kept
+	original []record // as received, for recognition and proofs only
+	frames   [][]byte // ASTM: as kept
+	raw      []byte   // as kept
+	problems []string
+	opaque   bool // it could not be split into records
+}
+
+func (b *message) note(problem string) {
+	if problem != "" {
+		b.problems = append(b.problems, problem)
+	}
+}
+
+// open decodes and splits; character sets come first, because the bytes of
+// some characters look like delimiters.
+func open(m Raw) message {
+	b := message{protocol: m.Protocol, frames: m.Frames, raw: m.Text}
+	var err error
+	if b.charset, err = m.encoding(); err != nil {
+		b.note(err.Error())
+	}
+	text, problem := decode(m.Text, b.charset)
+	b.note(problem)
+	switch m.Protocol {
+	case envelope.ASTM:
+		b.raw = bytes.Join(m.Frames, nil)
+		b.records, err = parseASTM(text)
+		if err != nil {
+			b.note(err.Error())
+		}
+		b.opaque = err != nil && !slices.ContainsFunc(b.records, func(r record) bool { return r.name == "H" })
+	case envelope.HL7:
+		if b.records, err = parseHL7(text); err != nil {
+			b.note(err.Error())
+			b.opaque = true
+		}
+	default:
+		b.note("no reader for this format")
+		b.opaque = true
+	}
+	b.original = b.records
+	return b
+}
+
+// encoding is the message's character set: the configured one; for HL7 what
+// MSH-18 names, else UTF-8; for ASTM ISO 8859-1.
+func (m Raw) encoding() (encoding.Encoding, error) {
+	name := m.Charset
+	if m.Protocol == envelope.HL7 && (name == "" || name == "auto") {
+		name = declaredCharset(m.Text)
+		if e, err := Charset(name); name != "" && err == nil {
+			return e, nil
+		} else if name != "" {
+			return nil, errDeclaredCharset // without its name: MSH-18 may hold anything
+		}
+	}
+	if name == "" || name == "auto" {
+		name = "utf-8"
+		if m.Protocol == envelope.ASTM {
+			name = "latin-1"
+		}
+	}
+	return Charset(name)
+}
+
+var errDeclaredCharset = errors.New("the character set that MSH-18 names is not known; read as UTF-8")
+
+// declaredCharset reads MSH-18 from bytes not yet decoded; the header's
+// delimiters are ASCII in every set that MLLP can carry.
+func declaredCharset(text []byte) string {
+	line := bytes.TrimLeft(text, "\r\n\x00 ")
+	if end := bytes.IndexAny(line, "\r\n"); end >= 0 {
+		line = line[:end]
+	}
+	if len(line) < 8 || string(line[:3]) != "MSH" {
+		return ""
+	}
+	fields := bytes.Split(line, line[3:4])
+	if len(fields) < 18 {
+		return ""
+	}
+	declared, _, _ := bytes.Cut(fields[17], []byte{'~'})
+	return string(declared)
+}
+
+// scrub applies the allowlist to what is kept.
+func (s *Set) scrub(b *message, m Raw) {
+	allowed := s.options.Allow.ASTM
+	if b.protocol == envelope.HL7 {
+		allowed = s.options.Allow.HL7
+	}
+	if allowed == nil {
+		return
+	}
+	if b.opaque {
+		b.note(fmt.Sprintf("%d bytes that could not be split into records were not kept, digest %s", len(m.Text), s.digest(m.Text)))
+		b.records, b.frames, b.raw = nil, nil, nil
+		return
+	}
+	b.records, _ = scrub(b.records, allowed)
+	if b.protocol == envelope.ASTM {
+		b.frames, _ = rebuild(b.records, b.charset)
+		b.raw = bytes.Join(b.frames, nil)
+		return
+	}
+	b.raw = encode(hl7Text(b.records)+"\r", b.charset)
+}
+
+func (b *message) group() []group {
+	switch {
+	case b.protocol == envelope.HL7:
+		return groupHL7(b.records)
+	case b.protocol == envelope.ASTM:
+		return groupASTM(b.records)
+	}
+	return []group{{}}
+}
+
+// fill gives an envelope its records and metadata. A message with one order
+// shows its frames as they came; one of several, frames with its own records
+// only, so that no sample carries another patient's text.
+func (b *message) fill(rd *reader, g group, alone bool, e *envelope.Envelope) {
+	switch b.protocol {
+	case envelope.ASTM:
+		frames := b.frames
+		if !alone {
+			frames, _ = rebuild(g.all(), b.charset)
+		}
+		e.Metadata = astmMetadata(frames, b.charset)
+		rd.astmRecords(g, e)
+	case envelope.HL7:
+		e.Metadata = hl7Metadata(g.all())
+		rd.hl7Records(g, e)
+	}
+	e.Metadata.Version, e.Metadata.HeaderRx = rd.profile.Version, rd.profile.HeaderRx
+}
+
+// exact is a time to the second.
+var exact = regexp.MustCompile(`^\d{14}`)
+
+// whole is what all envelopes of a message share.
+func (s *Set) whole(m Raw, b message, p *profile, at time.Time) envelope.Envelope {
+	e := envelope.Envelope{
+		MessageID: newID(), Digest: s.digest(m.Text),
+		Protocol: m.Protocol, Instrument: m.Instrument, Lane: m.Instrument, Profile: p.Name,
+		Box: s.options.Box, Remote: m.Remote, ReceivedAt: at.UTC(), Clock: m.Clock,
+		Intake: m.Intake, Reason: m.Reason, Kind: envelope.KindResult, Raw: b.raw,
+	}
+	sender, control, sent := location{record: "H", field: 5}, location{record: "H", field: 3}, location{record: "H", field: 14}
+	facility := location{}
+	if m.Protocol == envelope.HL7 {
+		sender, facility = location{record: "MSH", field: 3}, location{record: "MSH", field: 4}
+		control, sent = location{record: "MSH", field: 10}, location{record: "MSH", field: 7}
+	}
+	for _, place := range []location{sender, facility} {
+		if text := s.shown(place, b); text != "" {
+			e.Lane += "/" + text
+		}
+	}
+	e.ControlID = s.shown(control, b)
+	if text := first(b.original, []location{sent}); exact.MatchString(text) {
+		e.MessageTime = s.shown(sent, b)
+	}
+	return e
+}
+
+// shown is the text at a place of the scrubbed message; where the allowlist
+// removed it, a keyed digest stands for it.
+func (s *Set) shown(at location, b message) string {
+	if at.record == "" {
+		return ""
+	}
+	was := first(b.original, []location{at})
+	if now := first(b.records, []location{at}); now != "" || was == "" {
+		return now
+	}
+	return s.digest([]byte(was))[:16]
+}
+
+// digest is keyed, so that nobody can try out which patient it stands for.
+func (s *Set) digest(text []byte) string {
+	mac := hmac.New(sha256.New, s.options.Key)
+	mac.Write(text)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// newID is a UUIDv7. Order is by sequence only; the time in it is a courtesy.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -1,0 +1,193 @@
+package profile
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/assaygate/assaygate/envelope"
+)
+
+// reader turns records into the objects of an envelope and gathers what it
+// could not understand. Problems name places only: content is a patient's.
+type reader struct {
+	profile  *profile
+	now      string // the default of a header without a time, YYYYMMDDHHMMSS
+	problems []string
+}
+
+// object gives an ASTM record's fields their names, all of the definition's,
+// null where the record has nothing.
+func (rd *reader) object(r record) envelope.Object {
+	fields, last := rd.profile.fields[r.name], rd.profile.last[r.name]
+	o := make(envelope.Object, 0, last)
+	for n := 1; n <= last; n++ {
+		f := fields[n]
+		if f == nil {
+			continue
+		}
+		at := fmt.Sprintf("%s.%d", r.name, n)
+		switch {
+		case r.name == "H" && n == 2:
+			o = append(o, envelope.Member{Key: f.Name, Value: delimeter(r.field(2))})
+		default:
+			o = append(o, envelope.Member{Key: f.Name, Value: rd.value(f, r.field(n), r.d, at)})
+		}
+	}
+	return rd.plot(r, o)
+}
+
+// delimeter (the contract's spelling) shows H-2 as senaite.astm does: split at
+// backslash and caret whatever the message itself declares.
+func delimeter(h2 string) []any {
+	list := []any{}
+	for repeat := range strings.SplitSeq(h2, `\`) {
+		first, rest, found := strings.Cut(repeat, "^")
+		o := envelope.Object{{Key: "_", Value: first}, {Key: "__", Value: nil}}
+		if found && rest != "" {
+			o[1].Value = rest
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+// value gives a field's value; at names the place for problems.
+func (rd *reader) value(f *field, text string, d delimiters, at string) any {
+	switch {
+	case f.Components != nil:
+		return rd.components(f.Components, split(text, d.repeat)[0], d, at)
+	case f.Repeats != nil:
+		return rd.repeats(f.Repeats, text, d, at)
+	case text == "" && f.Default == nil:
+		return nil
+	case text == "" && *f.Default == "now":
+		return rd.now
+	case text == "":
+		return *f.Default
+	}
+	switch f.Type {
+	case "number":
+		// As the contract has it: 0021 is 21. What is no number stays as it is.
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil {
+			return rd.odd(text, at, "a number")
+		}
+		return strconv.Itoa(n)
+	case "date":
+		if _, err := time.Parse("20060102", text); err != nil {
+			return rd.odd(text, at, "a date as YYYYMMDD")
+		}
+	case "time":
+		return rd.time(text, at)
+	case "significant":
+		return significant(text, f.Prefer, d)
+	case "passthrough":
+		return passthrough(text, d)
+	case "stream":
+		numbers, err := decodeStream(text, d.component)
+		switch {
+		case err != nil:
+			return rd.odd(passthrough(text, d), at, "a stream of numbers: "+err.Error())
+		case numbers == nil:
+			return passthrough(text, d)
+		}
+		return numbers
+	}
+	return text
+}
+
+// odd notes that a field is not what its definition says, and keeps it as it is.
+func (rd *reader) odd(v any, at, want string) any {
+	rd.problems = append(rd.problems, at+" is not "+want)
+	return v
+}
+
+// time completes a time of 8 or 12 digits to the 14 that the contract has.
+func (rd *reader) time(text, at string) any {
+	layout := map[int]string{8: "20060102", 12: "200601021504", 14: "20060102150405"}[len(text)]
+	t, err := time.Parse(layout, text)
+	if layout == "" || err != nil {
+		return rd.odd(text, at, "a time as YYYYMMDDHHMMSS")
+	}
+	return t.Format("20060102150405")
+}
+
+// components makes one object of a field's components; what stands beyond the
+// definition's names is dropped, as the contract has it.
+func (rd *reader) components(names []*field, text string, d delimiters, at string) envelope.Object {
+	parts := split(text, d.component)
+	o := make(envelope.Object, 0, len(names))
+	for i, f := range names {
+		part := ""
+		if i < len(parts) {
+			part = parts[i]
+		}
+		o = append(o, envelope.Member{Key: f.Name, Value: rd.value(f, part, d, fmt.Sprintf("%s.%d", at, i+1))})
+	}
+	return o
+}
+
+// repeats makes a list of objects. A single value is a list of one; where the
+// object has one component only, each component is an object of its own.
+func (rd *reader) repeats(names []*field, text string, d delimiters, at string) []any {
+	list := []any{}
+	if text == "" {
+		return list
+	}
+	for repeat := range strings.SplitSeq(text, string(rune(d.repeat))) {
+		if len(names) > 1 {
+			list = append(list, rd.components(names, repeat, d, at))
+			continue
+		}
+		for _, component := range split(repeat, d.component) {
+			list = append(list, rd.components(names, component, d, at))
+		}
+	}
+	return list
+}
+
+// significant picks the component that carries the meaning of a compound field
+// nobody defined: a preferred one, else the first that is not empty.
+func significant(text string, prefer []int, d delimiters) any {
+	parts := split(split(text, d.repeat)[0], d.component)
+	for _, n := range prefer {
+		if n <= len(parts) && strings.TrimSpace(parts[n-1]) != "" {
+			return split(parts[n-1], d.sub)[0]
+		}
+	}
+	for _, part := range parts {
+		if strings.TrimSpace(part) != "" {
+			return split(part, d.sub)[0]
+		}
+	}
+	return nil
+}
+
+// passthrough shows text as text, components as a list, repeats as a list of
+// lists.
+func passthrough(text string, d delimiters) any {
+	repeats := split(text, d.repeat)
+	lists := make([]any, len(repeats))
+	compound := len(repeats) > 1
+	for i, repeat := range repeats {
+		var list []any
+		for _, part := range split(repeat, d.component) {
+			if part == "" {
+				list = append(list, nil)
+			} else {
+				list = append(list, part)
+			}
+		}
+		lists[i] = list
+		compound = compound || len(list) > 1
+	}
+	switch {
+	case !compound:
+		return text
+	case len(lists) == 1:
+		return lists[0]
+	}
+	return lists
+}

@@ -1,0 +1,109 @@
+package profile
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/assaygate/assaygate/envelope"
+)
+
+// ambiguous is the problem of a header that two profiles claim.
+const ambiguous = "two profiles match this header equally; name one with profile: in the configuration"
+
+// recognise returns the profile for a message: the configured one; else the one
+// whose match fits the sender (H-5, MSH-3, MSH-4); else one that fits in any
+// other place; else the generic one. Two equal matches are a problem, never a
+// loss.
+func (s *Set) recognise(protocol envelope.Protocol, configured string, records []record) (p *profile, problem string) {
+	if p := s.profiles[configured]; p != nil && p.Protocol == protocol {
+		return p, ""
+	}
+	var best *profile
+	rank, tie := 0, false
+	for _, name := range s.names {
+		p := s.profiles[name]
+		if p.Protocol != protocol {
+			continue
+		}
+		switch r := p.fits(records); {
+		case r > rank:
+			best, rank, tie = p, r, false
+		case r == rank && r > 0:
+			tie = true
+		}
+	}
+	switch {
+	case tie:
+		return s.generic(protocol), ambiguous
+	case best == nil:
+		return s.generic(protocol), ""
+	}
+	return best, ""
+}
+
+func (s *Set) generic(protocol envelope.Protocol) *profile {
+	if protocol == envelope.HL7 {
+		return s.profiles[genericHL7]
+	}
+	return s.profiles[genericASTM]
+}
+
+// fits returns the rank of the best place where the profile's match fits, 0
+// for none.
+func (p *profile) fits(records []record) int {
+	rank := 0
+	for _, m := range p.match {
+		for _, r := range records {
+			if text := m.at.in(r); text != "" && m.rx.MatchString(canonical(text, r.d)) {
+				rank = max(rank, m.rank)
+			}
+		}
+	}
+	return rank
+}
+
+// canonical writes a field with the standard's delimiters, in which matches
+// are written.
+func canonical(text string, d delimiters) string {
+	standard := delimiters{repeat: '\\', component: '^'}
+	if d.sub != 0 {
+		standard.repeat = '~'
+	}
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case rune(d.component):
+			return rune(standard.component)
+		case rune(d.repeat):
+			return rune(standard.repeat)
+		}
+		return r
+	}, text)
+}
+
+// Quirks returns how the line of the instrument that sent this header deviates
+// from the standard. Text is what the first frame of a message carries.
+func (s *Set) Quirks(configured string, text []byte) Quirks {
+	p, _ := s.recognise(envelope.ASTM, configured, headerOf(envelope.ASTM, text))
+	return p.Quirks
+}
+
+// Recognise returns the name of the profile that fits a message's text by its
+// header alone.
+func (s *Set) Recognise(protocol envelope.Protocol, text []byte) string {
+	records := headerOf(protocol, text)
+	p, _ := s.recognise(protocol, "", records)
+	return p.Name
+}
+
+// headerOf splits no more than the header: what follows may be megabytes.
+func headerOf(protocol envelope.Protocol, text []byte) []record {
+	if end := bytes.IndexByte(text, '\r'); end >= 0 {
+		text = text[:end+1]
+	}
+	if protocol == envelope.HL7 {
+		records, _ := parseHL7(string(text))
+		return records
+	}
+	records, _ := parseASTM(string(text))
+	return records
+}

@@ -1,0 +1,129 @@
+package profile
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/assaygate/assaygate/protocols/hl7"
+	"github.com/assaygate/assaygate/protocols/lis02"
+)
+
+// record is one ASTM record or HL7 segment as UTF-8 text, with the delimiters
+// that hold for it. Fields are 1-based as in the standards: field 1 of an ASTM
+// record is its type, of an MSH its separator, of any other segment what
+// follows the name.
+type record struct {
+	name   string
+	fields []string
+	d      delimiters
+}
+
+// delimiters are those of either protocol; sub is 0 for ASTM.
+type delimiters struct{ field, repeat, component, sub, escape byte }
+
+// field returns field n, or "" where the record ends before it.
+func (r record) field(n int) string {
+	if n < 1 || n > len(r.fields) {
+		return ""
+	}
+	return r.fields[n-1]
+}
+
+// text gives the record back as it stands on the wire, without its CR.
+func (r record) text() string {
+	joined := strings.Join(r.fields, string(r.d.field))
+	switch {
+	case r.d.sub == 0:
+		return joined
+	case r.name == "MSH":
+		return r.name + r.msh()
+	case len(r.fields) == 0:
+		return r.name
+	}
+	return r.name + string(r.d.field) + joined
+}
+
+// msh is what follows the name: MSH-1 is the separator itself.
+func (r record) msh() string {
+	if len(r.fields) < 2 {
+		return string(r.d.field)
+	}
+	return string(r.d.field) + strings.Join(r.fields[1:], string(r.d.field))
+}
+
+// split splits text at a delimiter; a delimiter of 0 is none.
+func split(text string, delimiter byte) []string {
+	if delimiter == 0 {
+		return []string{text}
+	}
+	return strings.Split(text, string(rune(delimiter)))
+}
+
+// unescape resolves the escapes of either protocol.
+func (d delimiters) unescape(text string) string {
+	if d.escape == 0 || strings.IndexByte(text, d.escape) < 0 {
+		return text
+	}
+	if d.sub == 0 {
+		return string(lis02.Unescape(nil, []byte(text), lis02.Delimiters{Field: d.field, Repeat: d.repeat, Component: d.component, Escape: d.escape}))
+	}
+	return string(hl7.Unescape(nil, []byte(text), hl7.Delimiters{Field: d.field, Component: d.component, Repeat: d.repeat, Escape: d.escape, Subcomponent: d.sub}))
+}
+
+// location is a place in a message: R.3.4 is component 4 of field 3 of an R
+// record, OBX.5 the whole of OBX-5. Field and component are 1-based; component
+// 0 is the whole field.
+type location struct {
+	record           string
+	field, component int
+}
+
+func parseLocation(path string) (location, error) {
+	parts := strings.Split(path, ".")
+	at := location{record: parts[0]}
+	if len(parts) < 2 || len(parts) > 3 || at.record == "" {
+		return at, fmt.Errorf("%q is no place in a message: write R.3 or R.3.4", path)
+	}
+	for i, into := range []*int{&at.field, &at.component} {
+		if i+1 >= len(parts) {
+			break
+		}
+		n, err := strconv.Atoi(parts[i+1])
+		if err != nil || n < 1 {
+			return at, fmt.Errorf("%q is no place in a message: fields and components are counted from 1", path)
+		}
+		*into = n
+	}
+	return at, nil
+}
+
+// in returns the text at the location in one record: escaped, of the first
+// repeat where a component is asked for.
+func (at location) in(r record) string {
+	if r.name != at.record {
+		return ""
+	}
+	text := r.field(at.field)
+	if at.component == 0 {
+		return text
+	}
+	components := split(split(text, r.d.repeat)[0], r.d.component)
+	if at.component > len(components) {
+		return ""
+	}
+	return split(components[at.component-1], r.d.sub)[0]
+}
+
+// first returns the first text that is not blank at one of the places, in the
+// order of the places, then of the records; unescaped.
+func first(records []record, places []location) string {
+	for _, at := range places {
+		for _, r := range records {
+			if text := at.in(r); strings.TrimSpace(text) != "" {
+				return r.d.unescape(text)
+			}
+		}
+	}
+	return ""
+}

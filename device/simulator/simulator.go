@@ -1,0 +1,190 @@
+// Package simulator is the instrument's side of a line: it plays captures to a
+// host as an analyser does, over ASTM (LIS01-A2 sessions, LIS02-A2 records) or
+// HL7 v2 in MLLP blocks, on TCP or on a serial port. Tests, the demo and the
+// commissioning of a real line use the same code and the same real timers.
+//
+// What is played carries a fresh message time and a fresh control id, so that
+// the host does not take it for a repeat, and the processing id T, so that it
+// is not taken for a patient's result. Verbatim play sends the capture as it
+// is.
+package simulator
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/assaygate/assaygate/device/port"
+)
+
+// Protocol is the language of a capture.
+type Protocol string
+
+// The protocols that can be played.
+const (
+	ASTM Protocol = "astm"
+	HL7  Protocol = "hl7"
+)
+
+// Message is what a capture holds for one transmission: for HL7 one message,
+// for ASTM what goes into one session, from ENQ to EOT. That is one message
+// unless the capture's frames hold several in one session.
+type Message struct {
+	Protocol Protocol
+	// Text is the records or segments without any framing. The records of
+	// ASTM end in CR.
+	Text []byte
+	// Frames are those of an ASTM capture that has frames, STX to LF. Where
+	// the capture has no CR LF after the checksum, it stands here all the
+	// same. Checksum and frame number are as in the capture.
+	Frames [][]byte
+}
+
+// Options say how to play. The zero value plays once, stamped.
+type Options struct {
+	// Verbatim sends the bytes of the capture: its frames with their numbers
+	// and checksums, its times, its control ids.
+	Verbatim bool
+	// Count is how often each connection plays the whole capture; 0 is once.
+	Count int
+	// Interval is the pause between two plays.
+	Interval time.Duration
+	// Connections is how many connections Run opens at the same time; 0 is
+	// one.
+	Connections int
+	// FrameSize is how much text goes into a frame when a capture has no
+	// frames of its own; 0 means the 240 characters that every receiver takes.
+	FrameSize int
+
+	// change alters the text of each stamped frame or message.
+	change func(text []byte) []byte
+}
+
+// Refusal tells of one message that the host did not take.
+type Refusal struct {
+	// ControlID is H-3 or MSH-10 as sent; it may be empty.
+	ControlID string
+	// Reason says what the host did.
+	Reason string
+}
+
+// Result is what became of the messages of a play.
+type Result struct {
+	// Acknowledged holds the control ids (H-3 or MSH-10) of the messages that
+	// the host has acknowledged, in order of their acknowledgement.
+	Acknowledged []string
+	// Refused holds those that it answered with a refusal, or not in time.
+	Refused []Refusal
+}
+
+// add joins the result of another connection.
+func (r *Result) add(other Result) {
+	r.Acknowledged = append(r.Acknowledged, other.Acknowledged...)
+	r.Refused = append(r.Refused, other.Refused...)
+}
+
+// Play sends the messages over an open line, o.Count times, and waits for the
+// acknowledgement of each before it sends the next. A message that the host
+// refuses is in the result; an error means that the line broke or that ctx has
+// ended, and the result then holds what happened before. Play closes the line
+// when ctx ends, and leaves it open otherwise. o.Connections means nothing
+// here.
+func Play(ctx context.Context, line port.Line, messages []Message, o Options) (Result, error) {
+	stop := context.AfterFunc(ctx, func() { line.Close() })
+	defer stop()
+	var result Result
+	hosts := map[Protocol]host{ASTM: newASTMHost(line), HL7: newMLLPHost(line)}
+	for n := range max(o.Count, 1) {
+		if n > 0 {
+			if err := pause(ctx, o.Interval); err != nil {
+				return result, err
+			}
+		}
+		for _, m := range messages {
+			sent, err := m.prepare(o, time.Now())
+			if err != nil {
+				return result, err
+			}
+			refusal, err := hosts[m.Protocol].send(ctx, sent)
+			switch {
+			case ctx.Err() != nil:
+				return result, ctx.Err()
+			case err != nil:
+				return result, fmt.Errorf("play %s message %s: %w", m.Protocol, sent.controlID, err)
+			case refusal != "":
+				result.Refused = append(result.Refused, Refusal{sent.controlID, refusal})
+			default:
+				result.Acknowledged = append(result.Acknowledged, sent.controlID)
+			}
+		}
+	}
+	return result, nil
+}
+
+// Run opens o.Connections lines to the target and plays over all of them at
+// the same time. The error is the first of any connection; the result is of
+// all.
+func Run(ctx context.Context, to Target, messages []Message, o Options) (Result, error) {
+	if err := to.accepts(messages, o); err != nil {
+		return Result{}, err
+	}
+	var (
+		wait  sync.WaitGroup
+		mu    sync.Mutex
+		all   Result
+		first error
+	)
+	for range max(o.Connections, 1) {
+		wait.Go(func() {
+			result, err := playTo(ctx, to, messages, o)
+			mu.Lock()
+			defer mu.Unlock()
+			all.add(result)
+			if first == nil {
+				first = err
+			}
+		})
+	}
+	wait.Wait()
+	return all, first
+}
+
+func playTo(ctx context.Context, to Target, messages []Message, o Options) (Result, error) {
+	line, err := to.Open(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer line.Close()
+	return Play(ctx, line, messages, o)
+}
+
+// A host is the other side of a line, which takes messages.
+type host interface {
+	// send returns why the host did not take the message, or "" when it did.
+	send(ctx context.Context, m outgoing) (refusal string, err error)
+}
+
+// outgoing is a message as it goes over the line.
+type outgoing struct {
+	controlID string
+	text      []byte   // HL7: the block's content
+	frames    [][]byte // ASTM: the frames of the session
+}
+
+// freshID returns a control id that no other message has. MSH-10 holds 20
+// characters at most in the older versions of HL7. It looks like no sample id,
+// which the demo changes.
+func freshID() string { return "C" + rand.Text()[:15] }
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
