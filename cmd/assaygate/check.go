@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/assaygate/assaygate/device/config"
+)
+
+type checkCommand struct {
+	File string `arg:"" help:"The configuration file." placeholder:"FILE"`
+}
+
+// Run implements a kong command. Errors and hints go to stderr, each with its
+// place; the verdict goes to stdout.
+func (c *checkCommand) Run(s *streams) error {
+	loaded, warnings, err := loadConfig(flags{Config: c.File})
+	if err != nil {
+		return c.refuse(s, err)
+	}
+	profiles, problem := readsOfProfiles(loaded)
+	if problem != nil {
+		return c.refuse(s, config.Errors{*problem})
+	}
+	if errs := loaded.unknownProfiles(profiles); errs != nil {
+		return c.refuse(s, errs)
+	}
+	for _, found := range [][]config.Error{loaded.missingFiles(), loaded.droppedReadings(profiles)} {
+		for _, warning := range found {
+			warnings = append(warnings, warning.Error())
+		}
+	}
+	for _, warning := range warnings {
+		fmt.Fprintf(s.err, "%s (warning)\n", warning)
+	}
+	parts := loaded.inactive()
+	for _, part := range parts {
+		text := "not active in this version: " + part.What
+		if part.Closes != "" {
+			text += "; so " + part.Closes + " will not be opened"
+		}
+		fmt.Fprintf(s.err, "%s (note)\n", loaded.document.At(part.Where, "%s", text).Error())
+	}
+	_, err = fmt.Fprintf(s.out, "%s: ok (%s, %s, %s, %s)\n", c.File,
+		count(len(loaded.Instruments), "instrument"), count(len(loaded.Destinations), "destination"),
+		count(len(warnings), "warning"), count(len(parts), "note"))
+	return err
+}
+
+// refuse prints each of several errors, and returns their number.
+func (c *checkCommand) refuse(s *streams, err error) error {
+	var errs config.Errors
+	if !errors.As(err, &errs) {
+		return err
+	}
+	fmt.Fprintln(s.err, errs.Error())
+	return fmt.Errorf("%s: %s; nothing was changed", c.File, count(len(errs), "error"))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// unknownProfiles finds instruments whose profile there is not.
+func (c Config) unknownProfiles(profiles profileReads) config.Errors {
+	var errs config.Errors
+	for i, one := range c.Instruments {
+		if one.Profile == "" {
+			continue
+		}
+		if _, known := profiles(one.Profile, one.protocol()); known {
+			continue
+		}
+		path := fmt.Sprintf("instruments[%d].profile", i)
+		errs = append(errs, c.document.At(path, "there is no profile %s; see `assaygate profiles list`, or put %s.yaml into the directory that profiles: names", one.Profile, one.Profile))
+	}
+	return errs
+}
+
+// missingFiles finds the files that are named, but not on this machine: a
+// configuration is often checked on another than the one that it is for.
+func (c Config) missingFiles() []config.Error {
+	var list []config.Error
+	look := func(path, file string) {
+		if file == "" {
+			return
+		}
+		switch _, err := os.Stat(file); {
+		case errors.Is(err, fs.ErrNotExist):
+			list = append(list, c.document.At(path, "%s is not on this machine", file))
+		case err != nil:
+			list = append(list, c.document.At(path, "%s cannot be looked at on this machine: %v", file, err))
+		}
+	}
+	tls := func(path string, t TLSSettings) {
+		look(path+".certificate", t.Certificate)
+		look(path+".key", t.Key)
+		look(path+".client_ca", t.ClientCA)
+	}
+	for i, one := range c.Instruments {
+		path := fmt.Sprintf("instruments[%d]", i)
+		if one.Serial != nil && filepath.IsAbs(one.Serial.Port) {
+			look(path+".serial.port", one.Serial.Port)
+		}
+		if c.document.Has(path + ".tls") {
+			tls(path+".tls", one.TLS)
+		}
+	}
+	look("profiles", c.Profiles)
+	for i, one := range c.Destinations {
+		if one.SENAITE != nil {
+			path := fmt.Sprintf("destinations[%d].senaite", i)
+			look(path+".password_file", one.SENAITE.PasswordFile)
+			look(path+".ca", one.SENAITE.CA)
+		}
+	}
+	look("admin.token_file", c.Admin.TokenFile)
+	tls("admin.tls", c.Admin.TLS)
+	tls("console.tls", TLSSettings{Certificate: c.Console.TLS.Certificate, Key: c.Console.TLS.Key})
+	return list
+}
+
+// droppedReadings finds what a profile reads, but an allowlist drops: then
+// results arrive without a sample, a test, a value or a unit.
+func (c Config) droppedReadings(profiles profileReads) []config.Error {
+	list := c.Privacy.Allowlist()
+	var found []config.Error
+	seen := map[string]bool{}
+	for _, one := range c.Instruments {
+		allowed, path := list.ASTM, "privacy.astm.allow"
+		if one.HL7 != nil || one.protocol() == "hl7" {
+			allowed, path = list.HL7, "privacy.hl7.allow"
+		}
+		reads, _ := profiles(one.Profile, one.protocol())
+		for _, r := range reads {
+			var places []string
+			for _, at := range r.At {
+				if allowed.Keeps(at.Record, at.Field) {
+					places = nil
+					break
+				}
+				places = append(places, fmt.Sprintf("%s.%d", at.Record, at.Field))
+			}
+			key := path + r.What + strings.Join(places, ",")
+			if len(places) == 0 || seen[key] {
+				continue
+			}
+			seen[key] = true
+			found = append(found, c.document.At(path, "drops %s, where the %s of %s stands", strings.Join(places, " and "), r.What, one.Name))
+		}
+	}
+	return found
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/envelope"
+)
+
+// inactive is a part of the configuration that this version understands, but
+// does not do yet.
+type inactive struct {
+	// Where is the path of its key, and What says what is left out.
+	Where, What string
+	// Closes is what must not be opened, because without this part it would be
+	// open to more than was meant: the name of an instrument, adminServer or
+	// consoleServer. "" means that nothing is weakened by leaving it out.
+	Closes string
+}
+
+// inactive lists the parts of the configuration that are not active in this
+// version.
+func (c Config) inactive() []inactive {
+	var list []inactive
+	add := func(closes, where, format string, args ...any) {
+		list = append(list, inactive{Where: where, What: fmt.Sprintf(format, args...), Closes: closes})
+	}
+	for i, one := range c.Instruments {
+		list = append(list, one.inactive(fmt.Sprintf("instruments[%d]", i))...)
+	}
+	for i, one := range c.Destinations {
+		path := fmt.Sprintf("destinations[%d]", i)
+		if one.SENAITE != nil && c.document.Has(path+".senaite.confirm") && one.SENAITE.Confirm.Enabled {
+			add("", path+".senaite.confirm", "delivered means received by SENAITE; its results are not read back")
+		}
+		if one.Capture != nil && one.Capture.Wire {
+			add("", path+".capture.wire", "traces of the wire are not written")
+		}
+	}
+	if c.Owner != nil {
+		// What an owner protects, sticks and the console's settings, is not
+		// there either: nothing is open to anybody else.
+		add(driveServer, "owner", "no stick is taken, signed or not")
+	}
+	if c.ConfigDrive != nil {
+		add("", "config_drive", "sticks are not read")
+	}
+	if c.Network != nil {
+		add("", "network", "the network is left as the system has it")
+	}
+	if c.Update != nil {
+		add("", "update", "there are no updates")
+	}
+	for _, key := range []string{"spool.keep_days", "spool.keep_size"} {
+		if c.document.Has(key) {
+			add("", key, "nothing is removed from the store")
+		}
+	}
+	if c.Box.Timezone != "" {
+		add("", "box.timezone", "times are shown in the system's time zone")
+	}
+	return append(list, c.inactiveServers()...)
+}
+
+// inactiveServers lists what keeps admin and console closed.
+func (c Config) inactiveServers() []inactive {
+	var list []inactive
+	add := func(where, what string) {
+		list = append(list, inactive{Where: "admin." + where, What: what, Closes: adminServer})
+	}
+	if c.Admin.Listen != "" {
+		if !loopback(c.Admin.Listen) {
+			add("listen", "beyond loopback the admin endpoint needs allow_from and a token; use 127.0.0.1")
+		}
+		if len(c.Admin.AllowFrom) > 0 {
+			add("allow_from", "addresses are not told apart")
+		}
+		if c.Admin.TokenFile != "" {
+			add("token_file", "no token is asked for")
+		}
+		if c.Admin.TLS != (TLSSettings{}) {
+			add("tls", "there is no TLS")
+		}
+	}
+	if c.Console.Listen != "" {
+		if err := c.Console.NotActive(); err != nil {
+			where, what, _ := strings.Cut(err.Error(), ": ")
+			what = strings.TrimPrefix(what, "not active in this version; ")
+			list = append(list, inactive{Where: where, What: what, Closes: consoleServer})
+		}
+	}
+	return list
+}
+
+// driveServer is what an owner keeps closed: the reading of sticks.
+const driveServer = "config_drive"
+
+// inactive lists the parts of one instrument that are not active.
+func (i Instrument) inactive(path string) []inactive {
+	var list []inactive
+	add := func(closes, where, what string) {
+		list = append(list, inactive{Where: path + "." + where, What: what, Closes: closes})
+	}
+	if why := i.notServed(); why != "" {
+		add("", i.line(), why)
+	}
+	if i.TLS != (TLSSettings{}) {
+		add(i.Name, "tls", "there is no TLS")
+	}
+	if len(i.AllowFrom) > 0 {
+		add(i.Name, "allow_from", "addresses are not told apart")
+	}
+	if i.ack() == "enhanced" {
+		add("", "hl7.ack", "messages are acknowledged in original mode")
+	}
+	if i.Limits.Idle > 0 {
+		add("", "limits.idle", "silent connections stay open")
+	}
+	if i.Limits.Session != instrument.Defaults().Limits.Session {
+		add("", "limits.session", "sessions are not ended by their length")
+	}
+	return list
+}
+
+// notServed says why this version cannot serve the line, "" where it can.
+func (i Instrument) notServed() string {
+	switch {
+	case i.Emerald != nil:
+		return "the format of the CELL-DYN Emerald is not known"
+	case i.protocol() == envelope.Vendor:
+		return "makers' own formats are not known"
+	case i.Serial != nil && (strings.HasPrefix(i.Serial.Port, "usb:") || strings.HasPrefix(i.Serial.Port, "serial:")):
+		return i.Serial.Port + " is not looked up; name the device, e.g. /dev/ttyUSB0"
+	}
+	return ""
+}
+
+// looksLikeKey reports whether the text can be an Ed25519 public key.
+func looksLikeKey(text string) bool {
+	key, err := base64.StdEncoding.DecodeString(text)
+	return err == nil && len(key) == 32
+}

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assaygate/assaygate/envelope"
+)
+
+// BoxSettings is the `box` section.
+type BoxSettings struct {
+	Name     string `yaml:"name"`     // "" until it is filled with the host's
+	Timezone string `yaml:"timezone"` // IANA name; "": the system's
+}
+
+// Validate returns all that is wrong, each error beginning with its key.
+func (b BoxSettings) Validate() error {
+	return errors.Join(validateName(b.Name), validateZone(b.Timezone))
+}
+
+// OwnerSettings is the `owner` section.
+type OwnerSettings struct {
+	PublicKey string `yaml:"public_key" required:"true"` // as `assaygate owner keygen` prints it
+}
+
+// Validate returns all that is wrong, each error beginning with its key.
+func (o OwnerSettings) Validate() error {
+	if strings.ContainsAny(o.PublicKey, " \t\r\n") {
+		return errors.New("public_key: is not one word; write the key as `assaygate owner keygen` prints it")
+	}
+	return nil
+}
+
+// PrivacySettings is the `privacy` section: what may leave the line at all.
+type PrivacySettings struct {
+	HL7  *HL7Allowlist  `yaml:"hl7"`
+	ASTM *ASTMAllowlist `yaml:"astm"`
+}
+
+// HL7Allowlist names the fields that stay, by segment.
+type HL7Allowlist struct {
+	Allow         map[string][]int `yaml:"allow" required:"true"`
+	DropUnmatched bool             `yaml:"drop_unmatched_segments"`
+}
+
+// SetDefaults makes what is not named go: an allowlist that forgets a segment
+// must not let patients' names pass.
+func (a *HL7Allowlist) SetDefaults() { a.DropUnmatched = true }
+
+var segmentName = regexp.MustCompile(`^[A-Z][A-Z0-9]{2}$`)
+
+// Validate returns all that is wrong, each error beginning with its key.
+func (a HL7Allowlist) Validate() error {
+	return validateAllowed(a.Allow, segmentName, "the name of a segment, such as OBX")
+}
+
+// ASTMAllowlist names the fields that stay, by record type.
+type ASTMAllowlist struct {
+	Allow         map[string][]int `yaml:"allow" required:"true"`
+	DropUnmatched bool             `yaml:"drop_unmatched_records"`
+}
+
+// SetDefaults makes what is not named go, as for HL7.
+func (a *ASTMAllowlist) SetDefaults() { a.DropUnmatched = true }
+
+var recordType = regexp.MustCompile(`^[A-Z]$`)
+
+// Validate returns all that is wrong, each error beginning with its key.
+func (a ASTMAllowlist) Validate() error {
+	return validateAllowed(a.Allow, recordType, "the letter of a record, such as R")
+}
+
+func validateAllowed(allow map[string][]int, usable *regexp.Regexp, wanted string) error {
+	var errs []error
+	if len(allow) == 0 {
+		errs = append(errs, errors.New("allow: names nothing, so that nothing would be left; name what may stay"))
+	}
+	for _, name := range sortedKeys(allow) {
+		if !usable.MatchString(name) {
+			errs = append(errs, fmt.Errorf("allow.%s: is not %s", name, wanted))
+			continue
+		}
+		for i, field := range allow[name] {
+			if field < 1 {
+				errs = append(errs, fmt.Errorf("allow.%s[%d]: %d is not the number of a field; the first is 1", name, i, field))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Allowlist is the section in the envelope's terms.
+func (p PrivacySettings) Allowlist() envelope.Allowlist {
+	var list envelope.Allowlist
+	if p.HL7 != nil {
+		list.HL7 = &envelope.Allowed{Fields: p.HL7.Allow, DropUnmatched: p.HL7.DropUnmatched}
+	}
+	if p.ASTM != nil {
+		list.ASTM = &envelope.Allowed{Fields: p.ASTM.Allow, DropUnmatched: p.ASTM.DropUnmatched}
+	}
+	return list
+}
+
+// TLSSettings name the files of a TLS listener; its zero value means no TLS.
+type TLSSettings struct {
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+	ClientCA    string `yaml:"client_ca"` // who may connect; "": anybody
+}
+
+// Validate returns all that is wrong, each error beginning with its key.
+func (t TLSSettings) Validate() error {
+	switch {
+	case t.Certificate == "" && t.Key != "":
+		return errors.New("certificate: missing; a key needs its certificate")
+	case t.Certificate != "" && t.Key == "":
+		return errors.New("key: missing; a certificate needs its key")
+	case t.Certificate == "" && t.ClientCA != "":
+		return errors.New("certificate: missing; client_ca needs a certificate and key of the box")
+	}
+	return nil
+}
+
+// AdminSettings is the `admin` section: health and counters.
+type AdminSettings struct {
+	Listen    string      `yaml:"listen"` // "": none
+	AllowFrom []Network   `yaml:"allow_from"`
+	TokenFile string      `yaml:"token_file"`
+	TLS       TLSSettings `yaml:"tls"`
+}
+
+// Validate returns all that is wrong, each error beginning with its key.
+func (a AdminSettings) Validate() error {
+	if a.Listen == "" {
+		return nil
+	}
+	return validateListen(a.Listen)
+}
+
+// DriveSettings is the `config_drive` section: the USB stick.
+type DriveSettings struct {
+	Directory     string        `yaml:"directory" required:"true"`
+	ConfirmWithin time.Duration `yaml:"confirm_within"`
+}
+
+// SetDefaults fills what the file need not say.
+func (d *DriveSettings) SetDefaults() { d.ConfirmWithin = 10 * time.Minute }
+
+// Validate returns all that is wrong, each error beginning with its key.
+func (d DriveSettings) Validate() error {
+	if d.ConfirmWithin < 10*time.Second || d.ConfirmWithin > 24*time.Hour {
+		return fmt.Errorf("confirm_within: %s is not between 10s and 24h", d.ConfirmWithin)
+	}
+	return nil
+}
+
+// NetworkSettings is the `network` section, for the image.
+type NetworkSettings struct {
+	Interfaces map[string]InterfaceSettings `yaml:"interfaces"`
+	NTP        []string                     `yaml:"ntp"`
+	Hostname   string                       `yaml:"hostname"`
+}
+
+// InterfaceSettings are those of one network interface.
+type InterfaceSettings struct {
+	DHCP      bool     `yaml:"dhcp"`
+	Addresses []string `yaml:"addresses"` // the box's own, with their prefix: 10.20.0.5/24
+	Gateway   string   `yaml:"gateway"`
+	DNS       []string `yaml:"dns"`
+}
+
+var (
+	interfaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$`)
+	hostLabel     = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+)
+
+// Validate returns all that is wrong, each error beginning with its key.
+func (n NetworkSettings) Validate() error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	address := func(key, text string) {
+		if _, err := netip.ParseAddr(text); err != nil {
+			add("%s: %s is not an address", key, text)
+		}
+	}
+	for _, name := range sortedKeys(n.Interfaces) {
+		one, key := n.Interfaces[name], "interfaces."+name
+		if !interfaceName.MatchString(name) {
+			add("%s: is not the name of an interface, such as eth0", key)
+		}
+		if !one.DHCP && len(one.Addresses) == 0 {
+			add("%s: has neither dhcp: true nor addresses", key)
+		}
+		for i, own := range one.Addresses {
+			if _, err := netip.ParsePrefix(own); err != nil {
+				add("%s.addresses[%d]: %s is not an address with its prefix; write for example 10.20.0.5/24", key, i, own)
+			}
+		}
+		if one.Gateway != "" {
+			address(key+".gateway", one.Gateway)
+		}
+		for i, server := range one.DNS {
+			address(fmt.Sprintf("%s.dns[%d]", key, i), server)
+		}
+	}
+	for i, server := range n.NTP {
+		if !hostname(server) {
+			add("ntp[%d]: %q is not the name or address of a host", i, server)
+		}
+	}
+	if n.Hostname != "" && !hostLabel.MatchString(n.Hostname) {
+		add("hostname: %q is not a host's name; take up to 63 letters, digits and hyphens", n.Hostname)
+	}
+	return errors.Join(errs...)
+}
+
+// hostname reports whether the text can name a host: an address, or labels
+// with dots.
+func hostname(text string) bool {
+	if _, err := netip.ParseAddr(text); err == nil {
+		return true
+	}
+	labels := strings.Split(strings.TrimSuffix(text, "."), ".")
+	return len(text) <= 253 && !slices.ContainsFunc(labels, func(label string) bool { return !hostLabel.MatchString(label) })
+}
+
+// UpdateSettings is the `update` section: firmware.
+type UpdateSettings struct {
+	Repository string        `yaml:"repository"` // "": updates come by stick only
+	Window     string        `yaml:"window"`     // hours of the day, 02:00-05:00; "": at any time
+	ForceAfter time.Duration `yaml:"force_after"`
+}
+
+var dayWindow = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$`)
+
+// Validate returns all that is wrong, each error beginning with its key.
+func (u UpdateSettings) Validate() error {
+	var errs []error
+	if u.Repository != "" {
+		switch parsed, err := url.Parse(u.Repository); {
+		case err != nil || parsed.Scheme != "https" && parsed.Scheme != "http" || parsed.Host == "":
+			errs = append(errs, errors.New("repository: is not a URL; write for example https://updates.example.org/assaygate"))
+		case parsed.User != nil:
+			errs = append(errs, errors.New("repository: holds a user or password; a repository needs none, remove it"))
+		}
+	}
+	if from, to, _ := strings.Cut(u.Window, "-"); u.Window != "" && (!dayWindow.MatchString(u.Window) || from == to) {
+		errs = append(errs, fmt.Errorf("window: %q is not a part of the day; write for example \"02:00-05:00\"", u.Window))
+	}
+	return errors.Join(errs...)
+}
+
+// LogSettings is the `log` section.
+type LogSettings struct {
+	Level  string `yaml:"level" allowed:"debug,info,warn,error"`
+	Format string `yaml:"format" allowed:"json,text"`
+}
+
+func (l LogSettings) slogLevel() slog.Level {
+	switch l.Level {
+	case "debug":
+		return slog.LevelDebug
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
+
+// sortedKeys makes what is said of a map come in the same order each time.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/uplink"
+	"github.com/assaygate/assaygate/uplink/capture"
+	"github.com/assaygate/assaygate/uplink/senaite"
+)
+
+// destinationDeadline is within how long a destination's loop must report that
+// it moves: longer than any one request may take.
+const destinationDeadline = 3 * time.Minute
+
+// startDestinations delivers to every destination until ctx ends.
+func (g *gateway) startDestinations(ctx context.Context, running *sync.WaitGroup, fail func(error)) error {
+	for _, d := range g.config.Destinations {
+		to, inFlight, err := d.open()
+		if err != nil {
+			return fmt.Errorf("destination %s: %w", d.Name, err)
+		}
+		part := "destination " + d.Name
+		progress := g.health.Register(part, destinationDeadline)
+		for _, result := range uplink.Results() {
+			g.metrics.attempts.WithLabelValues(d.Name, result)
+		}
+		g.metrics.delivery.WithLabelValues(d.Name)
+		running.Go(func() {
+			defer g.health.Remove(part)
+			err := uplink.Run(ctx, g.store, to, uplink.Options{
+				InFlight: inFlight, Grace: g.config.ShutdownGrace,
+				Log: g.log, Progress: progress, Observer: g.observe(d.Name),
+			})
+			if err != nil {
+				fail(fmt.Errorf("destination %s: %w", d.Name, err))
+			}
+		})
+	}
+	return nil
+}
+
+// open makes the client of a destination.
+func (d Destination) open() (to uplink.Destination, inFlight int, err error) {
+	if d.Capture != nil {
+		return capture.New(d.Name, *d.Capture), 1, nil
+	}
+	to, err = senaite.New(d.Name, d.SENAITE.Settings)
+	return to, d.SENAITE.InFlight, err
+}
+
+func (g *gateway) observe(name string) uplink.Observer {
+	return uplink.Observer{
+		Attempt: func(result string) { g.metrics.attempts.WithLabelValues(name, result).Inc() },
+		Delivered: func(_ envelope.Envelope, took time.Duration) {
+			g.metrics.delivery.WithLabelValues(name).Observe(took.Seconds())
+		},
+	}
+}

@@ -1,0 +1,85 @@
+// Command assaygate is the gateway between laboratory analysers and SENAITE:
+// the daemon that runs on the box, and the tools around it.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line as a whole: one field a subcommand.
+type commands struct {
+	Run             runCommand      `cmd:"" help:"Run the gateway. Example: assaygate run --config assaygate.yaml"`
+	Check           checkCommand    `cmd:"" help:"Validate a configuration file. Example: assaygate check assaygate.yaml"`
+	Inspect         inspectCommand  `cmd:"" help:"Read captures without touching anything. Example: assaygate inspect summary FILE"`
+	Simulate        simulateCommand `cmd:"" help:"Be the instrument. Example: assaygate simulate FILE --to astm://127.0.0.1:4010"`
+	Spool           spoolCommand    `cmd:"" help:"The store, for a person. Example: assaygate spool list"`
+	Health          healthCommand   `cmd:"" help:"Ask the running gateway whether it is well. Example: assaygate health --wait 30s"`
+	Version         versionCommand  `cmd:"" help:"Version, commit, Go version and target."`
+	Profiles        laterCommand    `cmd:"" help:"Instrument profiles (not active in this version)."`
+	Replay          laterCommand    `cmd:"" help:"Send captures through the path of a live message (not active in this version)."`
+	Ports           laterCommand    `cmd:"" help:"Serial ports and their stable names (not active in this version)."`
+	Owner           laterCommand    `cmd:"" help:"The owner's key and signature (not active in this version)."`
+	ConsolePassword laterCommand    `cmd:"" help:"A password hash for the config (not active in this version)."`
+	Update          laterCommand    `cmd:"" help:"Firmware updates (not active in this version)."`
+	Support         laterCommand    `cmd:"" help:"A bundle for the help desk (not active in this version)."`
+}
+
+// Exit statuses.
+const (
+	done     = 0
+	failed   = 1
+	wrongUse = 2
+)
+
+func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// usageError is a mistake in how a command was called, found after parsing.
+type usageError struct{ error }
+
+// execute runs one command line and returns its exit status.
+func execute(args []string, out, errs io.Writer) int {
+	var all commands
+	status := -1
+	parser, err := kong.New(&all,
+		kong.Name("assaygate"),
+		kong.Description("The gateway between laboratory analysers and SENAITE."),
+		kong.Writers(out, errs),
+		kong.Exit(func(code int) { status = code }),
+		kong.UsageOnError(),
+		kong.Bind(&streams{out: out, err: errs}),
+	)
+	if err != nil {
+		fmt.Fprintln(errs, "assaygate:", err)
+		return failed
+	}
+	command, err := parser.Parse(args)
+	if status >= 0 {
+		return status // --help was asked for and printed
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "assaygate: %s; see assaygate --help\n", err)
+		return wrongUse
+	}
+	if err := command.Run(); err != nil {
+		fmt.Fprintln(errs, "assaygate:", err)
+		if errors.As(err, &usageError{}) {
+			return wrongUse
+		}
+		return failed
+	}
+	return done
+}
+
+// laterCommand is a command whose part does not exist yet. It takes its words,
+// so that scripts written for later versions fail with a clear one.
+type laterCommand struct {
+	Words []string `arg:"" optional:"" passthrough:"" hidden:""`
+}
+
+// Run implements a kong command.
+func (laterCommand) Run() error { return errors.New("this command is not active in this version") }

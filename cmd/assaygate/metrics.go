@@ -1,0 +1,173 @@
+package main
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/envelope"
+)
+
+// The outcomes of senaite_astm_messages_total, named as senaite.astm 2.0 does.
+const (
+	outcomeForwarded = "forwarded" // taken by a LIMS
+	outcomeDropped   = "dropped"   // kept from the LIMS
+)
+
+// metrics are the gateway's counters. They are told of events by the lines and
+// the destinations; what the store knows is asked for at each scrape.
+type metrics struct {
+	registry *prometheus.Registry
+	started  time.Time
+
+	senaite  *prometheus.CounterVec
+	messages *prometheus.CounterVec
+	up       *prometheus.GaugeVec
+	open     *prometheus.GaugeVec
+	sessions prometheus.Gauge
+	commits  prometheus.Gauge
+	naks     *prometheus.CounterVec
+	serial   *prometheus.CounterVec
+	last     *prometheus.GaugeVec
+	commit   prometheus.Histogram
+	delivery *prometheus.HistogramVec
+	attempts *prometheus.CounterVec
+
+	mu    sync.Mutex
+	lines map[string]lineState // by instrument, for the console and the JSON of /stats
+}
+
+// Seconds from a card that answers at once to one that stalls.
+var commitBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		started:  time.Now(),
+		lines:    map[string]lineState{},
+		senaite:  counters("senaite_astm_messages_total", "Messages by outcome", "outcome"),
+		messages: counters("assaygate_messages_total", "Messages by instrument, protocol and outcome", "instrument", "protocol", "outcome"),
+		up:       gauges("assaygate_line_up", "1 while the serial port is open, the dialled connection stands or the listener is bound", "instrument"),
+		open:     gauges("assaygate_connections", "Open connections", "instrument"),
+		sessions: gauge("assaygate_sessions_open", "Messages being received"),
+		commits:  gauge("assaygate_commits_in_flight", "Messages on their way to the card"),
+		naks:     counters("assaygate_negative_acks_total", "Negative acknowledgements and refused connections by reason", "instrument", "reason"),
+		serial:   counters("assaygate_serial_errors_total", "Errors that the serial driver counted", "instrument", "kind"),
+		last:     gauges("assaygate_last_message_timestamp_seconds", "When the last whole message was stored, Unix time", "instrument"),
+		commit:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "assaygate_commit_seconds", Help: "How long a message takes to be durable", Buckets: commitBuckets}),
+		delivery: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "assaygate_delivery_seconds", Help: "How long a delivery takes", Buckets: commitBuckets}, []string{"destination"}),
+		attempts: counters("assaygate_delivery_attempts_total", "Deliveries tried by result", "destination", "result"),
+	}
+	uptime := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "senaite_astm_uptime_seconds", Help: "Seconds since the start"}, func() float64 {
+		return math.Floor(time.Since(m.started).Seconds())
+	})
+	build := gauges("assaygate_build_info", "Always 1; the labels tell the build", "version", "commit")
+	build.WithLabelValues(version, commit).Set(1)
+	m.registry.MustRegister(m.senaite, uptime, m.messages, m.up, m.open, m.sessions, m.commits, m.naks, m.serial, m.last, m.commit, m.delivery, m.attempts, build)
+	for _, outcome := range []string{instrument.Received, instrument.Parsed, outcomeForwarded, outcomeDropped, instrument.Rejected} {
+		m.senaite.WithLabelValues(outcome)
+	}
+	return m
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+}
+
+// expect makes the closed label sets of an instrument start at 0.
+func (m *metrics) expect(name string, protocol envelope.Protocol) {
+	for _, outcome := range []string{instrument.Received, instrument.Parsed, instrument.Rejected, instrument.Incomplete} {
+		m.messages.WithLabelValues(name, string(protocol), outcome)
+	}
+	for _, reason := range instrument.NegativeAckReasons(protocol) {
+		m.naks.WithLabelValues(name, reason)
+	}
+	m.up.WithLabelValues(name)
+	m.open.WithLabelValues(name)
+	m.last.WithLabelValues(name)
+}
+
+// Message implements instrument.Observer.
+func (m *metrics) Message(name string, protocol envelope.Protocol, outcome string) {
+	m.messages.WithLabelValues(name, string(protocol), outcome).Inc()
+	if outcome == instrument.Incomplete {
+		return
+	}
+	m.senaite.WithLabelValues(outcome).Inc()
+	if outcome == instrument.Received {
+		now := time.Now()
+		m.last.WithLabelValues(name).Set(unixSeconds(now))
+		m.change(name, func(s *lineState) { s.messages++; s.last = now })
+	}
+}
+
+// NegativeAck implements instrument.Observer.
+func (m *metrics) NegativeAck(name, reason string) { m.naks.WithLabelValues(name, reason).Inc() }
+
+// SerialErrors implements instrument.Observer.
+func (m *metrics) SerialErrors(name, kind string, n uint64) {
+	m.serial.WithLabelValues(name, kind).Add(float64(n))
+}
+
+// Up implements instrument.Observer.
+func (m *metrics) Up(name string, up bool) {
+	value := 0.0
+	if up {
+		value = 1
+	}
+	m.up.WithLabelValues(name).Set(value)
+	m.change(name, func(s *lineState) { s.up = up })
+}
+
+func unixSeconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+
+// Connections implements instrument.Observer.
+func (m *metrics) Connections(name string, delta int) {
+	m.open.WithLabelValues(name).Add(float64(delta))
+	m.change(name, func(s *lineState) { s.connections += delta })
+}
+
+// Sessions implements instrument.Observer.
+func (m *metrics) Sessions(delta int) { m.sessions.Add(float64(delta)) }
+
+// Commits implements instrument.Observer.
+func (m *metrics) Commits(delta int) { m.commits.Add(float64(delta)) }
+
+// Committed implements instrument.Observer.
+func (m *metrics) Committed(took time.Duration) { m.commit.Observe(took.Seconds()) }
+
+// lineState is what the console shows of an instrument's line.
+type lineState struct {
+	up          bool
+	connections int
+	messages    uint64
+	last        time.Time // zero for never
+}
+
+// state returns the state of the named instrument.
+func (m *metrics) state(name string) lineState {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lines[name]
+}
+
+func (m *metrics) change(name string, by func(*lineState)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	state := m.lines[name]
+	by(&state)
+	m.lines[name] = state
+}
+
+var _ instrument.Observer = (*metrics)(nil)

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os/signal"
+	"syscall"
+
+	"github.com/assaygate/assaygate/device/health"
+	"github.com/assaygate/assaygate/device/port"
+)
+
+type runCommand struct {
+	Config      string `help:"The configuration file." placeholder:"FILE" type:"path"`
+	ASTM        string `name:"astm" help:"Listen for ASTM here, instead of the configured network instruments." placeholder:"ADDR"`
+	HL7         string `name:"hl7" help:"Listen for HL7 here, likewise." placeholder:"ADDR"`
+	Emerald     string `name:"emerald" help:"Listen for the CELL-DYN Emerald here, likewise." placeholder:"ADDR"`
+	URL         string `name:"url" help:"SENAITE's URL, instead of the configured ones." placeholder:"URL"`
+	CaptureOnly string `name:"capture-only" help:"Keep messages as files here and deliver to no LIMS." placeholder:"DIR"`
+	Data        string `help:"The data directory: the store in DIR/spool, captures in DIR/captures." placeholder:"DIR"`
+	Admin       string `help:"The admin address." placeholder:"ADDR"`
+	Console     string `help:"The console's address." placeholder:"ADDR"`
+	Demo        bool   `help:"Play three simulated instruments against a gateway of its own."`
+}
+
+// Run implements a kong command.
+func (c *runCommand) Run(s *streams) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if c.Demo {
+		return runDemo(ctx, s)
+	}
+	config, warnings, err := loadConfig(flags{
+		Config: c.Config, ASTM: c.ASTM, HL7: c.HL7, Emerald: c.Emerald, URL: c.URL,
+		CaptureOnly: c.CaptureOnly, Data: c.Data, Admin: c.Admin, Console: c.Console,
+	})
+	if err != nil {
+		return err
+	}
+	log := newLog(config.Log, s.err)
+	for _, warning := range warnings {
+		log.Warn(warning)
+	}
+	return newGateway(config, log).run(ctx)
+}
+
+func newGateway(config Config, log *slog.Logger) *gateway {
+	g := &gateway{
+		config: config, inactive: config.inactive(), log: log,
+		metrics: newMetrics(), health: &health.Registry{}, gate: port.NewGate(port.TotalConnections),
+	}
+	for _, part := range g.inactive {
+		if part.Closes != "" {
+			log.Error("not opened: a part of its protection is not active in this version", "part", part.Where, "closed", part.Closes, "what", part.What)
+			continue
+		}
+		log.Warn("not active in this version", "part", part.Where, "what", part.What)
+	}
+	return g
+}
+
+// newLog writes to stderr: journald takes it from there.
+func newLog(settings LogSettings, to io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: settings.slogLevel()}
+	if settings.Format == "text" {
+		return slog.New(slog.NewTextHandler(to, options))
+	}
+	return slog.New(slog.NewJSONHandler(to, options))
+}

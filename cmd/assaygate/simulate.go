@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/assaygate/assaygate/device/simulator"
+)
+
+type simulateCommand struct {
+	Capture     string        `arg:"" help:"The capture file to play." type:"existingfile"`
+	To          string        `required:"" help:"astm://HOST:PORT, mllp://HOST:PORT or serial:PORT[,BAUD]." placeholder:"TARGET"`
+	Count       int           `help:"How often to play it, on each connection." default:"1"`
+	Interval    time.Duration `help:"The pause between two plays."`
+	Connections int           `help:"How many connections play at the same time." default:"1"`
+	Fault       string        `help:"A fault to play (not active in this version)." placeholder:"F"`
+	Verbatim    bool          `help:"Send the capture as it is: no fresh time, control id, processing id and checksums."`
+}
+
+// Run implements a kong command.
+func (c *simulateCommand) Run(s *streams) error {
+	if c.Fault != "" {
+		return errors.New("--fault is not active in this version")
+	}
+	target, err := simulator.ParseTarget(c.To)
+	if err != nil {
+		return usageError{fmt.Errorf("--to: %w", err)}
+	}
+	data, err := os.ReadFile(c.Capture)
+	if err != nil {
+		return err
+	}
+	messages, err := simulator.Read(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Capture, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	result, err := simulator.Run(ctx, target, messages, simulator.Options{
+		Verbatim: c.Verbatim, Count: c.Count, Interval: c.Interval, Connections: c.Connections,
+	})
+	fmt.Fprintf(s.out, "%d acknowledged, %d refused\n", len(result.Acknowledged), len(result.Refused))
+	for _, r := range result.Refused {
+		fmt.Fprintf(s.err, "refused: %s: %s\n", r.ControlID, r.Reason)
+	}
+	if err == nil && len(result.Refused) > 0 {
+		err = errors.New("the host refused messages")
+	}
+	return err
+}
