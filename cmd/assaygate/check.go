@@ -58,7 +58,7 @@ func (c *checkCommand) refuse(s *streams, err error) error {
 		return err
 	}
 	fmt.Fprintln(s.err, errs.Error())
-	return fmt.Errorf("%s: %s; nothing was changed", c.File, count(len(errs), "error"))
+	return fmt.Errorf("%s: %s", c.File, count(len(errs), "error"))
 }
 
 func count(n int, what string) string {

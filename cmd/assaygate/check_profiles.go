@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"io/fs"
-	"slices"
 
 	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/profile"
@@ -18,13 +17,12 @@ type profileReads func(name string, protocol envelope.Protocol) (reads []reading
 // may stand.
 type reading struct {
 	What string
-	At   []fieldPlace
+	At   []profile.Place
 }
 
-// fieldPlace is a field of a record or segment.
-type fieldPlace struct {
-	Record string
-	Field  int
+// results is what results cannot do without, by the profile's word for it.
+var results = []struct{ part, what string }{
+	{"sample", "sample id"}, {"test", "test"}, {"value", "value"}, {"units", "unit"},
 }
 
 // readsOfProfiles answers for the profiles that the configuration can use. A
@@ -39,26 +37,17 @@ func readsOfProfiles(c Config) (profileReads, *config.Error) {
 		problem := c.document.At("profiles", "%v", err)
 		return nil, &problem
 	}
-	names := set.Names()
-	return func(name string, protocol envelope.Protocol) ([]reading, bool) {
-		return genericReads(protocol), name == "" || missing || slices.Contains(names, name)
-	}, nil
-}
-
-// genericReads are the places of the standards.
-func genericReads(protocol envelope.Protocol) []reading {
-	if protocol == envelope.HL7 {
-		return []reading{
-			{"sample id", []fieldPlace{{"SPM", 2}, {"OBR", 3}}},
-			{"test", []fieldPlace{{"OBX", 3}}},
-			{"value", []fieldPlace{{"OBX", 5}}},
-			{"unit", []fieldPlace{{"OBX", 6}}},
+	return func(name string, protocol envelope.Protocol) (reads []reading, known bool) {
+		if _, known = set.Protocol(name); !known && name != "" {
+			if !missing {
+				return nil, false
+			}
+			name = ""
 		}
-	}
-	return []reading{
-		{"sample id", []fieldPlace{{"O", 3}}},
-		{"test", []fieldPlace{{"R", 3}}},
-		{"value", []fieldPlace{{"R", 4}}},
-		{"unit", []fieldPlace{{"R", 5}}},
-	}
+		for _, r := range results {
+			places, _ := set.Reads(name, protocol, r.part)
+			reads = append(reads, reading{r.what, places})
+		}
+		return reads, true
+	}, nil
 }

@@ -23,7 +23,7 @@ func TestCheckFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, errs)
 	}
-	if want := "FILE: ok (9 instruments, 3 destinations, 10 warnings, 23 notes)\n"; out != want {
+	if want := "FILE: ok (9 instruments, 3 destinations, 11 warnings, 23 notes)\n"; out != want {
 		t.Errorf("got %s", out)
 	}
 	for _, want := range []string{
@@ -75,11 +75,11 @@ func TestCheckAllowlist(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"astm": {
 			"instruments: [{name: a, astm: {listen: ':1'}}, {name: b, astm: {listen: ':2'}}]\nprivacy: {astm: {allow: {O: [5], R: [4]}}, hl7: {allow: {OBX: [3]}}}\n",
-			"drops O.3, where the sample id of a stands|drops R.3, where the test of a stands|drops R.5, where the unit of a stands",
+			"drops O.3 and O.4, where the sample id of a stands|drops R.3, where the test of a stands|drops R.5, where the unit of a stands",
 		},
 		"hl7": {
 			"instruments: [{name: a, hl7: {listen: ':1'}}]\nprivacy: {astm: {allow: {O: [5]}}, hl7: {allow: {OBR: [4], OBX: [3, 6]}}}\n",
-			"drops SPM.2 and OBR.3, where the sample id of a stands|drops OBX.5, where the value of a stands",
+			"drops SPM.2 and SAC.3 and OBR.3 and OBR.2, where the sample id of a stands|drops OBX.5, where the value of a stands",
 		},
 		"either place": {
 			"instruments: [{name: a, hl7: {listen: ':1'}}]\nprivacy: {astm: {allow: {O: [5]}}, hl7: {allow: {SPM: [2], OBX: [3, 5, 6]}}}\n", "",

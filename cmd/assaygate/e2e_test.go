@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -180,15 +179,5 @@ instruments:
   - {name: lan, astm: {listen: "127.0.0.1:0"}}
   - {name: hl7, hl7: {listen: "127.0.0.1:0"}}
 `
-
-func dial(t testing.TB, address string) net.Conn {
-	t.Helper()
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return conn
-}
 
 func spoolFilter() spool.Filter { return spool.Filter{Limit: 10000} }

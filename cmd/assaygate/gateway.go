@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -119,9 +120,15 @@ func (g *gateway) moved(destination string, to spool.State) {
 }
 
 func (g *gateway) newService() (*instrument.Service, error) {
-	profiles, err := profile.Load(profile.Options{
+	options := profile.Options{
 		Directory: g.config.Profiles, Box: g.config.Box.Name, Key: g.store.Key(), Allow: g.config.Privacy.Allowlist(),
-	})
+	}
+	profiles, err := profile.Load(options)
+	if errors.Is(err, fs.ErrNotExist) {
+		g.log.Error("no own profiles: their directory is missing", "error", err)
+		options.Directory = ""
+		profiles, err = profile.Load(options)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func (g *gateway) startLines(ctx context.Context, running *sync.WaitGroup, set l
 		}
 		running.Go(func() {
 			defer g.health.Remove("line " + i.Name)
-			err := run(ctx, i.instrument(), settings, progress)
+			err := run(ctx, g.member(i), settings, progress)
 			switch {
 			case errors.Is(err, port.ErrNotActive):
 				g.log.Error("line is not started", "instrument", i.Name, "error", err)
@@ -106,6 +106,16 @@ func (g *gateway) startLines(ctx context.Context, running *sync.WaitGroup, set l
 			}
 		})
 	}
+}
+
+// member is the instrument at the end of a line that the box opens. Where the
+// file does not say what it speaks on a serial line, its profile does.
+func (g *gateway) member(i Instrument) instrument.Instrument {
+	member := i.instrument()
+	if protocol, known := g.service.Profiles.Protocol(i.Profile); known && i.Serial != nil && i.Protocol == "" {
+		member.Settings.Protocol = string(protocol)
+	}
+	return member
 }
 
 // keptClosed reports whether the instrument's line may not be opened: a part of

@@ -38,6 +38,13 @@ func (c *runCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
+	profiles, problem := readsOfProfiles(config)
+	if problem != nil {
+		return problem
+	}
+	if unknown := config.unknownProfiles(profiles); unknown != nil {
+		return unknown
+	}
 	log := newLog(config.Log, s.err)
 	for _, warning := range warnings {
 		log.Warn(warning)

@@ -234,6 +234,7 @@ func (a *astm) storeDraft(ctx context.Context) bool {
 	})
 	if err != nil {
 		a.log.Error("draft not stored, frame not acknowledged", "instrument", a.from.Name, "error", err)
+		a.doubt(err)
 	}
 	return err == nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // link is what a protocol makes of a line's bytes.
@@ -37,6 +38,10 @@ type line struct {
 	log      *slog.Logger
 	progress func()
 	busy     func(bool) // tells whether a message is in progress
+
+	// uncertain is set when nobody knows whether a commit took place. Then
+	// neither answer is true, and the line ends without one.
+	uncertain error
 }
 
 const (
@@ -133,6 +138,9 @@ func soonest(end, limit time.Time, hasLimit time.Duration, quiet time.Time, hasQ
 
 // write sends an answer.
 func (l *line) write(answer []byte) error {
+	if l.uncertain != nil {
+		return fmt.Errorf("closed without an answer: %w", l.uncertain)
+	}
 	if len(answer) == 0 {
 		return nil
 	}
@@ -188,6 +196,7 @@ func (l *line) keep(ctx context.Context, draft string, messages ...profile.Raw) 
 	})
 	if err != nil {
 		l.log.Error("message not stored, not acknowledged", "error", err)
+		l.doubt(err)
 		return err
 	}
 	counted := ""
@@ -199,6 +208,12 @@ func (l *line) keep(ctx context.Context, draft string, messages ...profile.Raw) 
 		l.count(e)
 	}
 	return nil
+}
+
+func (l *line) doubt(err error) {
+	if errors.Is(err, spool.ErrUncertain) {
+		l.uncertain = err
+	}
 }
 
 // count reports a stored message.

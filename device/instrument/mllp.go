@@ -3,7 +3,6 @@ package instrument
 import (
 	"context"
 	"errors"
-
 	"slices"
 	"strconv"
 	"strings"

@@ -57,10 +57,16 @@ func TestASTMOneEnvelopePerOrder(t *testing.T) {
 		want    []string
 	}{
 		{"one order", []string{`H|\^&`, `P|1`, `O|1|S1`, `R|1|^^^GLU|5`, `C|1|I|note`, `L|1|N`}, []string{"S1: H P O R C L GLU=5"}},
-		{"two orders of a patient", []string{`H|\^&`, `P|1`, `C|1`, `O|1|S1`, `R|1|^^^GLU|5`, `O|2|S2`, `R|1|^^^GLU|6`, `L|1|N`},
-			[]string{"S1: H P O R C L GLU=5", "S2: H P O R L GLU=6"}},
-		{"two patients", []string{`H|\^&`, `P|1`, `O|1|S1`, `R|1|^^^GLU|5`, `P|2`, `O|1|S2`, `R|1|^^^GLU|6`, `L|1|N`},
-			[]string{"S1: H P O R L GLU=5", "S2: H P O R L GLU=6"}},
+		{
+			"two orders of a patient",
+			[]string{`H|\^&`, `P|1`, `C|1`, `O|1|S1`, `R|1|^^^GLU|5`, `O|2|S2`, `R|1|^^^GLU|6`, `L|1|N`},
+			[]string{"S1: H P O R C L GLU=5", "S2: H P O R L GLU=6"},
+		},
+		{
+			"two patients",
+			[]string{`H|\^&`, `P|1`, `O|1|S1`, `R|1|^^^GLU|5`, `P|2`, `O|1|S2`, `R|1|^^^GLU|6`, `L|1|N`},
+			[]string{"S1: H P O R L GLU=5", "S2: H P O R L GLU=6"},
+		},
 		{"a patient without order", []string{`H|\^&`, `P|1`, `P|2`, `O|1|S2`, `L|1|N`}, []string{": H P L", "S2: H P O L"}},
 		{"a comment above the patient", []string{`H|\^&`, `C|1`, `P|1`, `O|1|S1`, `O|2|S2`, `L|1|N`}, []string{"S1: H P O C L", "S2: H P O L"}},
 		{"results without order", []string{`H|\^&`, `P|1`, `R|1|^^^GLU|5`, `L|1|N`}, []string{": H P R L GLU=5"}},
@@ -89,13 +95,22 @@ func TestHL7OneEnvelopePerOrder(t *testing.T) {
 		segments []string
 		want     []string
 	}{
-		{"ORU with ORC before OBR", []string{msh("ORU^R01"), "PID|1", "ORC|RE", "OBR|1||S1", "OBX|1|NM|GLU||5", "ORC|RE", "OBR|2||S2", "OBX|1|NM|GLU||6"},
-			[]string{"S1: H P O R GLU=5", "S2: H P O R GLU=6"}},
+		{
+			"ORU with ORC before OBR",
+			[]string{msh("ORU^R01"), "PID|1", "ORC|RE", "OBR|1||S1", "OBX|1|NM|GLU||5", "ORC|RE", "OBR|2||S2", "OBX|1|NM|GLU||6"},
+			[]string{"S1: H P O R GLU=5", "S2: H P O R GLU=6"},
+		},
 		{"ORU with specimen behind", []string{msh("ORU^R01"), "PID|1", "OBR|1", "OBX|1|NM|GLU||5", "SPM|1|S1"}, []string{"S1: H P O R GLU=5"}},
-		{"OUL with specimen before and ORC behind", []string{msh("OUL^R22"), "PID|1", "SPM|1|S1", "SAC|||S1", "OBR|1", "ORC|RE", "OBX|1|NM|GLU||5", "SPM|2|S2", "OBR|1", "OBX|1|NM|GLU||6"},
-			[]string{"S1: H P O R GLU=5", "S2: H P O R GLU=6"}},
-		{"two patients", []string{msh("ORU^R01"), "PID|1", "NTE|1||one", "OBR|1||S1", "OBX|1|NM|GLU||5", "PID|2", "OBR|1||S2", "OBX|1|NM|GLU||6"},
-			[]string{"S1: H P O R C GLU=5", "S2: H P O R GLU=6"}},
+		{
+			"OUL with specimen before and ORC behind",
+			[]string{msh("OUL^R22"), "PID|1", "SPM|1|S1", "SAC|||S1", "OBR|1", "ORC|RE", "OBX|1|NM|GLU||5", "SPM|2|S2", "OBR|1", "OBX|1|NM|GLU||6"},
+			[]string{"S1: H P O R GLU=5", "S2: H P O R GLU=6"},
+		},
+		{
+			"two patients",
+			[]string{msh("ORU^R01"), "PID|1", "NTE|1||one", "OBR|1||S1", "OBX|1|NM|GLU||5", "PID|2", "OBR|1||S2", "OBX|1|NM|GLU||6"},
+			[]string{"S1: H P O R C GLU=5", "S2: H P O R GLU=6"},
+		},
 		{"no order", []string{msh("ORU^R01"), "PID|1", "OBX|1|NM|GLU||5"}, []string{": H P R GLU=5"}},
 		{"header only", []string{msh("ORU^R01")}, []string{": H"}},
 	} {

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/assaygate/assaygate/envelope"
@@ -106,4 +107,38 @@ func headerOf(protocol envelope.Protocol, text []byte) []record {
 	}
 	records, _ := parseASTM(string(text))
 	return records
+}
+
+// Protocol returns the protocol of the named profile; known is false where
+// there is no such profile.
+func (s *Set) Protocol(name string) (protocol envelope.Protocol, known bool) {
+	p, known := s.profiles[name]
+	if !known {
+		return "", false
+	}
+	return p.Protocol, true
+}
+
+// Place is a field of a record or segment, counted from 1.
+type Place struct {
+	Record string
+	Field  int
+}
+
+// Reads returns the places where a profile looks for a part of its results:
+// sample, test, value or units. The name "" stands for the protocol's generic
+// profile. Known is false where there is no such profile.
+func (s *Set) Reads(name string, protocol envelope.Protocol, part string) (places []Place, known bool) {
+	p := s.generic(protocol)
+	if name != "" {
+		if p, known = s.profiles[name]; !known {
+			return nil, false
+		}
+	}
+	for _, at := range p.results[part] {
+		if place := (Place{at.record, at.field}); !slices.Contains(places, place) {
+			places = append(places, place)
+		}
+	}
+	return places, true
 }

@@ -131,7 +131,7 @@ func TestDigestIsOfWhatWasReceived(t *testing.T) {
 	digest := func(patient string) string {
 		return set.Envelopes(astmMessage(`H|\^&`, `P|1||||`+patient, `L|1`), at)[0].Digest
 	}
-	if digest("a") != digest("a") || digest("a") == digest("b") {
+	if first, again, other := digest("a"), digest("a"), digest("b"); first != again || first == other {
 		t.Error("digests do not follow the bytes received")
 	}
 }

@@ -81,7 +81,8 @@ func readNumbers(kind string, plain []byte) (envelope.Floats, error) {
 	if !little {
 		base, order = strings.TrimSuffix(kind, "BE"), binary.BigEndian
 	}
-	size, read := 4, func(b []byte) float64 { return 0 }
+	size := 4
+	var read func([]byte) float64
 	switch base {
 	case "FLOAT":
 		read = func(b []byte) float64 { return float64(math.Float32frombits(order.Uint32(b))) }

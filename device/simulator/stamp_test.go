@@ -52,7 +52,8 @@ func TestStampASTM(t *testing.T) {
 			"records":   {Protocol: ASTM, Text: []byte(header + rest)},
 			"one frame": {Protocol: ASTM, Text: []byte(header + rest), Frames: [][]byte{frame(5, header+rest, true)}},
 			"cut in the header": {Protocol: ASTM, Text: []byte(header + rest), Frames: [][]byte{
-				frame(1, header[:7], false), frame(2, header[7:]+rest, true)}},
+				frame(1, header[:7], false), frame(2, header[7:]+rest, true),
+			}},
 		} {
 			out := prepare(t, m, Options{})
 			text, _ := textOf(t, out.frames)

@@ -23,8 +23,13 @@ func kilobyte(lane string, n uint64) envelope.Envelope {
 		text += fmt.Sprintf("\x02%dR|%d|^^^PARAM-%02d^1|%s|10*3/uL||N||F||||20260301120000^%s\r\x03%02X\r\n", i%8, i+1, i, value, e.ID[24:], i)
 		e.Results = append(e.Results, envelope.Result{Test: fmt.Sprintf("PARAM-%02d", i), Value: value, Units: "10*3/uL", Flags: "N", Status: "F", Kind: envelope.KindResult})
 		e.Records.R = append(e.Records.R, envelope.Object{
-			{Key: "seq", Value: fmt.Sprint(i + 1)}, {Key: "test", Value: fmt.Sprintf("PARAM-%02d", i)}, {Key: "value", Value: value},
-			{Key: "units", Value: "10*3/uL"}, {Key: "abnormal_flag", Value: "N"}, {Key: "status", Value: "F"}, {Key: "completed_at", Value: "20260301120000"},
+			{Key: "seq", Value: fmt.Sprint(i + 1)},
+			{Key: "test", Value: fmt.Sprintf("PARAM-%02d", i)},
+			{Key: "value", Value: value},
+			{Key: "units", Value: "10*3/uL"},
+			{Key: "abnormal_flag", Value: "N"},
+			{Key: "status", Value: "F"},
+			{Key: "completed_at", Value: "20260301120000"},
 		})
 	}
 	e.Raw, e.Metadata.ASTM, e.Metadata.LIS2A = []byte(text), text, text
@@ -39,7 +44,7 @@ func floor(b *testing.B) time.Duration {
 	}
 	defer file.Close()
 	line := make([]byte, 1<<10)
-	const n = 500
+	const n = 300
 	start := time.Now()
 	for range n {
 		if _, err := file.Write(line); err != nil {
@@ -92,6 +97,7 @@ func BenchmarkPut(b *testing.B) {
 			}
 			wait.Wait()
 			b.StopTimer()
+			raw = (raw + floor(b)) / 2 // other work on the machine comes and goes
 			each := b.Elapsed() / time.Duration(b.N)
 			b.ReportMetric(float64(time.Second)/float64(raw), "floor/s")
 			b.ReportMetric(float64(time.Second)/float64(each), "messages/s")

@@ -9,6 +9,15 @@ import (
 	"github.com/assaygate/assaygate/envelope"
 )
 
+// duplicateQuery finds the newest message with the same bytes. Input that was
+// refused is no earlier message: its sender was told to keep it.
+const duplicateQuery = `
+SELECT seq, id, duplicate_of, repeat, intake, received_at, clock, boot, monotonic
+FROM messages INDEXED BY messages_digest
+WHERE substr(digest, 1, 16) = substr(?1, 1, 16) AND digest <> '' AND digest = ?1 AND lane = ?2 AND part = ?3
+	AND intake NOT IN ('incomplete', 'rejected')
+ORDER BY seq DESC LIMIT 1`
+
 // duplicate looks for the same bytes from the same lane within the window and
 // notes the finding in r. Where r is proven a retransmission, the states of the
 // earlier message come back.
@@ -28,9 +37,7 @@ func (t *tx) duplicate(r *record, l lane) (map[string]State, error) {
 	var repeat bool
 	var at stamp
 	// Input that was refused is no earlier message: its sender was told to keep it.
-	err := t.scan(`SELECT seq, id, duplicate_of, repeat, intake, received_at, clock, boot, monotonic FROM messages
-		WHERE substr(digest, 1, 16) = substr(?1, 1, 16) AND digest <> '' AND digest = ?1 AND lane = ?2 AND part = ?3
-		AND intake NOT IN ('incomplete', 'rejected') ORDER BY seq DESC LIMIT 1`,
+	err := t.scan(duplicateQuery,
 		[]any{r.digest, l.id, r.part},
 		&sequence, &id, &first, &repeat, &intake, &received, &at.clock, &at.boot, &at.monotonic)
 	if errors.Is(err, sql.ErrNoRows) {

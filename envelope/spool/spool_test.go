@@ -3,6 +3,7 @@ package spool
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -44,7 +45,7 @@ func message(lane, text string) envelope.Envelope {
 	return envelope.Envelope{
 		ID: id, MessageID: id, Protocol: envelope.ASTM, Instrument: "xn-550", Lane: lane, Profile: "sysmex_xn",
 		ReceivedAt: time.Now().UTC().Round(0), Clock: envelope.ClockSet, Intake: envelope.Accepted, Kind: envelope.KindResult,
-		SampleID: "S-" + text, Digest: fmt.Sprintf("%064x", text+lane),
+		SampleID: "S-" + text, Digest: fmt.Sprintf("%x", sha256.Sum256([]byte(lane+text))),
 		Results:  []envelope.Result{{Test: "WBC", Value: text, Kind: envelope.KindResult}},
 		Metadata: envelope.Metadata{ASTM: string(raw)},
 		Records:  envelope.Records{R: []envelope.Object{{{Key: "value", Value: text}}}},
@@ -119,7 +120,9 @@ func fill(v reflect.Value, n *int) {
 			v.SetBytes([]byte{0x02, 'x', byte(*n), 0x00, 0xFF})
 		case reflect.TypeFor[envelope.Object]():
 			v.Set(reflect.ValueOf(envelope.Object{
-				{Key: fmt.Sprintf("key %d", *n), Value: "v"}, {Key: "none", Value: nil}, {Key: "yes", Value: true},
+				{Key: fmt.Sprintf("key %d", *n), Value: "v"},
+				{Key: "none", Value: nil},
+				{Key: "yes", Value: true},
 				{Key: "points", Value: envelope.Floats{1, 2.5}},
 				{Key: "list", Value: []any{"a", envelope.Object{{Key: "b", Value: "c"}}}},
 			}))
@@ -315,4 +318,29 @@ func TestExpiredCallerStoresNothing(t *testing.T) {
 	if e := put(t, s, message("a", "2")); e.Sequence != 1 {
 		t.Errorf("the next message has sequence %d", e.Sequence)
 	}
+}
+
+// TestPutOfSeveralMessages is the frame that ends two messages: one
+// acknowledgement, so both are stored or neither.
+func TestPutOfSeveralMessages(t *testing.T) {
+	s := open(t, settings(t), lims)
+	first, second, part := message("a", "1"), message("b", "2"), message("b", "3")
+	part.MessageID, part.Part, part.Raw = second.MessageID, 1, second.Raw
+	list := []envelope.Envelope{first, second, part}
+	if seq, err := s.Put(t.Context(), list...); err != nil || seq != 1 || list[2].Sequence != 3 {
+		t.Fatalf("Put gives %d, %v: %+v", seq, err, list)
+	}
+	for _, e := range list {
+		if raw, err := s.Raw(t.Context(), e.ID); err != nil || !bytes.Equal(raw, e.Raw) {
+			t.Errorf("its bytes are %q, %v", raw, err)
+		}
+	}
+	fresh := message("a", "4")
+	if _, err := s.Put(t.Context(), fresh, first); err == nil {
+		t.Error("an id was taken twice")
+	}
+	if _, err := s.Raw(t.Context(), fresh.ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("half of what was refused is there: %v", err)
+	}
+	wantClean(t, s)
 }

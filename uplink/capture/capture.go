@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/assaygate/assaygate/envelope"
 )
@@ -49,6 +50,9 @@ func (s Settings) Validate() error {
 type Writer struct {
 	name      string
 	directory string
+
+	mu   sync.Mutex
+	made bool // the directory is durably there
 }
 
 // New returns the writer of a destination. It touches nothing: a directory that
@@ -61,7 +65,7 @@ func New(name string, s Settings) *Writer {
 func (w *Writer) Name() string { return w.name }
 
 // Probe implements uplink.Destination: the directory is there or can be made.
-func (w *Writer) Probe(context.Context) error { return makeDirectory(w.directory) }
+func (w *Writer) Probe(context.Context) error { return w.prepare() }
 
 // Deliver implements uplink.Destination. The envelopes of one message have the
 // same bytes, so the first one writes the file and the others have nothing to
@@ -73,12 +77,30 @@ func (w *Writer) Deliver(ctx context.Context, e envelope.Envelope) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("writing a capture: %w", err)
 	}
+	if err := w.prepare(); err != nil {
+		return err
+	}
+	if err := write(filepath.Join(w.directory, fileName(e)), e.Raw); err != nil {
+		w.mu.Lock()
+		w.made = false // someone may have removed it
+		w.mu.Unlock()
+		return fmt.Errorf("writing a capture: %w", err)
+	}
+	return nil
+}
+
+// prepare makes the directory once. One that is there already may have been
+// made just before a crash, so its parent is synced all the same.
+func (w *Writer) prepare() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.made {
+		return nil
+	}
 	if err := makeDirectory(w.directory); err != nil {
 		return fmt.Errorf("making the directory for captures: %w", err)
 	}
-	if err := write(filepath.Join(w.directory, fileName(e)), e.Raw); err != nil {
-		return fmt.Errorf("writing a capture: %w", err)
-	}
+	w.made = true
 	return nil
 }
 
@@ -139,22 +161,22 @@ func write(path string, data []byte) error {
 
 // makeDirectory makes the directory and its parents, durably.
 func makeDirectory(path string) error {
-	if info, err := os.Stat(path); err == nil {
-		if !info.IsDir() {
-			return fmt.Errorf("%s is not a directory", path)
-		}
-		return nil
-	}
 	parent := filepath.Dir(path)
-	if parent != path {
+	if _, err := os.Stat(parent); errors.Is(err, os.ErrNotExist) && parent != path {
 		if err := makeDirectory(parent); err != nil {
 			return err
 		}
 	}
-	if err := os.Mkdir(path, directoryMode); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.Mkdir(path, directoryMode); err != nil {
+		if info, failed := os.Stat(path); failed != nil || !info.IsDir() {
+			return err
+		}
+	}
+	// Where this user may not look into the parent, it was not made by us.
+	if err := syncDirectory(parent); err != nil && !errors.Is(err, os.ErrPermission) {
 		return err
 	}
-	return syncDirectory(parent)
+	return nil
 }
 
 func syncDirectory(path string) error {
