@@ -31,6 +31,13 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 	s.scrub(&b, m)
 
 	groups := b.group()
+	if problem := excessive(groups, len(m.Text)); problem != "" {
+		b.note(problem)
+		groups = []group{{}}
+		if m.Intake == envelope.Accepted {
+			m.Intake, m.Reason = envelope.Parked, problem
+		}
+	}
 	list := make([]envelope.Envelope, 0, len(groups))
 	whole := s.whole(m, b, p, at)
 	for i, g := range groups {
@@ -49,6 +56,31 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 		list = append(list, e)
 	}
 	return list
+}
+
+// maxRecords is far above what an analyser sends in one message, a day's
+// archive included. Each record costs some kilobytes of memory.
+const maxRecords = 50_000
+
+// excessive says why a message is not to be taken apart: its records, or the
+// header and patient that each order repeats, would not fit into the box. It is
+// kept as raw bytes then.
+func excessive(groups []group, size int) string {
+	records, repeated := 0, 0
+	for _, g := range groups {
+		for _, list := range [][]record{g.header, g.own, g.terminator} {
+			records += len(list)
+			for _, r := range list {
+				for _, f := range r.fields {
+					repeated += len(f) + 1
+				}
+			}
+		}
+		if records > maxRecords || repeated > 16*size+1<<20 {
+			return "more records than can be taken apart; the message is kept as raw bytes"
+		}
+	}
+	return ""
 }
 
 // message is a message on its way to be envelopes.

@@ -259,3 +259,18 @@ func TestRepeatedFields(t *testing.T) {
 		}
 	}
 }
+
+// A message that would unfold to more than the box holds is kept, not taken
+// apart.
+func TestExcessiveIsKeptAsRawBytes(t *testing.T) {
+	set := load(t, Options{})
+	for name, m := range map[string]Raw{
+		"records": astmMessage(`H|\^&`, strings.Repeat("R\r", maxRecords+1), "L|1"),
+		"header":  astmMessage(`H|\^&|`+strings.Repeat("x", 100_000), strings.Repeat("O\r", 1000), "L|1"),
+	} {
+		list := set.Envelopes(m, at)
+		if len(list) != 1 || list[0].Intake != envelope.Parked || list[0].Problem == "" || len(list[0].Raw) < len(m.Text) {
+			t.Errorf("%s: %d envelopes, intake %s, problem %q, %d raw bytes", name, len(list), list[0].Intake, list[0].Problem, len(list[0].Raw))
+		}
+	}
+}
