@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -105,7 +106,7 @@ var accepted = []string{"ORU^R01", "OUL^R22", "OML^O33"}
 func (b *mllpLink) receive(ctx context.Context, block []byte) (answer []byte) {
 	raw := b.message(b.member(envelope.HL7, block), envelope.HL7)
 	raw.Text = slices.Clone(block)
-	m, err := hl7.Parse(raw.Text)
+	m, err := hl7.Parse(headerOf(raw.Text))
 	if err != nil {
 		return b.reject(ctx, raw, hl7.CodeInternal, "not an HL7 v2 message: "+err.Error())
 	}
@@ -145,7 +146,20 @@ func (b *mllpLink) acknowledge(request []byte, code, problem, text string) []byt
 	if problem != "" {
 		a.Err = &hl7.ErrorDetail{Location: location(problem), Code: problem, Text: text}
 	}
+	if m, err := hl7.Parse(headerOf(request)); err != nil || !bytes.HasPrefix(m.First("MSH").Field(9), []byte("OML")) {
+		request = headerOf(request) // only the answer to orders names them
+	}
 	return hl7.Ack(request, a)
+}
+
+// headerOf is a message up to the end of its first segment: enough to know what
+// it is, however long the rest.
+func headerOf(message []byte) []byte {
+	start := len(message) - len(bytes.TrimLeft(message, "\r\n\x00 \t"))
+	if end := bytes.IndexAny(message[start:], "\r\n"); end >= 0 {
+		return message[:start+end]
+	}
+	return message
 }
 
 // location is what an ERR segment points at.

@@ -16,9 +16,16 @@ import (
 // parseASTM splits a message into records. Where it has no header the standard
 // delimiters are assumed and the error says so.
 func parseASTM(text string) ([]record, error) {
+	if tooMany(text) {
+		return nil, errExcessive
+	}
 	m, err := lis02.Parse([]byte(text))
 	records := make([]record, 0, len(m.Records))
+	fields := 0
 	for _, r := range m.Records {
+		if fields += bytes.Count(r.Raw, []byte{r.Delimiters.Field}); fields > maxFields {
+			return nil, errExcessive
+		}
 		out := record{d: delimiters{
 			field: r.Delimiters.Field, repeat: r.Delimiters.Repeat, component: r.Delimiters.Component, escape: r.Delimiters.Escape,
 		}}

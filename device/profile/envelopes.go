@@ -31,11 +31,11 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 	s.scrub(&b, m)
 
 	groups := b.group()
-	if problem := excessive(groups, len(m.Text)); problem != "" {
-		b.note(problem)
+	if b.excessive = b.excessive || unfolds(groups, len(m.Text)); b.excessive {
+		b.note(errExcessive.Error())
 		groups = []group{{}}
 		if m.Intake == envelope.Accepted {
-			m.Intake, m.Reason = envelope.Parked, problem
+			m.Intake, m.Reason = envelope.Parked, errExcessive.Error()
 		}
 	}
 	list := make([]envelope.Envelope, 0, len(groups))
@@ -58,41 +58,17 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 	return list
 }
 
-// maxRecords is far above what an analyser sends in one message, a day's
-// archive included. Each record costs some kilobytes of memory.
-const maxRecords = 50_000
-
-// excessive says why a message is not to be taken apart: its records, or the
-// header and patient that each order repeats, would not fit into the box. It is
-// kept as raw bytes then.
-func excessive(groups []group, size int) string {
-	records, repeated := 0, 0
-	for _, g := range groups {
-		for _, list := range [][]record{g.header, g.own, g.terminator} {
-			records += len(list)
-			for _, r := range list {
-				for _, f := range r.fields {
-					repeated += len(f) + 1
-				}
-			}
-		}
-		if records > maxRecords || repeated > 16*size+1<<20 {
-			return "more records than can be taken apart; the message is kept as raw bytes"
-		}
-	}
-	return ""
-}
-
 // message is a message on its way to be envelopes.
 type message struct {
-	protocol envelope.Protocol
-	charset  encoding.Encoding
-	records  []record // as kept
-	original []record // as received, for recognition and proofs only
-	frames   [][]byte // ASTM: as kept
-	raw      []byte   // as kept
-	problems []string
-	opaque   bool // it could not be split into records
+	protocol  envelope.Protocol
+	charset   encoding.Encoding
+	records   []record // as kept
+	original  []record // as received, for recognition and proofs only
+	frames    [][]byte // ASTM: as kept
+	raw       []byte   // as kept
+	problems  []string
+	opaque    bool // it could not be split into records
+	excessive bool // it would unfold to more than the box holds
 }
 
 func (b *message) note(problem string) {
@@ -115,20 +91,22 @@ func open(m Raw) message {
 	case envelope.ASTM:
 		b.raw = bytes.Join(m.Frames, nil)
 		b.records, err = parseASTM(text)
-		if err != nil {
+		if err != nil && !errors.Is(err, errExcessive) {
 			b.note(err.Error())
 		}
 		b.opaque = err != nil && !slices.ContainsFunc(b.records, func(r record) bool { return r.name == "H" })
 	case envelope.HL7:
 		if b.records, err = parseHL7(text); err != nil {
-			b.note(err.Error())
 			b.opaque = true
+		}
+		if err != nil && !errors.Is(err, errExcessive) {
+			b.note(err.Error())
 		}
 	default:
 		b.note("no reader for this format")
 		b.opaque = true
 	}
-	b.original = b.records
+	b.original, b.excessive = b.records, errors.Is(err, errExcessive)
 	return b
 }
 

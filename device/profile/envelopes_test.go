@@ -266,6 +266,7 @@ func TestExcessiveIsKeptAsRawBytes(t *testing.T) {
 	set := load(t, Options{})
 	for name, m := range map[string]Raw{
 		"records": astmMessage(`H|\^&`, strings.Repeat("R\r", maxRecords+1), "L|1"),
+		"fields":  astmMessage(`H|\^&`, "R"+strings.Repeat("|", maxFields+1), "L|1"),
 		"header":  astmMessage(`H|\^&|`+strings.Repeat("x", 100_000), strings.Repeat("O\r", 1000), "L|1"),
 	} {
 		list := set.Envelopes(m, at)

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,9 @@ import (
 
 // parseHL7 splits a message into segments.
 func parseHL7(text string) ([]record, error) {
+	if tooMany(text) {
+		return nil, errExcessive
+	}
 	m, err := hl7.Parse([]byte(text))
 	if err != nil {
 		return nil, err
@@ -20,7 +24,11 @@ func parseHL7(text string) ([]record, error) {
 		sub: m.Delimiters.Subcomponent, escape: m.Delimiters.Escape,
 	}
 	records := make([]record, 0, len(m.Segments))
+	fields := 0
 	for _, s := range m.Segments {
+		if fields += bytes.Count(s.Raw, []byte{d.field}); fields > maxFields {
+			return nil, errExcessive
+		}
 		out := record{name: s.Name, d: d}
 		for _, f := range s.Fields()[1:] {
 			out.fields = append(out.fields, string(f))

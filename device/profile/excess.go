@@ -1,0 +1,42 @@
+package profile
+
+import (
+	"errors"
+	"strings"
+)
+
+// errExcessive says that a message is not taken apart: what it unfolds to would
+// not fit into the box. It is kept as raw bytes then.
+var errExcessive = errors.New("more records or fields than can be taken apart; the message is kept as raw bytes")
+
+// These are far above what an analyser sends in one message, a day's archive
+// included. A record costs some kilobytes of memory, a field some dozens.
+const (
+	maxRecords = 50_000
+	maxFields  = 1_000_000
+)
+
+// tooMany looks at a message before it is split.
+func tooMany(text string) bool {
+	return strings.Count(text, "\r")+strings.Count(text, "\n") > maxRecords
+}
+
+// unfolds reports whether the header and the patient, which each order repeats,
+// make too much of a message.
+func unfolds(groups []group, size int) bool {
+	records, repeated := 0, 0
+	for _, g := range groups {
+		for _, list := range [][]record{g.header, g.own, g.terminator} {
+			records += len(list)
+			for _, r := range list {
+				for _, f := range r.fields {
+					repeated += len(f) + 1
+				}
+			}
+		}
+		if records > maxRecords || repeated > 16*size+1<<20 {
+			return true
+		}
+	}
+	return false
+}
