@@ -63,7 +63,7 @@ type field struct {
 }
 
 // fieldTypes are the types that a definition may name; "" is text.
-var fieldTypes = []string{"", "text", "number", "date", "time", "significant", "passthrough", "stream"}
+var fieldTypes = []string{"", "text", "number", "date", "time", "significant", "passthrough", "json list", "stream"}
 
 // UnmarshalYAML takes a bare name for a text field.
 func (f *field) UnmarshalYAML(node *yaml.Node) error {

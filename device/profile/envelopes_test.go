@@ -275,3 +275,15 @@ func TestExcessiveIsKeptAsRawBytes(t *testing.T) {
 		}
 	}
 }
+
+func TestJSONList(t *testing.T) {
+	d := delimiters{repeat: '\\', component: '^'}
+	for text, want := range map[string]string{
+		"a^b":      `["a", "b"]`,
+		`say "é"😀`: `["say \"\u00e9\"\ud83d\ude00"]`,
+	} {
+		if got := jsonList(text, d); got != want {
+			t.Errorf("%s gives %s, want %s", text, got, want)
+		}
+	}
+}

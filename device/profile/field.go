@@ -1,10 +1,12 @@
 package profile
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/assaygate/assaygate/envelope"
 )
@@ -85,6 +87,8 @@ func (rd *reader) value(f *field, text string, d delimiters, at string) any {
 		return significant(text, f.Prefer, d)
 	case "passthrough":
 		return passthrough(text, d)
+	case "json list":
+		return jsonList(text, d)
 	case "stream":
 		numbers, err := decodeStream(text, d.component)
 		switch {
@@ -190,4 +194,29 @@ func passthrough(text string, d delimiters) any {
 		return lists[0]
 	}
 	return lists
+}
+
+// jsonList shows a field as text that holds a JSON list of its components, in
+// ASCII, as Python's json module writes it.
+func jsonList(text string, d delimiters) any {
+	list := []any{}
+	for _, part := range split(text, d.component) {
+		list = append(list, part)
+	}
+	written, _ := envelope.Object{{Value: list}}.MarshalJSON() // text always can be
+	_, written, _ = bytes.Cut(written[:len(written)-1], []byte{':'})
+	spaced := strings.ReplaceAll(string(written), `","`, `", "`)
+	var ascii strings.Builder
+	for _, r := range spaced {
+		switch {
+		case r < 0x80:
+			ascii.WriteRune(r)
+		case r < 0x10000:
+			fmt.Fprintf(&ascii, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&ascii, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return ascii.String()
 }

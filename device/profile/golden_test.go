@@ -26,6 +26,10 @@ func TestGoldens(t *testing.T) {
 	}
 	set := load(t, Options{})
 	for capture, profile := range map[string]string{
+		"abbott_afinion2.txt":                "abbott_afinion2",
+		"abbott_architect.txt":               "abbott_architect",
+		"cobas_c311.txt":                     "roche_cobas_c311",
+		"genexpert.txt":                      "genexpert",
 		"sysmex_xn550.txt":                   "sysmex_xn",
 		"cobas_c111.txt":                     "roche_cobas_c111",
 		"yumizen_h500.txt":                   "horiba_yumizen_h5xx",
