@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +60,7 @@ func start(t testing.TB, yaml string) *running {
 	log := &lockedBuffer{}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{
-		gateway: newGateway(config, slog.New(slog.NewJSONHandler(log, nil))),
+		gateway: newGateway(config, newLog(config.Log, log)),
 		t:       t, addresses: map[string]string{}, log: log, stop: stop, ended: make(chan error, 1),
 	}
 	r.bound = make(chan bound, 64)

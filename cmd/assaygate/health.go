@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -36,7 +35,10 @@ func (c *healthCommand) Run(s *streams) error {
 	defer cancel()
 	end := time.Now().Add(c.Wait)
 	for {
-		err := errors.Join(ask(ctx, address, "/healthz"), ask(ctx, address, "/readyz"))
+		err := ask(ctx, address, "/healthz")
+		if err == nil {
+			err = ask(ctx, address, "/readyz")
+		}
 		if err == nil {
 			_, err = fmt.Fprintln(s.out, "healthy")
 			return err

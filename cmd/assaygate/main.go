@@ -19,7 +19,7 @@ type commands struct {
 	Simulate        simulateCommand `cmd:"" help:"Be the instrument. Example: assaygate simulate FILE --to astm://127.0.0.1:4010"`
 	Spool           spoolCommand    `cmd:"" help:"The store, for a person. Example: assaygate spool list"`
 	Health          healthCommand   `cmd:"" help:"Ask the running gateway whether it is well. Example: assaygate health --wait 30s"`
-	Version         versionCommand  `cmd:"" help:"Version, commit, Go version and target."`
+	Version         versionCommand  `cmd:"" help:"Version, commit, Go version and target. Example: assaygate version --json"`
 	Profiles        laterCommand    `cmd:"" help:"Instrument profiles (not active in this version)."`
 	Replay          laterCommand    `cmd:"" help:"Send captures through the path of a live message (not active in this version)."`
 	Ports           laterCommand    `cmd:"" help:"Serial ports and their stable names (not active in this version)."`

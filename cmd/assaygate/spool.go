@@ -27,13 +27,13 @@ type spoolCommand struct {
 	Config string `name:"config" help:"The configuration that names the store's directory." placeholder:"FILE" type:"path"`
 	JSON   bool   `name:"json" help:"Print JSON."`
 
-	Status spoolStatus  `cmd:"" help:"Counts by destination and state."`
+	Status spoolStatus  `cmd:"" help:"Counts by destination and state. Example: assaygate spool status --data /data"`
 	List   spoolList    `cmd:"" help:"The newest messages. Example: assaygate spool list --state parked"`
-	Show   spoolShow    `cmd:"" help:"One message: what is known of it, and who did what to it."`
-	Raw    spoolRaw     `cmd:"" help:"The bytes of one message, as kept."`
-	Retry  spoolRetry   `cmd:"" help:"Send a parked or dropped message again, or all parked ones with --all."`
-	Drop   spoolDrop    `cmd:"" help:"Decide that a message is not wanted."`
-	Verify spoolVerify  `cmd:"" help:"Check the whole store."`
+	Show   spoolShow    `cmd:"" help:"One message: what is known of it, and who did what to it. Example: assaygate spool show ID"`
+	Raw    spoolRaw     `cmd:"" help:"The bytes of one message, as kept. Example: assaygate spool raw ID"`
+	Retry  spoolRetry   `cmd:"" help:"Send a parked or dropped message again, or all parked ones with --all. Example: assaygate spool retry ID"`
+	Drop   spoolDrop    `cmd:"" help:"Decide that a message is not wanted. Example: assaygate spool drop ID --reason 'sent by hand'"`
+	Verify spoolVerify  `cmd:"" help:"Check the whole store. Example: assaygate spool verify --data /data"`
 	Export laterCommand `cmd:"" help:"Move the store (not active in this version)."`
 	Import laterCommand `cmd:"" help:"Take a moved store in (not active in this version)."`
 }

@@ -114,6 +114,14 @@ func (a *astm) step(ctx context.Context, token []byte) byte {
 		return reply
 	}
 	a.junk = 0
+	if limit := a.from.Settings.Limits.Message; int64(len(a.text.Rest())+len(frame.Text)) > limit {
+		a.log.Warn("message refused: longer than limits.message", "instrument", a.from.Name, "limit", limit)
+		a.nak(reasonTooLong)
+		a.keepPart(ctx, envelope.Rejected, "longer than limits.message")
+		reply := a.receiver.Commit(false)
+		a.receiver.Reset() // what follows belongs to the refused message
+		return reply
+	}
 	stored := a.accept(ctx, frame, token)
 	if !stored {
 		a.nak(reasonStore)
@@ -151,12 +159,6 @@ func rules(q profile.Quirks) lis01.Rules {
 // or more messages they are stored first; it reports whether the frame may be
 // acknowledged. If not, everything is as before: the sender repeats the frame.
 func (a *astm) accept(ctx context.Context, frame lis01.Frame, token []byte) bool {
-	if limit := a.from.Settings.Limits.Message; int64(len(a.text.Rest())+len(frame.Text)) > limit {
-		a.log.Warn("message refused: longer than limits.message", "instrument", a.from.Name, "limit", limit)
-		a.keepPart(ctx, envelope.Rejected, "longer than limits.message")
-		a.receiver.Reset() // what follows belongs to the refused message
-		return false
-	}
 	text, frames := a.text, a.frames
 	complete := a.cut(frame, token)
 	if !a.storeAll(ctx, complete) {

@@ -42,6 +42,7 @@ func parseASTM(text string) ([]record, error) {
 // those of one order.
 type group struct {
 	header, own, terminator []record
+	kind                    envelope.Kind
 }
 
 // all returns the group's records in the order of the message.

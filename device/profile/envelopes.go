@@ -28,8 +28,6 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 	b := open(m)
 	p, ambiguity := s.recognise(m.Protocol, m.Profile, b.records)
 	b.note(ambiguity)
-	s.scrub(&b, m)
-
 	groups := b.group()
 	if b.excessive = b.excessive || unfolds(groups, len(m.Text)); b.excessive {
 		b.note(errExcessive.Error())
@@ -38,6 +36,10 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 			m.Intake, m.Reason = envelope.Parked, errExcessive.Error()
 		}
 	}
+	for i := range groups {
+		groups[i].kind = p.messageKind(groups[i].all())
+	}
+	groups = s.scrub(&b, groups, m)
 	list := make([]envelope.Envelope, 0, len(groups))
 	whole := s.whole(m, b, p, at)
 	for i, g := range groups {
@@ -46,7 +48,7 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 		rd := &reader{profile: p, now: at.Local().Format("20060102150405")}
 		b.fill(rd, g, len(groups) == 1, &e)
 		records := g.all()
-		e.Kind = p.messageKind(records)
+		e.Kind = g.kind
 		e.SampleID = p.sampleID(records)
 		e.Results = p.resultList(records, e.Kind, m.Zone)
 		e.Problem = strings.Join(append(slices.Clone(b.problems), rd.problems...), "; ")
@@ -151,27 +153,30 @@ func declaredCharset(text []byte) string {
 	return string(declared)
 }
 
-// scrub applies the allowlist to what is kept.
-func (s *Set) scrub(b *message, m Raw) {
+// scrub applies the allowlist to what is kept. Orders are told apart, and tests
+// and controls from patients, by what was received: an allowlist that drops the
+// field which says so must not make a patient's result of a control.
+func (s *Set) scrub(b *message, groups []group, m Raw) []group {
 	allowed := s.options.Allow.ASTM
 	if b.protocol == envelope.HL7 {
 		allowed = s.options.Allow.HL7
 	}
 	if allowed == nil {
-		return
+		return groups
 	}
 	if b.opaque {
 		b.note(fmt.Sprintf("%d bytes that could not be split into records were not kept, digest %s", len(m.Text), s.digest(m.Text)))
 		b.records, b.frames, b.raw = nil, nil, nil
-		return
+		return []group{{kind: envelope.KindResult}}
 	}
 	b.records, _ = scrub(b.records, allowed)
 	if b.protocol == envelope.ASTM {
 		b.frames, _ = rebuild(b.records, b.charset)
 		b.raw = bytes.Join(b.frames, nil)
-		return
+	} else {
+		b.raw = encode(hl7Text(b.records)+"\r", b.charset)
 	}
-	b.raw = encode(hl7Text(b.records)+"\r", b.charset)
+	return scrubGroups(groups, allowed)
 }
 
 func (b *message) group() []group {
