@@ -20,7 +20,7 @@ type commands struct {
 	Spool           spoolCommand    `cmd:"" help:"The store, for a person. Example: assaygate spool list"`
 	Health          healthCommand   `cmd:"" help:"Ask the running gateway whether it is well. Example: assaygate health --wait 30s"`
 	Version         versionCommand  `cmd:"" help:"Version, commit, Go version and target. Example: assaygate version --json"`
-	Profiles        laterCommand    `cmd:"" help:"Instrument profiles (not active in this version)."`
+	Profiles        profilesCommand `cmd:"" help:"Instrument profiles. Example: assaygate profiles list"`
 	Replay          laterCommand    `cmd:"" help:"Send captures through the path of a live message (not active in this version)."`
 	Ports           laterCommand    `cmd:"" help:"Serial ports and their stable names (not active in this version)."`
 	Owner           laterCommand    `cmd:"" help:"The owner's key and signature (not active in this version)."`

@@ -45,7 +45,8 @@ type Options struct {
 type Set struct {
 	options  Options
 	profiles map[string]*profile
-	names    []string // sorted: recognition must not depend on the order of a map
+	sources  map[string][]byte // the definitions' texts
+	names    []string          // sorted: recognition must not depend on the order of a map
 }
 
 // Load reads the built-in definitions and those of the directory.
@@ -91,7 +92,7 @@ func sources(files fs.FS, directory string) (map[string][]byte, error) {
 }
 
 func build(o Options, texts map[string][]byte) (*Set, error) {
-	s := &Set{options: o, profiles: map[string]*profile{}}
+	s := &Set{options: o, profiles: map[string]*profile{}, sources: texts}
 	bases := map[envelope.Protocol]*profile{}
 	for protocol, name := range map[envelope.Protocol]string{envelope.ASTM: genericASTM, envelope.HL7: genericHL7} {
 		p, err := parseDefinition(name, texts[name], nil)

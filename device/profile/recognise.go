@@ -119,6 +119,20 @@ func (s *Set) Protocol(name string) (protocol envelope.Protocol, known bool) {
 	return p.Protocol, true
 }
 
+// Title returns for which instruments a profile is.
+func (s *Set) Title(name string) string {
+	if p := s.profiles[name]; p != nil {
+		return p.Title
+	}
+	return ""
+}
+
+// Source returns the text of a profile's definition.
+func (s *Set) Source(name string) (text []byte, known bool) {
+	text, known = s.sources[name]
+	return text, known
+}
+
 // Place is a field of a record or segment, counted from 1.
 type Place struct {
 	Record string
