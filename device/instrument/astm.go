@@ -115,7 +115,7 @@ func (a *astm) step(ctx context.Context, token []byte) byte {
 	}
 	a.junk = 0
 	if limit := a.from.Settings.Limits.Message; int64(len(a.text.Rest())+len(frame.Text)) > limit {
-		a.log.Warn("message refused: longer than limits.message", "instrument", a.from.Name, "limit", limit)
+		a.log.Warn("message refused: longer than limits.message", "from", a.from.Name, "limit", limit)
 		a.nak(reasonTooLong)
 		a.keepPart(ctx, envelope.Rejected, "longer than limits.message")
 		reply := a.receiver.Commit(false)
@@ -235,7 +235,7 @@ func (a *astm) storeDraft(ctx context.Context) bool {
 		return a.Spool.PutDraft(ctx, a.draftName(), a.Profiles.Envelopes(m, time.Now())...)
 	})
 	if err != nil {
-		a.log.Error("draft not stored, frame not acknowledged", "instrument", a.from.Name, "error", err)
+		a.log.Error("draft not stored, frame not acknowledged", "from", a.from.Name, "error", err)
 		a.doubt(err)
 	}
 	return err == nil

@@ -12,6 +12,7 @@ package instrument
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/assaygate/assaygate/device/profile"
@@ -34,7 +35,13 @@ type Service struct {
 	Grace    time.Duration // how long a message in progress may go on after the end
 	Log      *slog.Logger
 	Observer Observer
+
+	long sync.Mutex // held while a long message is taken apart and stored
 }
+
+// longMessage is from where on messages are handled one at a time: each may
+// need fifty times its size in memory, and the box has little.
+const longMessage = 1 << 20
 
 // Observer is told what happens on the lines, for metrics. It is called from
 // many goroutines and must not block.

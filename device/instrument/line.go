@@ -182,6 +182,14 @@ func (l *line) message(m Instrument, protocol envelope.Protocol) profile.Raw {
 // keep makes a message durable and counts it. Draft names the draft that it
 // replaces, or is "".
 func (l *line) keep(ctx context.Context, draft string, messages ...profile.Raw) error {
+	size := 0
+	for _, m := range messages {
+		size += len(m.Text)
+	}
+	if size > longMessage {
+		l.long.Lock()
+		defer l.long.Unlock()
+	}
 	var all []envelope.Envelope
 	for _, m := range messages {
 		all = append(all, l.Profiles.Envelopes(m, time.Now())...)

@@ -89,7 +89,7 @@ func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.
 	door := gate.Door(port.Limits{Connections: limits.Connections, PerAddress: limits.PerAddress}, func(remote net.Addr, why port.Refusal) {
 		s.Observer.NegativeAck(first.Name, string(why))
 		if refusals.first(string(why)) {
-			log.Warn("connection refused", "remote", remote, "reason", why)
+			log.Warn("connection refused", "remote", remote.String(), "reason", why)
 		}
 	})
 	for _, m := range members {

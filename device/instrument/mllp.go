@@ -52,7 +52,11 @@ func (b *mllpLink) take(ctx context.Context, data []byte, quiet bool) ([]byte, e
 		if advance == 0 && block == nil {
 			break
 		}
-		if block == nil {
+		switch {
+		case block == nil && data[0] == mllp.StartBlock:
+			b.open = data[:advance]
+			b.expire(ctx, "the sender began anew")
+		case block == nil:
 			b.junk += mllp.Junk(data[:advance])
 		}
 		data = data[advance:]

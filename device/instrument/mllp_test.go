@@ -129,3 +129,14 @@ func TestHL7BlockWithoutEnd(t *testing.T) {
 	b.ended <- nil
 	b.wantKept()
 }
+
+// A sender that broke a block off and starts it anew is answered.
+func TestHL7BlockBegunAnew(t *testing.T) {
+	b := newBench(t, hl7Settings())
+	long := strings.Replace(oru, "GLU||5", "GLU||"+strings.Repeat("5", 6<<10), 1)
+	half := long[:len(long)-20]
+	if answer := b.ask("\x0B"+half+block(long), 1)[0]; msa(answer, 1) != "AA" {
+		t.Errorf("answer %q", hl7.Append(nil, answer))
+	}
+	b.wantKept("incomplete "+half, "accepted "+long)
+}

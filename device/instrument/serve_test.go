@@ -356,3 +356,29 @@ func TestStopClosesAnIdleLineAtOnce(t *testing.T) {
 		t.Errorf("read on a closed line: %v", err)
 	}
 }
+
+// Some senders end a record with its frame alone, and leave the CR out.
+func TestASTMRecordsWithoutCR(t *testing.T) {
+	b := newBench(t, Defaults())
+	b.say("\x05", ack)
+	records := []string{`H|\^&|||Lab`, "P|1", "O|1|S1||^^^GLU", "R|1|^^^GLU|5", "L|1|N"}
+	for i, record := range records {
+		b.say(frame(byte('1'+i), record, true), ack)
+	}
+	b.say("\x04", "")
+	summaries, err := b.store.List(t.Context(), spool.Filter{})
+	if err != nil || len(summaries) != 1 || summaries[0].SampleID != "S1" || summaries[0].Intake != envelope.Accepted {
+		t.Errorf("stored %+v (%v)", summaries, err)
+	}
+}
+
+func TestASTMTooLongGetsNAK(t *testing.T) {
+	settings := Defaults()
+	settings.Limits.Message = 1 << 10
+	b := newBench(t, settings)
+	b.say("\x05", ack)
+	b.say(frame('1', header+order, true), ack)
+	b.say(frame('2', "C|1|"+strings.Repeat("x", 1<<10)+"\r", true), nak)
+	b.silence()
+	b.wantKept("rejected " + frame('1', header+order, true))
+}

@@ -62,12 +62,16 @@ func groupASTM(records []record) []group {
 		case r.name == "L":
 			terminator = append(terminator, r)
 		case r.name == "P":
-			if patient != nil && !ordered {
+			if patient != nil && !ordered || standsAlone(loose) {
 				groups = append(groups, group{own: slices.Concat(patient, loose)})
 				loose = nil
 			}
 			patient, ordered, open = []record{r}, false, false
 		case r.name == "O":
+			if standsAlone(loose) {
+				groups = append(groups, group{own: slices.Concat(patient, loose)})
+				loose = nil
+			}
 			groups = append(groups, group{own: append(slices.Concat(patient, loose), r)})
 			loose, ordered, open = nil, true, true
 		case open:
@@ -81,6 +85,12 @@ func groupASTM(records []record) []group {
 		groups = append(groups, group{own: rest})
 	}
 	return withShared(groups, header, terminator)
+}
+
+// standsAlone reports whether records above an order are more than remarks: a
+// result without an order must not become the next sample's.
+func standsAlone(loose []record) bool {
+	return slices.ContainsFunc(loose, func(r record) bool { return r.name == "R" })
 }
 
 // withShared gives each group what all share; a message of nothing else is one

@@ -38,7 +38,8 @@ func Charset(name string) (encoding.Encoding, error) {
 		}
 	}
 	e, err := htmlindex.Get(key)
-	if err != nil {
+	// UTF-16 cannot stand in a block or frame, and "replacement" decodes nothing.
+	if known, _ := htmlindex.Name(e); err != nil || known == "replacement" || strings.HasPrefix(known, "utf-16") {
 		return nil, fmt.Errorf("character set %q is not known; try latin-1, cp1252, utf-8 or gbk", name)
 	}
 	return e, nil

@@ -29,7 +29,10 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 	p, ambiguity := s.recognise(m.Protocol, m.Profile, b.records)
 	b.note(ambiguity)
 	groups := b.group()
-	if b.excessive = b.excessive || unfolds(groups, len(m.Text)); b.excessive {
+	if m.Intake == envelope.Accepted && b.opaque && !b.excessive {
+		m.Intake, m.Reason = envelope.Parked, "it has no header, so no destination can read it"
+	}
+	if b.excessive = b.excessive || unfolds(groups, m); b.excessive {
 		b.note(errExcessive.Error())
 		groups = []group{{}}
 		if m.Intake == envelope.Accepted {
@@ -50,6 +53,7 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 		records := g.all()
 		e.Kind = g.kind
 		e.SampleID = p.sampleID(records)
+		showSample(&e, p.generic || m.Protocol == envelope.HL7)
 		e.Results = p.resultList(records, e.Kind, m.Zone)
 		e.Problem = strings.Join(append(slices.Clone(b.problems), rd.problems...), "; ")
 		if e.Kind != envelope.KindTest && m.Deliver != nil && !slices.Contains(m.Deliver, e.Kind) {
@@ -58,6 +62,15 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 		list = append(list, e)
 	}
 	return list
+}
+
+// showSample puts the sample's id where SENAITE's importer reads it, when it
+// stands in another place of the message (SPM-2, O-4). Instruments with a profile
+// keep to what their importers know.
+func showSample(e *envelope.Envelope, allowed bool) {
+	if allowed && len(e.Records.O) == 1 && e.SampleID != "" && e.Records.O[0].Text("sample_id") == "" {
+		e.Records.O[0].Set("sample_id", e.SampleID)
+	}
 }
 
 // message is a message on its way to be envelopes.

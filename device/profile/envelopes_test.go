@@ -3,6 +3,7 @@ package profile
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,12 @@ func TestASTMOneEnvelopePerOrder(t *testing.T) {
 		{"a patient without order", []string{`H|\^&`, `P|1`, `P|2`, `O|1|S2`, `L|1|N`}, []string{": H P L", "S2: H P O L"}},
 		{"a comment above the patient", []string{`H|\^&`, `C|1`, `P|1`, `O|1|S1`, `O|2|S2`, `L|1|N`}, []string{"S1: H P O C L", "S2: H P O L"}},
 		{"results without order", []string{`H|\^&`, `P|1`, `R|1|^^^GLU|5`, `L|1|N`}, []string{": H P R L GLU=5"}},
+		{
+			"a result above the order",
+			[]string{`H|\^&`, `R|1|^^^GLU|5`, `P|1`, `R|1|^^^GLU|6`, `O|1|S1`, `R|1|^^^GLU|7`, `L|1|N`},
+			[]string{": H R L GLU=5", ": H P R L GLU=6", "S1: H P O R L GLU=7"},
+		},
+		{"an unknown record above the order", []string{`H|\^&`, `P|1`, `Z|1`, `O|1|S1`, `L|1|N`}, []string{"S1: H P O L"}},
 		{"a query", []string{`H|\^&`, `Q|1|^S1`, `L|1|N`}, []string{": H L Q"}},
 		{"nothing between", []string{`H|\^&`, `L|1|N`}, []string{": H L"}},
 	} {
@@ -111,6 +118,17 @@ func TestHL7OneEnvelopePerOrder(t *testing.T) {
 			[]string{msh("ORU^R01"), "PID|1", "NTE|1||one", "OBR|1||S1", "OBX|1|NM|GLU||5", "PID|2", "OBR|1||S2", "OBX|1|NM|GLU||6"},
 			[]string{"S1: H P O R C GLU=5", "S2: H P O R GLU=6"},
 		},
+		{
+			"a result above the order",
+			[]string{msh("ORU^R01"), "OBX|1|NM|GLU||5", "PID|1", "OBX|1|NM|GLU||6", "OBR|1||S1", "OBX|1|NM|GLU||7"},
+			[]string{": H R GLU=5", ": H P R GLU=6", "S1: H P O R GLU=7"},
+		},
+		{
+			"ORU without a trigger, specimens behind",
+			[]string{msh("ORU"), "OBR|1", "OBX|1|NM|GLU||5", "SPM|1|S1", "OBR|2", "OBX|1|NM|GLU||6", "SPM|1|S2"},
+			[]string{"S1: H O R GLU=5", "S2: H O R GLU=6"},
+		},
+		{"the specimen's own result", []string{msh("OUL^R22"), "SPM|1|S1", "OBX|1|NM|VOL||9", "OBR|1", "OBX|1|NM|GLU||5"}, []string{"S1: H O R R VOL=9 GLU=5"}},
 		{"no order", []string{msh("ORU^R01"), "PID|1", "OBX|1|NM|GLU||5"}, []string{": H P R GLU=5"}},
 		{"header only", []string{msh("ORU^R01")}, []string{": H"}},
 	} {
@@ -285,5 +303,61 @@ func TestJSONList(t *testing.T) {
 		if got := jsonList(text, d); got != want {
 			t.Errorf("%s gives %s, want %s", text, got, want)
 		}
+	}
+}
+
+// The sample's id is found where instruments put it, and shown where SENAITE's
+// importer reads it.
+func TestSampleID(t *testing.T) {
+	set := load(t, Options{})
+	for name, tt := range map[string]struct {
+		m    Raw
+		want string
+	}{
+		"deleted filler, placer":   {hl7Message(`MSH|^~\&|Lab||||1||ORU^R01|1|P|2.5`, `OBR|1|S3|""`), "S3"},
+		"specimen":                 {hl7Message(`MSH|^~\&|Lab||||1||OUL^R22|1|P|2.5`, `SPM|1|S7^x`, `OBR|1`), "S7"},
+		"the filler's specimen id": {hl7Message(`MSH|^~\&|Lab||||1||OUL^R22|1|P|2.5`, `SPM|1|^F36`, `OBR|1||A`), "F36"},
+		"a later component":        {astmMessage(`H|\^&`, `O|1|^^S25|R1^2`, `L|1`), "S25"},
+		"the instrument's":         {astmMessage(`H|\^&`, `O|1||S26`, `L|1`), "S26"},
+	} {
+		e := set.Envelopes(tt.m, at)[0]
+		if shown := e.Records.O[0].Text("sample_id"); e.SampleID != tt.want || shown != tt.want && name != "the filler's specimen id" {
+			t.Errorf("%s: sample %q, O.sample_id %q, want %q", name, e.SampleID, shown, tt.want)
+		}
+	}
+}
+
+// MSH-2 may declare fewer than four characters.
+func TestShortMSH2(t *testing.T) {
+	for _, msh2 := range []string{"^", "^~", "^~\\", "^~\\&", "^~\\&#"} {
+		text := []string{"MSH|" + msh2 + "|Lab||||1||ORU^R01|1|P|2.5", "PID|1|" + canary, "OBR|1|" + canary + "|S1", "OBX|1|NM|GLU||5"}
+		e := load(t, Options{}).Envelopes(hl7Message(text...), at)[0]
+		if e.Metadata.HL7 != strings.Join(text, "\r") || e.SampleID != "S1" && e.SampleID != canary {
+			t.Errorf("%s: metadata %q, sample %q", msh2, e.Metadata.HL7, e.SampleID)
+		}
+		allow := envelope.Allowlist{HL7: &envelope.Allowed{Fields: map[string][]int{"OBR": {3}, "OBX": {3, 5}}, DropUnmatched: true}}
+		wantNoCanary(t, load(t, Options{Allow: allow}), hl7Message(text...), "MSH-2 "+msh2)
+	}
+}
+
+func TestCharsetsThatNoLineCanCarry(t *testing.T) {
+	for _, name := range []string{"UTF-16", "UTF-16LE", "ISO-2022-KR"} {
+		if e, err := Charset(name); err == nil {
+			t.Errorf("%s is taken for %v", name, e)
+		}
+	}
+}
+
+// Many results in one order must not cost more than their number.
+func BenchmarkManyResults(b *testing.B) {
+	set := load(b, Options{})
+	for _, n := range []int{1000, 10000} {
+		m := hl7Message(append([]string{`MSH|^~\&|Lab||||1||ORU^R01|1|P|2.5`, "OBR|1||S1"}, slices.Repeat([]string{"OBX|1|NM|A||1|u"}, n)...)...)
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			for b.Loop() {
+				set.Envelopes(m, at)
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/result")
+		})
 	}
 }

@@ -3,6 +3,8 @@ package profile
 import (
 	"errors"
 	"strings"
+
+	"github.com/assaygate/assaygate/envelope"
 )
 
 // errExcessive says that a message is not taken apart: what it unfolds to would
@@ -14,16 +16,26 @@ var errExcessive = errors.New("more records or fields than can be taken apart; t
 const (
 	maxRecords = 50_000
 	maxFields  = 1_000_000
+	maxOrders  = 2_000
 )
+
+// maxUnfinished is how long input may be that is kept for the audit only and
+// still be shown record by record.
+const maxUnfinished = 1 << 20
 
 // tooMany looks at a message before it is split.
 func tooMany(text string) bool {
 	return strings.Count(text, "\r")+strings.Count(text, "\n") > maxRecords
 }
 
-// unfolds reports whether the header and the patient, which each order repeats,
-// make too much of a message.
-func unfolds(groups []group, size int) bool {
+// unfolds reports whether a message makes too many orders, or too much of the
+// header and the patient that each order repeats.
+func unfolds(groups []group, m Raw) bool {
+	size := len(m.Text)
+	unfinished := m.Intake == envelope.Incomplete || m.Intake == envelope.Rejected
+	if len(groups) > maxOrders || unfinished && size > maxUnfinished {
+		return true
+	}
 	records, repeated := 0, 0
 	for _, g := range groups {
 		for _, list := range [][]record{g.header, g.own, g.terminator} {

@@ -157,16 +157,24 @@ func (rd *reader) repeats(names []*field, text string, d delimiters, at string) 
 func significant(text string, prefer []int, d delimiters) any {
 	parts := split(split(text, d.repeat)[0], d.component)
 	for _, n := range prefer {
-		if n <= len(parts) && strings.TrimSpace(parts[n-1]) != "" {
+		if n <= len(parts) && carries(parts[n-1]) {
 			return split(parts[n-1], d.sub)[0]
 		}
 	}
 	for _, part := range parts {
-		if strings.TrimSpace(part) != "" {
+		if carries(part) {
 			return split(part, d.sub)[0]
 		}
 	}
 	return nil
+}
+
+// deleted is what both standards send for a value that is not there any more.
+const deleted = `""`
+
+func carries(part string) bool {
+	part = strings.TrimSpace(part)
+	return part != "" && part != deleted
 }
 
 // passthrough shows text as text, components as a list, repeats as a list of

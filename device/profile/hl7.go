@@ -21,7 +21,7 @@ func parseHL7(text string) ([]record, error) {
 	}
 	d := delimiters{
 		field: m.Delimiters.Field, repeat: m.Delimiters.Repeat, component: m.Delimiters.Component,
-		sub: m.Delimiters.Subcomponent, escape: m.Delimiters.Escape,
+		sub: m.Delimiters.Subcomponent, escape: m.Delimiters.Escape, hl7: true,
 	}
 	records := make([]record, 0, len(m.Segments))
 	fields := 0
@@ -51,8 +51,10 @@ func groupHL7(records []record) []group {
 	var groups []group
 	open, used := false, true // the last group takes more; all above it went with an order
 	for _, r := range records {
-		specimens := r.name == "SPM" && event != "R01"
-		if unused := r.name == "PID" && patient != nil || specimens && specimen != nil; unused && !used {
+		specimens := r.name == "SPM" && event != "R01" && event != ""
+		unused := r.name == "PID" && patient != nil || specimens && specimen != nil ||
+			(r.name == "PID" || r.name == "OBR" && event != "R22") && hasResult(loose)
+		if unused && !used {
 			groups = append(groups, group{own: slices.Concat(patient, specimen, loose)})
 			loose = nil
 		}
@@ -87,6 +89,12 @@ func groupHL7(records []record) []group {
 		groups = append(groups, group{own: rest})
 	}
 	return withShared(groups, header, nil)
+}
+
+// hasResult reports whether segments above an order hold a result, which must
+// not become the next sample's. In OUL^R22 that is the specimen's own.
+func hasResult(loose []record) bool {
+	return slices.ContainsFunc(loose, func(r record) bool { return r.name == "OBX" })
 }
 
 // hl7Metadata shows segments as SENAITE's metadata do: ended by CR but for the

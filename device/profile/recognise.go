@@ -67,7 +67,7 @@ func (p *profile) fits(records []record) int {
 // are written.
 func canonical(text string, d delimiters) string {
 	standard := delimiters{repeat: '\\', component: '^'}
-	if d.sub != 0 {
+	if d.hl7 {
 		standard.repeat = '~'
 	}
 	return strings.Map(func(r rune) rune {

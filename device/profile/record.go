@@ -20,7 +20,11 @@ type record struct {
 }
 
 // delimiters are those of either protocol; sub is 0 for ASTM.
-type delimiters struct{ field, repeat, component, sub, escape byte }
+type delimiters struct {
+	field, repeat, component, sub, escape byte
+
+	hl7 bool // MSH-2 need not declare a sub
+}
 
 // field returns field n, or "" where the record ends before it.
 func (r record) field(n int) string {
@@ -34,7 +38,7 @@ func (r record) field(n int) string {
 func (r record) text() string {
 	joined := strings.Join(r.fields, string(r.d.field))
 	switch {
-	case r.d.sub == 0:
+	case !r.d.hl7:
 		return joined
 	case r.name == "MSH":
 		return r.name + r.msh()
@@ -65,7 +69,7 @@ func (d delimiters) unescape(text string) string {
 	if d.escape == 0 || strings.IndexByte(text, d.escape) < 0 {
 		return text
 	}
-	if d.sub == 0 {
+	if !d.hl7 {
 		return string(lis02.Unescape(nil, []byte(text), lis02.Delimiters{Field: d.field, Repeat: d.repeat, Component: d.component, Escape: d.escape}))
 	}
 	return string(hl7.Unescape(nil, []byte(text), hl7.Delimiters{Field: d.field, Component: d.component, Repeat: d.repeat, Escape: d.escape, Subcomponent: d.sub}))

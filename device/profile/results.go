@@ -17,12 +17,18 @@ var resultRecords = []string{"R", "OBX"}
 // sampleID is the first identifier the definition finds, without the blanks
 // that instruments pad it with.
 func (p *profile) sampleID(records []record) string {
-	return strings.TrimSpace(first(records, p.results["sample"]))
+	for _, at := range p.results["sample"] {
+		if id := strings.TrimSpace(first(records, []location{at})); id != "" && id != deleted {
+			return id
+		}
+	}
+	return ""
 }
 
 // resultList flattens a group's result records.
 func (p *profile) resultList(records []record, kind envelope.Kind, zone *time.Location) []envelope.Result {
 	var list []envelope.Result
+	rest := slices.DeleteFunc(slices.Clone(records), func(r record) bool { return slices.Contains(resultRecords, r.name) })
 	for _, r := range records {
 		if !slices.Contains(resultRecords, r.name) {
 			continue
@@ -30,14 +36,16 @@ func (p *profile) resultList(records []record, kind envelope.Kind, zone *time.Lo
 		// Places outside the result record (its order's time, the header's)
 		// are looked up in the whole group.
 		find := func(what string) string {
-			own := []record{r}
 			for _, at := range p.results[what] {
-				if at.record != r.name {
-					own = append(own, others(records, r.name)...)
-					break
+				from := rest
+				if at.record == r.name {
+					from = []record{r}
+				}
+				if text := first(from, []location{at}); text != "" {
+					return text
 				}
 			}
-			return first(own, p.results[what])
+			return ""
 		}
 		list = append(list, envelope.Result{
 			Test: find("test"), Name: find("name"), Value: find("value"), Units: find("units"),
@@ -47,10 +55,6 @@ func (p *profile) resultList(records []record, kind envelope.Kind, zone *time.Lo
 		})
 	}
 	return list
-}
-
-func others(records []record, name string) []record {
-	return slices.DeleteFunc(slices.Clone(records), func(r record) bool { return r.name == name })
 }
 
 // observedAt adds the offset where the instrument's zone is known.

@@ -55,7 +55,7 @@ func scrubGroups(groups []group, allowed *envelope.Allowed) []group {
 // sequence numbers only what can be such. Anything else there may be a name.
 func structure(r record, n int, text string) string {
 	switch {
-	case n == 1 && (r.d.sub == 0 || r.name == "MSH"):
+	case n == 1 && (!r.d.hl7 || r.name == "MSH"):
 		return text // the type of the record, or MSH-1
 	case n == 2 && (r.name == "H" || r.name == "MSH"):
 		if end := strings.IndexFunc(text, func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) }); end >= 0 {
@@ -76,7 +76,7 @@ func structural(name string) bool { return name == "H" || name == "L" || name ==
 // the sequence numbers.
 func keptAlways(r record) []int {
 	switch {
-	case r.d.sub == 0: // ASTM
+	case !r.d.hl7: // ASTM
 		return []int{1, 2}
 	case r.name == "MSH":
 		return []int{1, 2}

@@ -114,21 +114,23 @@ func (t *tx) store(records []record) error {
 	if err != nil {
 		return err
 	}
+	earlier := make([]map[string]State, len(records)) // looked up before any part is in: parts share their digest
+	for i := range records {
+		if earlier[i], err = t.duplicate(&records[i], l); err != nil {
+			return err
+		}
+	}
 	for i := range records {
 		r := &records[i]
 		if i > 0 && r.lane != records[0].lane {
 			return errors.New("its envelopes are of different lanes")
-		}
-		earlier, err := t.duplicate(r, l)
-		if err != nil {
-			return err
 		}
 		t.cursor.sequence++
 		r.sequence = t.cursor.sequence
 		if err := t.insert(r, l); err != nil {
 			return err
 		}
-		if err := t.deliver(r, l, earlier); err != nil {
+		if err := t.deliver(r, l, earlier[i]); err != nil {
 			return err
 		}
 	}

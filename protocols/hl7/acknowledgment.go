@@ -116,6 +116,9 @@ func (r *reply) err(e ErrorDetail, modern bool) {
 		if known && r.Subcomponent != 0 {
 			code = bytes.Join([][]byte{code, []byte(meaning), []byte("HL70357")}, []byte{r.Subcomponent})
 		}
+		if parts := bytes.SplitN(location, []byte{r.Component}, 4); len(parts) > 3 {
+			location = bytes.Join(parts[:3], []byte{r.Component}) // below 2.5 it ends with the field
+		}
 		// The code is component 4, whether there is a location or not.
 		for n := bytes.Count(location, []byte{r.Component}); n < 3; n++ {
 			location = append(location, r.Component)

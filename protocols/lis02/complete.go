@@ -53,6 +53,7 @@ func Carries(text []byte) bool {
 type Joiner struct {
 	text    []byte
 	whole   bool // a record ends where text ends
+	ended   bool // the last frame was an end frame
 	scanner scanner
 }
 
@@ -61,7 +62,11 @@ func (j *Joiner) Add(text []byte, end bool) {
 	if len(j.text) == 0 {
 		text = bytes.TrimLeft(text, between)
 	}
-	j.text = append(j.text, text...)
+	// Some senders end a record with the end frame alone and leave its CR out.
+	if n := len(j.text); n > 0 && j.ended && j.text[n-1] != cr && startsRecord(text, fieldDelimiter(j.text)) {
+		j.text = append(j.text, cr)
+	}
+	j.text, j.ended = append(j.text, text...), end
 	j.whole = end || bytes.HasSuffix(j.text, []byte{cr})
 }
 
@@ -131,6 +136,11 @@ func fieldDelimiter(text []byte) byte {
 		return text[1]
 	}
 	return DefaultDelimiters().Field
+}
+
+// startsRecord reports whether text begins as a record of the standard does.
+func startsRecord(text []byte, field byte) bool {
+	return len(text) > 1 && text[1] == field && bytes.IndexByte([]byte("HPORCMLQS"), text[0]) >= 0
 }
 
 // laterHeader reports whether a record within a text is the Header record of
