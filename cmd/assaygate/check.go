@@ -99,6 +99,19 @@ func (c Config) missingFiles() []config.Error {
 			list = append(list, c.document.At(path, "%s cannot be looked at on this machine: %v", file, err))
 		}
 	}
+	read := func(path, file string) {
+		before := len(list)
+		look(path, file)
+		if file == "" || len(list) > before {
+			return
+		}
+		switch text, err := os.ReadFile(file); {
+		case err != nil:
+			list = append(list, c.document.At(path, "%v; the gateway must be able to read it", err))
+		case len(strings.TrimSpace(string(text))) == 0:
+			list = append(list, c.document.At(path, "%s is empty", file))
+		}
+	}
 	tls := func(path string, t TLSSettings) {
 		look(path+".certificate", t.Certificate)
 		look(path+".key", t.Key)
@@ -117,8 +130,8 @@ func (c Config) missingFiles() []config.Error {
 	for i, one := range c.Destinations {
 		if one.SENAITE != nil {
 			path := fmt.Sprintf("destinations[%d].senaite", i)
-			look(path+".password_file", one.SENAITE.PasswordFile)
-			look(path+".ca", one.SENAITE.CA)
+			read(path+".password_file", one.SENAITE.PasswordFile)
+			read(path+".ca", one.SENAITE.CA)
 		}
 	}
 	look("admin.token_file", c.Admin.TokenFile)

@@ -98,7 +98,7 @@ func playDemo(ctx context.Context, s *streams, addresses <-chan bound, terminal 
 	fmt.Fprintf(s.out, "\nThe demo is running; stop it with Ctrl-C. Open:\n"+
 		"  http://%s/           the console\n"+
 		"  http://%s/messages   the messages\n"+
-		"  http://%s/stats          the counters\n\n", at[consoleServer], at[consoleServer], at[adminServer])
+		"  http://%s/stats      the counters\n\n", at[consoleServer], at[consoleServer], at[adminServer])
 	var playing sync.WaitGroup
 	defer playing.Wait()
 	play := func(capture string, line port.Line) {

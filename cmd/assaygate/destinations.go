@@ -21,7 +21,12 @@ func (g *gateway) startDestinations(ctx context.Context, running *sync.WaitGroup
 	for _, d := range g.config.Destinations {
 		to, inFlight, err := d.open()
 		if err != nil {
-			return fmt.Errorf("destination %s: %w", d.Name, err)
+			return err // it names the destination
+		}
+		if d.Capture != nil {
+			if err := to.Probe(ctx); err != nil {
+				g.log.Error("captures cannot be written; messages wait until they can", "destination", d.Name, "error", err)
+			}
 		}
 		part := "destination " + d.Name
 		progress := g.health.Register(part, destinationDeadline)

@@ -40,10 +40,14 @@ type bound struct{ name, address string }
 func (g *gateway) run(ctx context.Context) (err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	storeOpen := g.health.Expect("spool")
 	if g.store, err = g.openStore(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, g.store.Close()) }()
+	defer func() {
+		err = errors.Join(err, g.store.Close())
+		g.log.Info("stopped")
+	}()
 	if g.service, err = g.newService(); err != nil {
 		return err
 	}
@@ -60,17 +64,19 @@ func (g *gateway) run(ctx context.Context) (err error) {
 		servers.Wait()
 	}()
 
+	// What can fail is done before an instrument can connect.
+	fail := func(err error) { stop(err) }
+	if err := g.startDestinations(delivering, &destinations, fail); err != nil {
+		stop(err)
+		return err
+	}
 	listeners, err := g.bind(ctx)
 	if err != nil {
 		stop(err)
 		return err
 	}
-	fail := func(err error) { stop(err) }
+	storeOpen()
 	if err := g.startServers(serving, &servers, fail); err != nil {
-		stop(err)
-		return errors.Join(err, listeners.close())
-	}
-	if err := g.startDestinations(delivering, &destinations, fail); err != nil {
 		stop(err)
 		return errors.Join(err, listeners.close())
 	}
@@ -95,14 +101,12 @@ func (g *gateway) run(ctx context.Context) (err error) {
 }
 
 func (g *gateway) openStore(ctx context.Context) (*spool.Spool, error) {
-	met := g.health.Expect("spool")
 	store, err := spool.Open(ctx, g.config.Spool, spool.Options{
 		Destinations: g.config.spoolDestinations(), Log: g.log.With("part", "spool"), ClockSet: clockSet, Moved: g.moved,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the store in %s: %w", g.config.Spool.Directory, err)
+		return nil, err // it names the directory
 	}
-	met()
 	return store, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -58,7 +59,7 @@ func ask(ctx context.Context, address, path string) error {
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("no answer from the gateway: %w", err)
+		return fmt.Errorf("no answer from the gateway at %s; is it running? Name its address with --admin or --config: %w", address, errors.Unwrap(err))
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusOK {

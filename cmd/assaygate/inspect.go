@@ -103,7 +103,7 @@ func (c *inspectSummary) Run(parent *inspectCommand, s *streams) error {
 		return err
 	}
 	return c.each(func(file string, messages []simulator.Message) error {
-		fmt.Fprintf(s.out, "%s: %d transmissions\n", file, len(messages))
+		fmt.Fprintf(s.out, "%s: %s\n", file, count(len(messages), "transmission"))
 		for _, m := range messages {
 			summarise(s.out, read(m))
 		}

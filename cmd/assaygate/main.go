@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // commands is the command line as a whole: one field a subcommand.
@@ -57,7 +61,7 @@ func execute(args []string, out, errs io.Writer) int {
 		fmt.Fprintln(errs, "assaygate:", err)
 		return failed
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(aliases(args))
 	if status >= 0 {
 		return status // --help was asked for and printed
 	}
@@ -66,13 +70,37 @@ func execute(args []string, out, errs io.Writer) int {
 		return wrongUse
 	}
 	if err := command.Run(); err != nil {
-		fmt.Fprintln(errs, "assaygate:", err)
+		fmt.Fprintf(errs, "assaygate: %v%s\n", err, remedy(err))
 		if errors.As(err, &usageError{}) {
 			return wrongUse
 		}
 		return failed
 	}
 	return done
+}
+
+// aliases takes what people type first.
+func aliases(args []string) []string {
+	if len(args) == 1 && args[0] == "help" {
+		return []string{"--help"}
+	}
+	if len(args) == 1 && args[0] == "--version" {
+		return []string{"version"}
+	}
+	return args
+}
+
+// remedy is what to do about errors that the system words without one.
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "; another program has this port: stop it or choose another"
+	case errors.Is(err, spool.ErrLocked):
+		return "; stop that gateway, or name another store with --data or spool.directory"
+	case errors.Is(err, fs.ErrPermission):
+		return "; run as the user that owns it, or choose another place"
+	}
+	return ""
 }
 
 // laterCommand is a command whose part does not exist yet. It takes its words,

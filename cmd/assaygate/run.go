@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os/signal"
@@ -28,6 +29,9 @@ type runCommand struct {
 func (c *runCommand) Run(s *streams) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if c.Demo && *c != (runCommand{Demo: true}) {
+		return usageError{errors.New("--demo takes no other flags")}
+	}
 	if c.Demo {
 		return runDemo(ctx, s)
 	}
@@ -46,6 +50,9 @@ func (c *runCommand) Run(s *streams) error {
 		return unknown
 	}
 	log := newLog(config.Log, s.err)
+	for _, dropped := range config.droppedReadings(profiles) {
+		warnings = append(warnings, dropped.Error())
+	}
 	for _, warning := range warnings {
 		log.Warn(warning)
 	}

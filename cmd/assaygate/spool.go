@@ -65,7 +65,7 @@ func (c *spoolCommand) ask(f func(context.Context, *console.Client) error) error
 	}
 	store, err := spool.OpenExisting(ctx, directory)
 	if errors.Is(err, spool.ErrNoStore) {
-		return fmt.Errorf("there is no store in %s; name the data directory with --data", directory)
+		return fmt.Errorf("there is no store in %s; name the configuration with --config, or the data directory with --data", directory)
 	}
 	if err != nil {
 		return err
@@ -223,7 +223,11 @@ func (c *spoolRetry) Run(parent *spoolCommand, s *streams) error {
 	}
 	return parent.ask(func(ctx context.Context, client *console.Client) error {
 		if !c.All {
-			return client.Retry(ctx, c.ID)
+			if err := client.Retry(ctx, c.ID); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(s.out, "the message is pending again")
+			return err
 		}
 		n, err := client.RetryAll(ctx, spool.Selection{Destination: c.Destination, Reason: c.Reason})
 		if err != nil {

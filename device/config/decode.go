@@ -160,7 +160,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 		key, value := n.Content[i].Value, n.Content[i+1]
 		at := slices.IndexFunc(known, func(f field) bool { return f.key == key })
 		if at < 0 {
-			d.unknown(value, key, path, known)
+			d.unknown(n, value, key, path, known)
 			continue
 		}
 		d.value(value, v.FieldByIndex(known[at].index), join(path, key), known[at].options)
@@ -178,12 +178,14 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
-func (d *decoder) unknown(value *yaml.Node, key, path string, known []field) {
+func (d *decoder) unknown(n, value *yaml.Node, key, path string, known []field) {
 	keys := keysOf(known)
 	text := "unknown key;"
 	if meant := nearest(key, keys); meant != "" {
-		// The key that was meant is missing only because of this mistake.
-		d.failed = append(d.failed, join(path, meant))
+		if child(n, meant) == nil {
+			// The key that was meant is missing only because of this mistake.
+			d.failed = append(d.failed, join(path, meant))
+		}
 		text += " did you mean " + meant + "?"
 	}
 	slices.Sort(keys)

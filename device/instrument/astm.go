@@ -66,7 +66,10 @@ func (a *astm) take(ctx context.Context, data []byte, quiet bool) ([]byte, error
 		if advance == 0 && token == nil {
 			break
 		}
-		a.junk += lis01.Junk(data[:advance-len(token)])
+		if skipped := data[:advance-len(token)]; lis01.Junk(skipped) > 0 {
+			a.junk += lis01.Junk(skipped)
+			a.strange(skipped, "\x0B", "the sender speaks HL7 in MLLP blocks, this line ASTM: point it at an hl7: listener")
+		}
 		data = data[advance:]
 		if a.junk > int(a.members[0].Settings.Limits.Junk) {
 			return nil, errJunk

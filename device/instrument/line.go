@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,8 @@ type line struct {
 	log      *slog.Logger
 	progress func()
 	busy     func(bool) // tells whether a message is in progress
+
+	stray bool // bytes that belong to nothing have been reported
 
 	// uncertain is set when nobody knows whether a commit took place. Then
 	// neither answer is true, and the line ends without one.
@@ -216,6 +219,20 @@ func (l *line) keep(ctx context.Context, draft string, messages ...profile.Raw) 
 		l.count(e)
 	}
 	return nil
+}
+
+// strange reports, once a line, bytes that belong to no frame or block: the
+// usual cause is a sender that speaks another language.
+func (l *line) strange(skipped []byte, other, meaning string) {
+	if l.stray {
+		return
+	}
+	l.stray = true
+	hint := "bytes that belong to no frame or block; on a serial line check baud rate, parity and wiring"
+	if bytes.ContainsAny(skipped, other) {
+		hint = meaning
+	}
+	l.log.Warn("strange bytes on the line", "hint", hint)
 }
 
 func (l *line) doubt(err error) {

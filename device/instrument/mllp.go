@@ -56,8 +56,9 @@ func (b *mllpLink) take(ctx context.Context, data []byte, quiet bool) ([]byte, e
 		case block == nil && data[0] == mllp.StartBlock:
 			b.open = data[:advance]
 			b.expire(ctx, "the sender began anew")
-		case block == nil:
+		case block == nil && mllp.Junk(data[:advance]) > 0:
 			b.junk += mllp.Junk(data[:advance])
+			b.strange(data[:advance], "\x02\x05", "the sender speaks ASTM, this line HL7 in MLLP blocks: point it at an astm: listener")
 		}
 		data = data[advance:]
 		if b.junk > int(b.members[0].Settings.Limits.Junk) {

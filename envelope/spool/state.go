@@ -171,5 +171,9 @@ func (t *tx) parkPending(destination, why string) error {
 			return err
 		}
 	}
+	if len(list) > 0 {
+		t.spool.log.Warn("pending messages are parked for a person to decide: spool retry sends them, spool drop does not",
+			"destination", destination, "messages", len(list), "reason", why)
+	}
 	return nil
 }
