@@ -33,20 +33,20 @@ type running struct {
 
 // lockedBuffer is a log that is written and read at the same time.
 type lockedBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu   sync.Mutex
+	kept bytes.Buffer // not embedded: its ReadFrom would pass the lock by
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }
 
 func (b *lockedBuffer) text() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return b.kept.String()
 }
 
 // start runs a gateway with this configuration until the test ends. Listeners

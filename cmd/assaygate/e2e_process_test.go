@@ -1,0 +1,161 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/assaygate/assaygate/protocols/hl7"
+	"github.com/assaygate/assaygate/protocols/lis01"
+	"github.com/assaygate/assaygate/protocols/mllp"
+)
+
+// process is a gateway of its own, which a test can kill.
+type process struct {
+	*exec.Cmd
+	log *lockedBuffer
+}
+
+// spawn starts a gateway on the configuration and waits until it is ready. The
+// words before it, if any, run it: strace and its flags.
+func spawn(t testing.TB, config string, before ...string) *process {
+	t.Helper()
+	words := append(before, os.Args[0], "run", "--config", config)
+	p := &process{Cmd: exec.Command(words[0], words[1:]...), log: &lockedBuffer{}}
+	p.Env = append(os.Environ(), asMain+"=1")
+	p.Stderr = p.log
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that strace's child goes with it
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	eventually(t, "the gateway is ready", func() bool {
+		if p.ProcessState != nil {
+			t.Fatalf("the gateway ended: %s", p.log.text())
+		}
+		return strings.Contains(p.log.text(), "gateway ready")
+	})
+	return p
+}
+
+// kill ends the process as a power cut would, as far as it is concerned.
+func (p *process) kill() {
+	if p.ProcessState == nil {
+		_ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL) // it may have ended already
+		_ = p.Wait()                                      // its status is that of the kill
+	}
+}
+
+// freePort is an address that nobody listens on, so that a gateway can come back
+// on it.
+func freePort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// written is a configuration file in the directory.
+func configFile(t testing.TB, directory, text string) string {
+	t.Helper()
+	path := filepath.Join(directory, "assaygate.yaml")
+	if err := os.WriteFile(path, []byte("version: 1\n"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// ledger is what a sender was promised: the control ids of acknowledged
+// messages.
+type ledger struct {
+	mu  sync.Mutex
+	ids []string
+}
+
+func (l *ledger) add(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ids = append(l.ids, id)
+}
+
+func (l *ledger) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.ids...)
+}
+
+// patience is how long a test's sender waits for an answer.
+const patience = 20 * time.Second
+
+// sendHL7 sends a message and reports whether it was answered with AA.
+func sendHL7(conn net.Conn, answers *bufio.Scanner, message string) bool {
+	_ = conn.SetDeadline(time.Now().Add(patience)) // a dead line shows at the write
+	if _, err := conn.Write(mllp.AppendBlock(nil, []byte(message))); err != nil {
+		return false
+	}
+	if !answers.Scan() {
+		return false
+	}
+	m, err := hl7.Parse(bytes.Clone(answers.Bytes()))
+	return err == nil && string(m.First("MSA").Field(1)) == "AA"
+}
+
+func hl7Answers(conn net.Conn) *bufio.Scanner {
+	answers := bufio.NewScanner(conn)
+	answers.Split(mllp.Split)
+	return answers
+}
+
+// sendASTM sends a message of two frames and reports whether the last was
+// acknowledged.
+func sendASTM(conn net.Conn, message string) bool {
+	_ = conn.SetDeadline(time.Now().Add(patience)) // a dead line shows at the write
+	half := len(message) / 2
+	for _, unit := range [][]byte{
+		{lis01.ENQ},
+		lis01.AppendFrame(nil, lis01.Frame{Number: '1', Text: []byte(message[:half])}),
+		lis01.AppendFrame(nil, lis01.Frame{Number: '2', Text: []byte(message[half:]), End: true}),
+	} {
+		answer := make([]byte, 1)
+		if _, err := conn.Write(unit); err != nil {
+			return false
+		}
+		if _, err := conn.Read(answer); err != nil || answer[0] != lis01.ACK {
+			return false
+		}
+	}
+	_, err := conn.Write([]byte{lis01.EOT})
+	return err == nil
+}
+
+func hl7Text(sender, id, sample string) string {
+	return fmt.Sprintf("MSH|^~\\&|%s|Lab|||20260102030405||ORU^R01|%s|P|2.5.1\rPID|1\rOBR|1||%s\rOBX|1|NM|GLU||5.1|mmol/L\r", sender, id, sample)
+}
+
+func astmText(sender, id, sample string) string {
+	return fmt.Sprintf("H|\\^&|%s||%s|||||||P|1|20260102030405\rP|1\rO|1|%s||^^^GLU\rR|1|^^^GLU|5.1|mmol/L\rL|1|N\r", id, sender, sample)
+}
+
+func dial(t testing.TB, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
