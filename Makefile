@@ -115,6 +115,12 @@ fuzz: go-check ## every fuzz target for FUZZTIME (5s) each
 	done < <(grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' $(wildcard cmd device protocols envelope uplink image)); \
 	if [ $$found = 0 ]; then echo 'no fuzz targets found' >&2; exit 1; fi
 
+KILLS ?= 100
+
+.PHONY: soak
+soak: go-check ## kill -9 a gateway under load, KILLS (100) times, with a ledger of what it acknowledged
+	KILLS=$(KILLS) $(GO) test -timeout 60m -count 1 -v -run KilledUnderLoad $(PACKAGE)
+
 .PHONY: deps
 deps: ## install what the tests need from the system's packages (Debian, Ubuntu)
 	@.ci/deps

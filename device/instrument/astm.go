@@ -274,7 +274,7 @@ func (a *astm) leave(ctx context.Context, why string) {
 // expire implements link.
 func (a *astm) expire(ctx context.Context, why string) {
 	if a.session {
-		a.log.Info("session ended", "reason", why)
+		a.log.Debug("session ended", "reason", why)
 	}
 	a.leave(ctx, why)
 	a.receiver.Reset()
