@@ -271,7 +271,10 @@ func (a *aviary) plantASTM() {
 	frames = frames[:len(frames)*2/3]
 	lan.session(frames...)
 	lan.send(lis01.EOT) // inside a message
-	lan.session(lis01.AppendMessage(nil, []byte(a.bird+"0 without header\r"+a.bird+"1|1|"+a.bird+"2\rL|1|N\r"), 20)...)
+	headless := lis01.AppendMessage(nil, []byte(a.bird+"0 without header\r"+a.bird+"1|1|"+a.bird+"2\rL|1|N\r"), 20)
+	end := len(headless) - 1
+	lan.session(headless[:end]...)
+	lan.ask(headless[end], lis01.NAK) // what is not kept is not acknowledged
 	lan.send(lis01.EOT)
 	damaged := lis01.AppendMessage(nil, message, lis01.SafeText)[0]
 	damaged[len(damaged)-4] ^= 1
@@ -319,7 +322,7 @@ func (a *aviary) plantHL7() {
 	line.block([]byte(a.bird+"3|no header\rPID|1||"+a.bird+"4\r"), "AR")
 	line.block([]byte("MSH"), "AR")
 	excess := []byte(`MSH|^~\&|||||||ORU^R01|1|P|2.5` + "\r" + strings.Repeat("NTE|1||"+a.bird+"\r", 60_000))
-	line.block(excess, "AA") // more than is taken apart
+	line.block(excess, "AR") // more than is taken apart, and so not kept
 	line.send(append([]byte{mllp.StartBlock}, again[:len(again)*2/3]...)...)
 	line.Close() // inside a block
 
@@ -340,8 +343,9 @@ func (a *aviary) draft() *sender {
 	return s
 }
 
-// brokenOff is how many messages plantASTM and plantHL7 break off.
-const brokenOff = 4
+// brokenOff is how many messages plantASTM and plantHL7 break off, the one that
+// gets NAK for want of a header among them.
+const brokenOff = 5
 
 // kept waits until all that was planted is stored and delivered; then nobody
 // writes any more.

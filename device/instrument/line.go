@@ -217,9 +217,16 @@ func (l *line) keep(ctx context.Context, draft string, messages ...profile.Raw) 
 		}
 		counted = e.MessageID
 		l.count(e)
+		if e.Intake == envelope.Rejected && messages[0].Intake != envelope.Rejected {
+			err = errNotKept
+		}
 	}
-	return nil
+	return err
 }
+
+// errNotKept says that nothing of a message is kept but a note for the audit, so
+// that its sender must keep it.
+var errNotKept = errors.New("the message cannot be split into records, and the allowlist lets nothing else be kept")
 
 // strange reports, once a line, bytes that belong to no frame or block: the
 // usual cause is a sender that speaks another language.

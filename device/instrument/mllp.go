@@ -123,7 +123,11 @@ func (b *mllpLink) receive(ctx context.Context, block []byte) (answer []byte) {
 		}
 		return b.reject(ctx, raw, hl7.CodeUnsupportedType, "message type is not accepted here")
 	}
-	if err := b.keep(ctx, "", raw); err != nil {
+	switch err := b.keep(ctx, "", raw); {
+	case errors.Is(err, errNotKept):
+		b.Observer.NegativeAck(raw.Instrument, reasonRejected)
+		return b.acknowledge(raw.Text, hl7.Reject, hl7.CodeInternal, err.Error())
+	case err != nil:
 		b.Observer.NegativeAck(raw.Instrument, reasonStore)
 		return b.acknowledge(raw.Text, hl7.Error, hl7.CodeInternal, "the message could not be stored; send it again")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
+	"github.com/assaygate/assaygate/protocols/hl7"
 	"github.com/assaygate/assaygate/protocols/lis01"
 	"github.com/assaygate/assaygate/protocols/mllp"
 )
@@ -31,6 +32,12 @@ type bench struct {
 
 func newBench(t testing.TB, settings Settings) *bench {
 	t.Helper()
+	return newScrubbedBench(t, settings, envelope.Allowlist{})
+}
+
+// newScrubbedBench is newBench with an allowlist.
+func newScrubbedBench(t testing.TB, settings Settings, allow envelope.Allowlist) *bench {
+	t.Helper()
 	store, err := spool.Open(t.Context(), spoolSettings(t), spool.Options{
 		Destinations: []spool.Destination{{Name: "files", Everything: true}, {Name: "lims"}},
 		Log:          slog.New(slog.DiscardHandler),
@@ -39,7 +46,7 @@ func newBench(t testing.TB, settings Settings) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	profiles, err := profile.Load(profile.Options{Box: "box", Key: store.Key()})
+	profiles, err := profile.Load(profile.Options{Box: "box", Key: store.Key(), Allow: allow})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -381,4 +388,19 @@ func TestASTMTooLongGetsNAK(t *testing.T) {
 	b.say(frame('2', "C|1|"+strings.Repeat("x", 1<<10)+"\r", true), nak)
 	b.silence()
 	b.wantKept("rejected " + frame('1', header+order, true))
+}
+
+// What an allowlist cannot look into is not kept, and so not acknowledged.
+func TestNotKeptIsNotAcknowledged(t *testing.T) {
+	allow := envelope.Allowlist{ASTM: &envelope.Allowed{Fields: map[string][]int{"R": {4}}}, HL7: &envelope.Allowed{Fields: map[string][]int{"OBX": {5}}}}
+	b := newScrubbedBench(t, Defaults(), allow)
+	b.say("\x05", ack)
+	b.say(frame('1', "P|1||||Adam\r"+result+last, true), nak)
+	b.wantKept("rejected ")
+
+	b = newScrubbedBench(t, hl7Settings(), allow)
+	if answer := b.ask(block(oru+strings.Repeat("Z\r", 60_000)), 1)[0]; msa(answer, 1) != "AR" {
+		t.Errorf("answer %q", hl7.Append(nil, answer))
+	}
+	b.wantKept("rejected ")
 }

@@ -23,7 +23,8 @@ import (
 // envelope with the raw bytes and a problem.
 //
 // With an allowlist, everything that leaves this function is scrubbed; a
-// message that cannot be split into records leaves as length and digest only.
+// message that cannot be split into records leaves as length and digest only, and
+// as Rejected: it must not be acknowledged, for nothing of it is kept.
 func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 	b := open(m)
 	p, ambiguity := s.recognise(m.Protocol, m.Profile, b.records)
@@ -43,6 +44,9 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 		groups[i].kind = p.messageKind(groups[i].all())
 	}
 	groups = s.scrub(&b, groups, m)
+	if b.dropped && m.Intake != envelope.Incomplete {
+		m.Intake, m.Reason = envelope.Rejected, "it cannot be split into records, and the allowlist lets nothing else be kept"
+	}
 	list := make([]envelope.Envelope, 0, len(groups))
 	whole := s.whole(m, b, p, at)
 	for i, g := range groups {
@@ -83,6 +87,7 @@ type message struct {
 	raw       []byte   // as kept
 	problems  []string
 	opaque    bool // it could not be split into records
+	dropped   bool // and so, under an allowlist, it is not kept
 	excessive bool // it would unfold to more than the box holds
 }
 
@@ -179,7 +184,7 @@ func (s *Set) scrub(b *message, groups []group, m Raw) []group {
 	}
 	if b.opaque {
 		b.note(fmt.Sprintf("%d bytes that could not be split into records were not kept, digest %s", len(m.Text), s.digest(m.Text)))
-		b.records, b.frames, b.raw = nil, nil, nil
+		b.records, b.frames, b.raw, b.dropped = nil, nil, nil, true
 		return []group{{kind: envelope.KindResult}}
 	}
 	b.records, _ = scrub(b.records, allowed)

@@ -119,8 +119,9 @@ func TestUnsplittableIsNotKeptUnderAnAllowlist(t *testing.T) {
 		{Protocol: envelope.ASTM, Text: []byte(canary + " without header\r"), Frames: [][]byte{[]byte("\x021" + canary + "\x0300\r\n")}},
 	} {
 		wantNoCanary(t, set, m, string(m.Protocol))
-		if e := set.Envelopes(m, at)[0]; !strings.Contains(e.Problem, "bytes that could not be split") {
-			t.Errorf("%s: problem %q", m.Protocol, e.Problem)
+		m.Intake = envelope.Accepted
+		if e := set.Envelopes(m, at)[0]; !strings.Contains(e.Problem, "bytes that could not be split") || e.Intake != envelope.Rejected {
+			t.Errorf("%s: intake %s, problem %q", m.Protocol, e.Intake, e.Problem)
 		}
 	}
 }
