@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assaygate/assaygate/envelope/spool"
 	"github.com/assaygate/assaygate/uplink/senaite/senaitetest"
 )
 
@@ -59,6 +61,7 @@ destinations: [{name: lims, senaite: {url: %q, username: %q, password: %q}}]
 	acknowledged := promised.all()
 	eventually(t, "every acknowledged message is in SENAITE", func() bool { return len(missing(t, acknowledged, server.Pushes())) == 0 })
 	last.kill()
+	heldBack := wantSound(t, directory+"/spool")
 
 	ids := map[string]string{}
 	for _, push := range server.Pushes() {
@@ -68,7 +71,29 @@ destinations: [{name: lims, senaite: {url: %q, username: %q, password: %q}}]
 		}
 		ids[control] = id
 	}
-	t.Logf("%d kills, %d acknowledged, %d missing, %d pushes of %d messages", kills, len(acknowledged), 0, len(server.Pushes()), len(ids))
+	t.Logf("%d kills, %d acknowledged, %d pushes of %d messages, %d retransmissions held back",
+		kills, len(acknowledged), len(server.Pushes()), len(ids), heldBack)
+}
+
+// wantSound expects that the store has no damage, and returns how many messages
+// it kept from the LIMS: here these are what was sent again although it had been
+// stored.
+func wantSound(t *testing.T, store string) (heldBack int) {
+	t.Helper()
+	s, err := spool.OpenReadOnly(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	report, err := s.Verify(t.Context(), nil)
+	if err != nil || len(report.Problems) > 0 {
+		t.Errorf("the store after all kills: %+v (%v)", report, err)
+	}
+	dropped, err := s.List(t.Context(), spool.Filter{State: spool.Dropped, Limit: math.MaxInt32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(dropped)
 }
 
 // sendUntil sends numbered messages, each until it is acknowledged, as

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -58,18 +59,24 @@ func (p *process) kill() {
 }
 
 // freePort is an address that nobody listens on, so that a gateway can come back
-// on it.
+// on it. It is not of the range that the system takes for port 0 and for
+// outgoing connections, so that no sender has it while the gateway is down.
 func freePort(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000))
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return address
 	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
-// written is a configuration file in the directory.
+// configFile is a configuration file in the directory.
 func configFile(t testing.TB, directory, text string) string {
 	t.Helper()
 	path := filepath.Join(directory, "assaygate.yaml")

@@ -84,14 +84,19 @@ var (
 	endedCall = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>(.*)= (-?\d+)`)
 )
 
-// parseTrace puts the calls in the order in which they ended; a call that was
-// interrupted in the trace is put together again.
+// parseTrace puts the calls in order: reads and syncs where they ended, and
+// writes where they began, for by then a sync before them must have ended. A call
+// that was interrupted in the trace is put together again.
 func parseTrace(text string) (calls []call) {
 	begun := map[string]call{}
 	for line := range strings.Lines(text) {
 		if m := begunCall.FindStringSubmatch(line); m != nil {
-			begun[m[1]] = call{name: m[2], file: m[3], data: m[4]}
-		} else if m := endedCall.FindStringSubmatch(line); m != nil && !strings.HasPrefix(m[4], "-") {
+			c := call{name: m[2], file: m[3], data: m[4]}
+			begun[m[1]] = c
+			if c.name == "write" {
+				calls = append(calls, c)
+			}
+		} else if m := endedCall.FindStringSubmatch(line); m != nil && !strings.HasPrefix(m[4], "-") && m[2] != "write" {
 			c := begun[m[1]]
 			c.data += m[3]
 			calls = append(calls, c)

@@ -44,6 +44,9 @@ var errJunk = errors.New("too many bytes that belong to no frame; check baud rat
 
 func (a *astm) idle() bool { return !a.session && len(a.text.Rest()) == 0 }
 
+// kept counts text and frames.
+func (a *astm) kept() int { return 2 * len(a.text.Rest()) }
+
 func (a *astm) patience(data []byte) (quiet, limit time.Duration) {
 	if a.session || len(data) > 0 {
 		limit = receiverTimer

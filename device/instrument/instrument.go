@@ -13,6 +13,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/assaygate/assaygate/device/profile"
@@ -36,12 +37,23 @@ type Service struct {
 	Log      *slog.Logger
 	Observer Observer
 
-	long sync.Mutex // held while a long message is taken apart and stored
+	news once         // what was said of senders that the box refuses
+	long sync.Mutex   // held while a long message is taken apart and stored
+	held atomic.Int64 // bytes of unfinished messages on all lines
 }
 
 // longMessage is from where on messages are handled one at a time: each may
 // need fifty times its size in memory, and the box has little.
 const longMessage = 1 << 20
+
+// mostHeld is how many bytes of unfinished messages all lines together may
+// hold. A line that has less than freeHeld does not count, so that common
+// messages come through whatever the others do; a message that is alone may be
+// as long as limits.message says.
+const (
+	mostHeld = 32 << 20
+	freeHeld = 64 << 10
+)
 
 // Observer is told what happens on the lines, for metrics. It is called from
 // many goroutines and must not block.

@@ -28,6 +28,9 @@ type link interface {
 	expire(ctx context.Context, why string)
 	// idle reports that no message is in progress.
 	idle() bool
+	// kept is how many bytes of an unfinished message it holds, beside the
+	// rest that take returned.
+	kept() int
 }
 
 // line is one open line with the instruments that may be at its end.
@@ -40,7 +43,8 @@ type line struct {
 	progress func()
 	busy     func(bool) // tells whether a message is in progress
 
-	stray bool // bytes that belong to nothing have been reported
+	held  int64 // bytes of its unfinished message that count for Service.held
+	stray bool  // bytes that belong to nothing have been reported
 
 	// uncertain is set when nobody knows whether a commit took place. Then
 	// neither answer is true, and the line ends without one.
@@ -66,6 +70,7 @@ var past = time.Unix(1, 0)
 // closes the line.
 func (l *line) run(ctx context.Context, link link) error {
 	defer context.AfterFunc(ctx, func() { l.conn.SetReadDeadline(past) })()
+	defer l.hold(0)
 	var (
 		data    []byte
 		in      = make([]byte, leastRead)
@@ -98,7 +103,10 @@ func (l *line) run(ctx context.Context, link link) error {
 			if n == len(in) && n < mostRead {
 				in = make([]byte, mostRead) // a long message: fewer, longer looks at it
 			}
-			if data, err = link.take(ctx, data, false); err != nil {
+			if data, err = link.take(ctx, data, false); err == nil && !l.hold(len(data)+link.kept()) {
+				err = errCrowded
+			}
+			if err != nil {
 				link.expire(ctx, "the line was closed: "+err.Error())
 				return err
 			}
@@ -113,6 +121,7 @@ func (l *line) run(ctx context.Context, link link) error {
 		case limit > 0 && time.Since(last) >= limit:
 			link.expire(ctx, fmt.Sprintf("nothing came for %s", limit))
 			data, last = nil, time.Now()
+			l.hold(0)
 		case quiet > 0 && !flushed && time.Since(last) >= quiet:
 			flushed = true
 			if data, err = link.take(ctx, data, true); err != nil {
@@ -122,6 +131,19 @@ func (l *line) run(ctx context.Context, link link) error {
 		}
 		l.busy(!link.idle())
 	}
+}
+
+// hold tells how many bytes of an unfinished message the line has now. It
+// reports whether there is room for them.
+func (l *line) hold(n int) bool {
+	now := int64(n)
+	if n <= freeHeld {
+		now = 0
+	}
+	all := l.Service.held.Add(now - l.held)
+	grown := now > l.held
+	l.held = now
+	return !grown || all <= mostHeld || all == now
 }
 
 // soonest is when the next read is to give up waiting.
@@ -235,6 +257,9 @@ func (l *line) strange(skipped []byte, other, meaning string) {
 		return
 	}
 	l.stray = true
+	if !l.news.first("strange " + l.members[0].Name + " " + hostOf(l.remote)) {
+		return
+	}
 	hint := "bytes that belong to no frame or block; on a serial line check baud rate, parity and wiring"
 	if bytes.ContainsAny(skipped, other) {
 		hint = meaning

@@ -85,7 +85,7 @@ func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.
 	first := members[0]
 	log := s.Log.With("instrument", first.Name)
 	limits := first.Settings.Limits
-	refusals := newOnce()
+	var refusals once
 	door := gate.Door(port.Limits{Connections: limits.Connections, PerAddress: limits.PerAddress}, func(remote net.Addr, why port.Refusal) {
 		s.Observer.NegativeAck(first.Name, string(why))
 		if refusals.first(string(why)) {
@@ -113,8 +113,10 @@ func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.
 			}
 		}
 		err = s.serve(ctx, conn, remote, members, log.With("remote", remote), func() {}, busy)
-		if errors.Is(err, errJunk) || errors.Is(err, errTooLong) {
-			log.Warn("connection closed", "remote", remote, "error", err)
+		if errors.Is(err, errJunk) || errors.Is(err, errTooLong) || errors.Is(err, errCrowded) {
+			if s.news.first(first.Name + " " + hostOf(remote) + " " + err.Error()) {
+				log.Warn("connection closed", "remote", remote, "error", err)
+			}
 		}
 	}
 	return port.Serve(ctx, listener, handle, func(err error) { log.Error("cannot accept", "error", err) })
@@ -134,4 +136,13 @@ func (s *Service) serve(ctx context.Context, conn port.Line, remote string, memb
 		}
 	}()
 	return l.run(ctx, of)
+}
+
+// hostOf is the address of a peer without its port, which is another each time;
+// or the name of a serial port.
+func hostOf(remote string) string {
+	if host, _, err := net.SplitHostPort(remote); err == nil {
+		return host
+	}
+	return remote
 }

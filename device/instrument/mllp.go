@@ -29,9 +29,13 @@ type mllpLink struct {
 	junk int
 }
 
+var errCrowded = errors.New("too many long messages at a time; the sender has to send it again")
+
 var errTooLong = errors.New("a block without end within limits.message")
 
 func (b *mllpLink) idle() bool { return len(b.open) == 0 }
+
+func (b *mllpLink) kept() int { return 0 }
 
 func (b *mllpLink) patience(data []byte) (quiet, limit time.Duration) {
 	if len(data) > 0 {

@@ -10,7 +10,7 @@ import (
 	"github.com/assaygate/assaygate/envelope"
 )
 
-// once lets a kind of event into the log when it begins, not each time: again
+// once is ready as its zero value. It lets a kind of event into the log when it begins, not each time: again
 // only after it has not happened for a while.
 type once struct {
 	mu   sync.Mutex
@@ -20,12 +20,13 @@ type once struct {
 // onceAgain is how long an event must stay away to be news again.
 const onceAgain = time.Minute
 
-func newOnce() *once { return &once{seen: map[string]time.Time{}} }
-
 // first reports whether what is to be said.
 func (o *once) first(what string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.seen == nil {
+		o.seen = map[string]time.Time{}
+	}
 	last, known := o.seen[what]
 	o.seen[what] = time.Now()
 	return !known || time.Since(last) > onceAgain
