@@ -143,13 +143,18 @@ func (a *astm) nak(reason string) {
 func (a *astm) enter() {
 	a.session = true
 	a.Observer.Sessions(1)
+	a.from, a.quirks = Instrument{}, profile.Quirks{} // until a frame tells
 	a.receiver.Rules = rules(a.members[0].Settings.Quirks)
 }
 
-// adopt takes the quirks of the instrument that a message's first frame tells.
+// adopt takes the quirks of the instrument that a message's first frame tells. A
+// frame without a header tells nothing new: it may be the repeat of the last one.
 func (a *astm) adopt(token []byte) {
 	frame, err := lis01.ParseFrame(token)
 	if err != nil && !errors.Is(err, lis01.ErrChecksum) {
+		return
+	}
+	if a.from.Name != "" && !bytes.HasPrefix(bytes.TrimLeft(frame.Text, " \t\r\n"), []byte("H")) {
 		return
 	}
 	a.from = a.member(envelope.ASTM, frame.Text)

@@ -128,6 +128,7 @@ func (l *line) run(ctx context.Context, link link) error {
 				link.expire(ctx, "the line was closed: "+err.Error())
 				return err
 			}
+			l.hold(len(data) + link.kept()) // it can only have become less
 		}
 		l.busy(!link.idle())
 	}

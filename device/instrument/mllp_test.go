@@ -140,3 +140,18 @@ func TestHL7BlockBegunAnew(t *testing.T) {
 	}
 	b.wantKept("incomplete "+half, "accepted "+long)
 }
+
+// A long block that ends for want of bytes gives its share of memory back, or
+// nobody else could send a long message while this line stays open.
+func TestHL7LongBlockWithoutLastCRGivesMemoryBack(t *testing.T) {
+	b := newBench(t, hl7Settings())
+	long := strings.Replace(oru, "GLU||5", "GLU||"+strings.Repeat("5", 2*freeHeld), 1)
+	if answer := b.ask("\x0B"+long+"\x1C", 1)[0]; msa(answer, 1) != "AA" {
+		t.Errorf("answer %q", hl7.Append(nil, answer))
+	}
+	for end := time.Now().Add(10 * time.Second); b.service.held.Load() != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d bytes are still counted", b.service.held.Load())
+		}
+	}
+}

@@ -404,3 +404,18 @@ func TestNotKeptIsNotAcknowledged(t *testing.T) {
 	}
 	b.wantKept("rejected ")
 }
+
+// The quirks that a header told hold for a repeat of the message's last frame.
+func TestQuirksOutliveTheMessage(t *testing.T) {
+	b := newBench(t, Defaults())
+	a := &astm{line: &line{Service: b.service, members: []Instrument{{Name: "analyser", Settings: Defaults()}}}}
+	a.enter()
+	a.adopt([]byte(frame('1', "H|\\^&|||H500^1^2\r", true)))
+	if !a.receiver.Rules.IgnoreNumbers {
+		t.Fatal("the header's quirks were not taken")
+	}
+	a.adopt([]byte(frame('5', last, true)))
+	if !a.receiver.Rules.IgnoreNumbers {
+		t.Error("a repeated last frame has undone the header's quirks")
+	}
+}
