@@ -81,9 +81,11 @@ type Envelope struct {
 	Withheld string // why it is kept from every LIMS though Accepted ("kind qc is not in deliver"), or ""
 	Problem  string // what could not be understood, or ""
 
-	Kind     Kind
-	SampleID string
-	Results  []Result
+	Kind      Kind
+	SampleID  string
+	Results   []Result
+	Comments  []string // those of the order as a whole
+	Undecoded []Undecoded
 
 	Metadata Metadata
 	Records  Records
@@ -111,6 +113,21 @@ type Result struct {
 	Status     string `json:"status"`
 	ObservedAt string `json:"observed_at"` // as sent, or RFC 3339 where the instrument's zone is known
 	Kind       Kind   `json:"kind"`
+
+	Comments []string `json:"comments,omitempty"` // those that follow it
+
+	// Of an image only; its data are in the record alone. Size is that of the
+	// decoded data in bytes, 0 where the value refers to a file elsewhere.
+	MediaType string `json:"media_type,omitempty"`
+	Size      int    `json:"size,omitempty"`
+}
+
+// Undecoded is a field with bytes that its character set does not have. In the
+// records U+FFFD stands for each of them.
+type Undecoded struct {
+	Place  string `json:"place"`  // R.4, OBX-5
+	Number int    `json:"number"` // in the how manieth of the envelope's records of that type
+	Base64 string `json:"base64"` // the field as received
 }
 
 // Metadata is what SENAITE calls the metadata of a message.

@@ -24,6 +24,9 @@ type box struct {
 	SampleID    *string  `json:"sample_id"`
 	Kind        Kind     `json:"kind"`
 	Results     []Result `json:"results"`
+
+	Comments  []string    `json:"comments,omitempty"`
+	Undecoded []Undecoded `json:"undecoded,omitempty"`
 }
 
 // MarshalJSON gives the JSON text that destinations get: SENAITE's contract
@@ -56,7 +59,7 @@ func (e Envelope) MarshalJSON() ([]byte, error) {
 		Protocol: e.Protocol, Instrument: e.Instrument, Profile: e.Profile, Box: e.Box,
 		ReceivedAt: e.ReceivedAt.UTC().Format(time.RFC3339Nano), Clock: e.Clock,
 		Sequence: e.Sequence, DuplicateOf: orNull(e.DuplicateOf), Problem: orNull(e.Problem),
-		SampleID: orNull(e.SampleID), Kind: e.Kind, Results: results,
+		SampleID: orNull(e.SampleID), Kind: e.Kind, Results: results, Comments: e.Comments, Undecoded: e.Undecoded,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("envelope %s: %w", e.ID, err)
@@ -85,7 +88,7 @@ func (e *Envelope) UnmarshalJSON(data []byte) error {
 		Protocol: own.Protocol, Instrument: own.Instrument, Profile: own.Profile, Box: own.Box,
 		ReceivedAt: at, Clock: own.Clock, Sequence: own.Sequence,
 		DuplicateOf: orEmpty(own.DuplicateOf), Problem: orEmpty(own.Problem), SampleID: orEmpty(own.SampleID),
-		Kind: own.Kind, Results: own.Results,
+		Kind: own.Kind, Results: own.Results, Comments: own.Comments, Undecoded: own.Undecoded,
 		Records: Records{
 			H: document.H, P: document.P, O: document.O, R: document.R,
 			C: document.C, M: document.M, L: document.L, Q: document.Q,

@@ -20,18 +20,19 @@ func parseASTM(text string) ([]record, error) {
 		return nil, errExcessive
 	}
 	m, err := lis02.Parse([]byte(text))
-	records := make([]record, 0, len(m.Records))
-	fields := 0
+	fields := len(m.Records)
 	for _, r := range m.Records {
 		if fields += bytes.Count(r.Raw, []byte{r.Delimiters.Field}); fields > maxFields {
 			return nil, errExcessive
 		}
+	}
+	records := make([]record, 0, len(m.Records))
+	in := splitter{make([]string, 0, fields)}
+	for _, r := range m.Records {
 		out := record{d: delimiters{
 			field: r.Delimiters.Field, repeat: r.Delimiters.Repeat, component: r.Delimiters.Component, escape: r.Delimiters.Escape,
 		}}
-		for _, f := range r.Fields() {
-			out.fields = append(out.fields, string(f))
-		}
+		out.fields = in.split(string(r.Raw), r.Delimiters.Field)
 		out.name = strings.TrimSpace(out.fields[0])
 		records = append(records, out)
 	}
@@ -114,10 +115,10 @@ func astmMetadata(frames [][]byte, e encoding.Encoding) envelope.Metadata {
 			astm.WriteByte('\n')
 		}
 		text, _ := decode(token, e)
-		astm.WriteString(text)
+		astm.WriteString(unmarked(text))
 		if end := bytes.LastIndexAny(token, "\x03\x17"); end >= 2 {
 			body, _ := decode(token[2:end+1], e)
-			lis2a.WriteString(body)
+			lis2a.WriteString(unmarked(body))
 		}
 	}
 	return envelope.Metadata{ASTM: astm.String(), LIS2A: lis2a.String()}
@@ -136,9 +137,9 @@ func rebuild(records []record, e encoding.Encoding) (frames [][]byte, text []byt
 
 // astmRecords sorts a group's records into the envelope's buckets. Letters
 // that the contract has no bucket for are kept in the metadata.
-func (rd *reader) astmRecords(g group, e *envelope.Envelope) {
+func (rd *reader) astmRecords(records []record, e *envelope.Envelope) {
 	var unmapped envelope.Object
-	for _, r := range g.all() {
+	for _, r := range records {
 		if bucket := bucketOf(&e.Records, r.name); bucket != nil {
 			*bucket = append(*bucket, rd.object(r))
 			continue
@@ -166,7 +167,10 @@ func appendUnmapped(o envelope.Object, name string, fields envelope.Object) enve
 
 // numbered gives a record's fields their numbers as names.
 func numbered(r record) envelope.Object {
-	o := make(envelope.Object, 0, len(r.fields))
+	return appendNumbered(make(envelope.Object, 0, len(r.fields)), r)
+}
+
+func appendNumbered(o envelope.Object, r record) envelope.Object {
 	for i, text := range r.fields {
 		o = append(o, envelope.Member{Key: strconv.Itoa(i + 1), Value: text})
 	}

@@ -1,35 +1,28 @@
 package profile
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"maps"
 	"regexp"
 	"slices"
-	"strings"
-
-	"gopkg.in/yaml.v3"
 
 	"github.com/assaygate/assaygate/envelope"
 )
 
-// definition is a profile as its file has it.
-type definition struct {
-	Name     string                    `yaml:"name"`
-	Protocol envelope.Protocol         `yaml:"protocol"`
-	Title    string                    `yaml:"title"`
-	Version  string                    `yaml:"version"`
-	HeaderRx string                    `yaml:"header_rx"`
-	Match    map[string]string         `yaml:"match"`
-	Quirks   Quirks                    `yaml:"quirks"`
-	Buckets  map[string]string         `yaml:"buckets"`
-	Names    map[string][]string       `yaml:"names"`
-	Records  map[string]map[int]*field `yaml:"records"`
-	Replace  []string                  `yaml:"replace"`
-	Plot     *plot                     `yaml:"plot"`
-	Results  map[string][]string       `yaml:"results"`
-	Kinds    []kindRule                `yaml:"kinds"`
+// profile is one definition, laid over the generic one of its protocol and
+// ready for use. docs/profiles.md describes the language of the files.
+type profile struct {
+	name     string
+	protocol envelope.Protocol
+	title    string
+	version  string // metadata.version
+	headerRx string // metadata.header_rx; text only, recognition is by match
+	generic  bool
+	match    []matcher
+	quirks   Quirks
+	buckets  map[string]string   // HL7: the bucket's letter by segment
+	fields   map[string][]*field // by record; element n is field n, nil where it has no name
+	plot     *plot
+	results  map[string][]location // by part, see resultParts
+	kinds    []kindRule
 }
 
 // Quirks are the ways in which an instrument's line deviates from LIS01-A2.
@@ -54,196 +47,80 @@ func (q Quirks) Over(over Quirks) Quirks {
 
 // field says what a field of a record becomes.
 type field struct {
-	Name       string   `yaml:"name"`
-	Type       string   `yaml:"type"` // see fieldTypes
-	Default    *string  `yaml:"default"`
-	Prefer     []int    `yaml:"prefer"`     // significant: the components to look at first
-	Components []*field `yaml:"components"` // an object of these
-	Repeats    []*field `yaml:"repeats"`    // a list of objects of these
+	name       string
+	kind       fieldType
+	value      string   // of an empty field, where preset
+	preset     bool     // an empty field is not null
+	constant   bool     // any other text than value is a problem
+	allowed    []string // the values that are known; others are kept all the same
+	prefer     []int    // significant: the components to look at first
+	components []*field // an object of these
+	repeats    []*field // a list of objects of these
+	at         string   // its place, as problems name it: R.3.4
 }
 
-// fieldTypes are the types that a definition may name; "" is text.
-var fieldTypes = []string{"", "text", "number", "date", "time", "significant", "passthrough", "json list", "stream"}
+// fieldType says how a field's text is read.
+type fieldType string
 
-// UnmarshalYAML takes a bare name for a text field.
-func (f *field) UnmarshalYAML(node *yaml.Node) error {
-	if node.Kind == yaml.ScalarNode {
-		f.Name = node.Value
-		return nil
-	}
-	type plain field
-	if err := strict(node, (*plain)(f)); err != nil {
-		return err
-	}
-	if !slices.Contains(fieldTypes, f.Type) {
-		return fmt.Errorf("line %d: type %q is none of%s", node.Line, f.Type, strings.Join(fieldTypes, " "))
-	}
-	if f.Name == "" {
-		return fmt.Errorf("line %d: a field needs a name", node.Line)
-	}
-	return nil
+const (
+	typeText        fieldType = "text"        // as it is
+	typeNumber      fieldType = "number"      // a whole number, without leading zeros
+	typeDate        fieldType = "date"        // YYYYMMDD
+	typeTime        fieldType = "time"        // YYYYMMDD[HH[MM[SS]]], completed to 14 digits
+	typeSignificant fieldType = "significant" // the component that carries the meaning
+	typePassthrough fieldType = "passthrough" // text, components as a list, repeats as a list of lists
+	typeJSONList    fieldType = "json list"   // text that holds a JSON list of the components
+	typeStream      fieldType = "stream"      // numbers, packed
+)
+
+// fieldTypes are all of them.
+var fieldTypes = []string{
+	string(typeText), string(typeNumber), string(typeDate), string(typeTime),
+	string(typeSignificant), string(typePassthrough), string(typeJSONList), string(typeStream),
 }
 
-// strict decodes node and refuses unknown keys, which yaml.v3 forgets to do
-// below an UnmarshalYAML.
-func strict(node *yaml.Node, into any) error {
-	text, err := yaml.Marshal(node)
-	if err != nil {
-		return err
-	}
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	return d.Decode(into)
-}
+// now is the preset of a time that is the message's own: when it was received.
+const now = "now"
 
 // kindRule gives a kind to messages, or to results where its field is one of R
 // or OBX.
 type kindRule struct {
-	Kind    envelope.Kind `yaml:"kind"`
-	Field   string        `yaml:"field"`
-	Is      []string      `yaml:"is"`
-	Matches string        `yaml:"matches"`
+	kind envelope.Kind
+	at   location
+	condition
+}
 
-	at location
+// condition is what a text must be: one of a list, or match an expression.
+type condition struct {
+	is []string
 	rx *regexp.Regexp
 }
 
-func (k *kindRule) applies(text string) bool {
-	if k.rx != nil {
-		return k.rx.MatchString(text)
+func (c condition) holds(text string) bool {
+	if c.rx != nil {
+		return c.rx.MatchString(text)
 	}
-	return slices.Contains(k.Is, text)
-}
-
-// profile is a definition made ready: laid over its base, paths and
-// expressions compiled.
-type profile struct {
-	definition
-	generic bool
-	match   []matcher
-	fields  map[string]map[int]*field // by record, then position
-	last    map[string]int            // the highest position of a record
-	results map[string][]location
-	kinds   []kindRule
+	return slices.Contains(c.is, text)
 }
 
 // matcher is one condition of `match`.
 type matcher struct {
 	at   location
-	rx   *regexp.Regexp
 	rank int // 2 for the sender (H-5, MSH-3, MSH-4), 1 for any other place
+	condition
 }
 
-// parseDefinition reads one definition. Without bases it is a generic one.
-func parseDefinition(name string, text []byte, bases map[envelope.Protocol]*profile) (*profile, error) {
-	p := &profile{generic: bases == nil}
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(&p.definition); err != nil {
-		return nil, fmt.Errorf("profile %s: %w", name, err)
+// rankOf tells how much a match at a place says about the sender.
+func rankOf(at location) int {
+	switch {
+	case at.record == "H" && at.field == 5, at.record == "MSH" && (at.field == 3 || at.field == 4):
+		return 2
 	}
-	if p.Name != name {
-		return nil, fmt.Errorf("profile %s: name is %q; a profile is named as its file", name, p.Name)
-	}
-	base := bases[p.Protocol]
-	if base == nil && !p.generic {
-		return nil, fmt.Errorf("profile %s: protocol is %q; allowed are astm and hl7", name, p.Protocol)
-	}
-	if err := p.compile(base); err != nil {
-		return nil, fmt.Errorf("profile %s: %w", name, err)
-	}
-	return p, nil
+	return 1
 }
 
-func (p *profile) compile(base *profile) error {
-	var errs []error
-	p.layFields(base)
-	if base != nil && p.Buckets == nil {
-		p.Buckets = base.Buckets
-	}
-	for at, rx := range p.Match {
-		m, err := newMatcher(at, rx)
-		errs = append(errs, err)
-		p.match = append(p.match, m)
-	}
-	p.results = map[string][]location{}
-	if base != nil {
-		maps.Copy(p.results, base.results)
-	}
-	for what, paths := range p.Results {
-		if !slices.Contains(resultParts, what) {
-			errs = append(errs, fmt.Errorf("results: %q is none of %s", what, strings.Join(resultParts, ", ")))
-		}
-		p.results[what] = nil
-		for _, path := range paths {
-			at, err := parseLocation(path)
-			errs = append(errs, err)
-			p.results[what] = append(p.results[what], at)
-		}
-	}
-	if p.Kinds == nil && base != nil {
-		p.kinds = base.kinds
-	}
-	for _, rule := range p.Kinds {
-		var err error
-		rule.at, err = parseLocation(rule.Field)
-		errs = append(errs, err)
-		if rule.Matches != "" {
-			rule.rx, err = regexp.Compile(rule.Matches)
-			errs = append(errs, err)
-		}
-		p.kinds = append(p.kinds, rule)
-	}
-	return errors.Join(errs...)
-}
+// resultParts are what a definition's `results` may locate.
+var resultParts = []string{"sample", "test", "name", "value", "units", "reference_range", "flags", "status", "observed_at", "comment"}
 
-// layFields makes fields: the base's, then the list of names, then records.
-func (p *profile) layFields(base *profile) {
-	p.fields, p.last = map[string]map[int]*field{}, map[string]int{}
-	if base != nil {
-		for record, fields := range base.fields {
-			if !slices.Contains(p.Replace, record) {
-				p.fields[record] = maps.Clone(fields)
-			}
-		}
-	}
-	for _, record := range p.Replace {
-		p.fields[record] = map[int]*field{1: {Name: "type"}, 2: {Name: "seq", Type: "number", Default: new("1")}}
-	}
-	for record, names := range p.Names {
-		fields := map[int]*field{}
-		for i, name := range names {
-			fields[i+1] = &field{Name: name}
-			if name == "seq" {
-				fields[i+1] = &field{Name: name, Type: "number", Default: new("1")}
-			}
-		}
-		p.fields[record] = fields
-	}
-	for record, fields := range p.Records {
-		if p.fields[record] == nil {
-			p.fields[record] = map[int]*field{}
-		}
-		maps.Copy(p.fields[record], fields)
-	}
-	for record, fields := range p.fields {
-		for n := range fields {
-			p.last[record] = max(p.last[record], n)
-		}
-	}
-}
-
-func newMatcher(path, rx string) (matcher, error) {
-	m := matcher{rank: 1}
-	if path == "H.5" || path == "MSH.3" || path == "MSH.4" {
-		m.rank = 2
-	}
-	var err error
-	if m.at, err = parseLocation(path); err != nil {
-		return m, err
-	}
-	if m.rx, err = regexp.Compile(rx); err != nil {
-		return m, fmt.Errorf("match: %s: %w", path, err)
-	}
-	return m, nil
-}
+// resultRecords are the records that carry one result each.
+var resultRecords = []string{"R", "OBX"}

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -49,17 +48,13 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 	}
 	list := make([]envelope.Envelope, 0, len(groups))
 	whole := s.whole(m, b, p, at)
+	alone := len(groups) == 1
 	for i, g := range groups {
 		e := whole
-		e.ID, e.Part = newID(), i
-		rd := &reader{profile: p, now: at.Local().Format("20060102150405")}
-		b.fill(rd, g, len(groups) == 1, &e)
-		records := g.all()
-		e.Kind = g.kind
-		e.SampleID = p.sampleID(records)
+		e.ID, e.Part, e.Kind = newID(), i, g.kind
+		rd := &reader{profile: p, now: at.Local().Format(timeLayout)}
+		b.fill(rd, g, alone, m.Zone, &e)
 		showSample(&e, p.generic || m.Protocol == envelope.HL7)
-		e.Results = p.resultList(records, e.Kind, m.Zone)
-		e.Problem = strings.Join(append(slices.Clone(b.problems), rd.problems...), "; ")
 		if e.Kind != envelope.KindTest && m.Deliver != nil && !slices.Contains(m.Deliver, e.Kind) {
 			e.Withheld = fmt.Sprintf("kind %s is not in deliver", e.Kind)
 		}
@@ -67,6 +62,9 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 	}
 	return list
 }
+
+// timeLayout is that of times in the contract.
+const timeLayout = "20060102150405"
 
 // showSample puts the sample's id where SENAITE's importer reads it, when it
 // stands in another place of the message (SPM-2, O-4). Instruments with a profile
@@ -88,6 +86,7 @@ type message struct {
 	problems  []string
 	opaque    bool // it could not be split into records
 	dropped   bool // and so, under an allowlist, it is not kept
+	damaged   bool // there are bytes that its character set does not have
 	excessive bool // it would unfold to more than the box holds
 }
 
@@ -105,8 +104,8 @@ func open(m Raw) message {
 	if b.charset, err = m.encoding(); err != nil {
 		b.note(err.Error())
 	}
-	text, problem := decode(m.Text, b.charset)
-	b.note(problem)
+	text, damaged := decode(m.Text, b.charset)
+	b.damaged = damaged
 	switch m.Protocol {
 	case envelope.ASTM:
 		b.raw = bytes.Join(m.Frames, nil)
@@ -128,47 +127,6 @@ func open(m Raw) message {
 	}
 	b.original, b.excessive = b.records, errors.Is(err, errExcessive)
 	return b
-}
-
-// encoding is the message's character set: the configured one; for HL7 what
-// MSH-18 names, else UTF-8; for ASTM ISO 8859-1.
-func (m Raw) encoding() (encoding.Encoding, error) {
-	name := m.Charset
-	if m.Protocol == envelope.HL7 && (name == "" || name == "auto") {
-		name = declaredCharset(m.Text)
-		if e, err := Charset(name); name != "" && err == nil {
-			return e, nil
-		} else if name != "" {
-			return nil, errDeclaredCharset // without its name: MSH-18 may hold anything
-		}
-	}
-	if name == "" || name == "auto" {
-		name = "utf-8"
-		if m.Protocol == envelope.ASTM {
-			name = "latin-1"
-		}
-	}
-	return Charset(name)
-}
-
-var errDeclaredCharset = errors.New("the character set that MSH-18 names is not known; read as UTF-8")
-
-// declaredCharset reads MSH-18 from bytes not yet decoded; the header's
-// delimiters are ASCII in every set that MLLP can carry.
-func declaredCharset(text []byte) string {
-	line := bytes.TrimLeft(text, "\r\n\x00 ")
-	if end := bytes.IndexAny(line, "\r\n"); end >= 0 {
-		line = line[:end]
-	}
-	if len(line) < 8 || string(line[:3]) != "MSH" {
-		return ""
-	}
-	fields := bytes.Split(line, line[3:4])
-	if len(fields) < 18 {
-		return ""
-	}
-	declared, _, _ := bytes.Cut(fields[17], []byte{'~'})
-	return string(declared)
 }
 
 // scrub applies the allowlist to what is kept. Orders are told apart, and tests
@@ -207,33 +165,47 @@ func (b *message) group() []group {
 	return []group{{}}
 }
 
-// fill gives an envelope its records and metadata. A message with one order
-// shows its frames as they came; one of several, frames with its own records
-// only, so that no sample carries another patient's text.
-func (b *message) fill(rd *reader, g group, alone bool, e *envelope.Envelope) {
+// fill gives an envelope its records, results and metadata. A message with one
+// order shows its frames as they came; one of several, frames with its own
+// records only, so that no sample carries another patient's text.
+func (b *message) fill(rd *reader, g group, alone bool, zone *time.Location, e *envelope.Envelope) {
+	frames := b.frames
+	if b.protocol == envelope.ASTM && !alone {
+		frames, _ = rebuild(g.all(), b.charset)
+	}
+	g, undecoded, damage := b.clean(g)
+	e.Undecoded = undecoded
+	records := g.all()
 	switch b.protocol {
 	case envelope.ASTM:
-		frames := b.frames
-		if !alone {
-			frames, _ = rebuild(g.all(), b.charset)
-		}
 		e.Metadata = astmMetadata(frames, b.charset)
-		rd.astmRecords(g, e)
+		rd.astmRecords(records, e)
 	case envelope.HL7:
-		e.Metadata = hl7Metadata(g.all())
-		rd.hl7Records(g, e)
+		e.Metadata = envelope.Metadata{HL7: hl7Text(records)}
+		rd.hl7Records(records, e)
 	}
-	e.Metadata.Version, e.Metadata.HeaderRx = rd.profile.Version, rd.profile.HeaderRx
+	e.Metadata.Version, e.Metadata.HeaderRx = rd.profile.version, rd.profile.headerRx
+	e.SampleID = rd.profile.sampleID(records)
+	flat := rd.profile.flatten(records, e.Kind, zone)
+	e.Results, e.Comments = flat.results, flat.comments
+	problems := slices.Concat(b.problems, rd.problems, flat.problems)
+	if damage != "" {
+		problems = append(problems, damage)
+	}
+	e.Problem = strings.Join(problems, "; ")
 }
 
-// exact is a time to the second.
-var exact = regexp.MustCompile(`^\d{14}`)
+// exact reports whether a time is given to the second.
+func exact(text string) bool {
+	const digits = len(timeLayout)
+	return len(text) >= digits && strings.Trim(text[:digits], "0123456789") == ""
+}
 
 // whole is what all envelopes of a message share.
 func (s *Set) whole(m Raw, b message, p *profile, at time.Time) envelope.Envelope {
 	e := envelope.Envelope{
 		MessageID: newID(), Digest: s.digest(m.Text),
-		Protocol: m.Protocol, Instrument: m.Instrument, Lane: m.Instrument, Profile: p.Name,
+		Protocol: m.Protocol, Instrument: m.Instrument, Lane: m.Instrument, Profile: p.name,
 		Box: s.options.Box, Remote: m.Remote, ReceivedAt: at.UTC(), Clock: m.Clock,
 		Intake: m.Intake, Reason: m.Reason, Kind: envelope.KindResult, Raw: b.raw,
 	}
@@ -249,7 +221,7 @@ func (s *Set) whole(m Raw, b message, p *profile, at time.Time) envelope.Envelop
 		}
 	}
 	e.ControlID = s.shown(control, b)
-	if text := first(b.original, []location{sent}); exact.MatchString(text) {
+	if text := first(b.original, []location{sent}); exact(text) {
 		e.MessageTime = s.shown(sent, b)
 	}
 	return e

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,7 +180,7 @@ func TestGenericNames(t *testing.T) {
 		"assaygate": map[string]any{"sample_id": "S1", "kind": "test", "protocol": "astm", "instrument": "analyser"},
 	})
 	want := envelope.Result{Test: "GLU", Name: "Glucose", Value: "<0.5", Units: "mmol/L", Range: "3 to 5", Flags: "L", Status: "F", ObservedAt: "20260102030000", Kind: envelope.KindTest}
-	if len(e.Results) != 1 || e.Results[0] != want {
+	if len(e.Results) != 1 || !reflect.DeepEqual(e.Results[0], want) {
 		t.Errorf("results %+v\nwant %+v", e.Results, want)
 	}
 }
@@ -229,7 +230,7 @@ func TestBadFieldsKeepTheirText(t *testing.T) {
 func TestTimesAreCompleted(t *testing.T) {
 	rd := &reader{}
 	for text, want := range map[string]string{"202401011230": "20240101123000", "20240101": "20240101000000", "20240101123059": "20240101123059"} {
-		if got := rd.time(text, "R.13"); got != want || rd.problems != nil {
+		if got := rd.time(text, &field{at: "R.13"}); got != want || rd.problems != nil {
 			t.Errorf("time %s is %v (%v), want %s", text, got, rd.problems, want)
 		}
 	}

@@ -3,7 +3,7 @@ package profile
 import (
 	"bytes"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -12,29 +12,26 @@ import (
 )
 
 // reader turns records into the objects of an envelope and gathers what it
-// could not understand. Problems name places only: content is a patient's.
+// could not understand. It names places only: content is a patient's.
 type reader struct {
 	profile  *profile
 	now      string // the default of a header without a time, YYYYMMDDHHMMSS
 	problems []string
+	unlisted []string // places with values that the definition does not list
 }
 
 // object gives an ASTM record's fields their names, all of the definition's,
 // null where the record has nothing.
 func (rd *reader) object(r record) envelope.Object {
-	fields, last := rd.profile.fields[r.name], rd.profile.last[r.name]
-	o := make(envelope.Object, 0, last)
-	for n := 1; n <= last; n++ {
-		f := fields[n]
-		if f == nil {
-			continue
-		}
-		at := fmt.Sprintf("%s.%d", r.name, n)
+	fields := rd.profile.fields[r.name]
+	o := make(envelope.Object, 0, len(fields))
+	for n, f := range fields {
 		switch {
+		case f == nil:
 		case r.name == "H" && n == 2:
-			o = append(o, envelope.Member{Key: f.Name, Value: delimeter(r.field(2))})
+			o = append(o, envelope.Member{Key: f.name, Value: delimeter(r.field(2))})
 		default:
-			o = append(o, envelope.Member{Key: f.Name, Value: rd.value(f, r.field(n), r.d, at)})
+			o = append(o, envelope.Member{Key: f.name, Value: rd.value(f, r.field(n), r.d)})
 		}
 	}
 	return rd.plot(r, o)
@@ -55,45 +52,54 @@ func delimeter(h2 string) []any {
 	return list
 }
 
-// value gives a field's value; at names the place for problems.
-func (rd *reader) value(f *field, text string, d delimiters, at string) any {
+// plain reports whether a field's text is its value.
+func (f *field) plain() bool {
+	return f.components == nil && f.repeats == nil && !f.constant && f.allowed == nil && (f.kind == "" || f.kind == typeText)
+}
+
+// value gives a field's value.
+func (rd *reader) value(f *field, text string, d delimiters) any {
 	switch {
-	case f.Components != nil:
-		return rd.components(f.Components, split(text, d.repeat)[0], d, at)
-	case f.Repeats != nil:
-		return rd.repeats(f.Repeats, text, d, at)
-	case text == "" && f.Default == nil:
+	case f.components != nil:
+		first, _, _ := before(text, d.repeat)
+		return rd.components(f.components, first, d)
+	case f.repeats != nil:
+		return rd.repeats(f.repeats, text, d)
+	case text == "" && !f.preset:
 		return nil
-	case text == "" && *f.Default == "now":
+	case text == "" && f.value == now:
 		return rd.now
 	case text == "":
-		return *f.Default
+		return f.value
+	case f.constant && text != f.value:
+		return rd.odd(text, f, f.value)
+	case f.allowed != nil && !slices.Contains(f.allowed, text):
+		rd.unlisted = append(rd.unlisted, f.at)
 	}
-	switch f.Type {
-	case "number":
-		// As the contract has it: 0021 is 21. What is no number stays as it is.
-		n, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil {
-			return rd.odd(text, at, "a number")
+	switch f.kind {
+	case typeNumber:
+		number, whole := wholeNumber(text)
+		if !whole {
+			return rd.odd(text, f, "a number")
 		}
-		return strconv.Itoa(n)
-	case "date":
+		return number
+	case typeDate:
 		if _, err := time.Parse("20060102", text); err != nil {
-			return rd.odd(text, at, "a date as YYYYMMDD")
+			return rd.odd(text, f, "a date as YYYYMMDD")
 		}
-	case "time":
-		return rd.time(text, at)
-	case "significant":
-		return significant(text, f.Prefer, d)
-	case "passthrough":
+	case typeTime:
+		return rd.time(text, f)
+	case typeSignificant:
+		return significant(text, f.prefer, d)
+	case typePassthrough:
 		return passthrough(text, d)
-	case "json list":
+	case typeJSONList:
 		return jsonList(text, d)
-	case "stream":
+	case typeStream:
 		numbers, err := decodeStream(text, d.component)
 		switch {
 		case err != nil:
-			return rd.odd(passthrough(text, d), at, "a stream of numbers: "+err.Error())
+			return rd.odd(passthrough(text, d), f, "a stream of numbers: "+err.Error())
 		case numbers == nil:
 			return passthrough(text, d)
 		}
@@ -103,50 +109,70 @@ func (rd *reader) value(f *field, text string, d delimiters, at string) any {
 }
 
 // odd notes that a field is not what its definition says, and keeps it as it is.
-func (rd *reader) odd(v any, at, want string) any {
-	rd.problems = append(rd.problems, at+" is not "+want)
+func (rd *reader) odd(v any, f *field, want string) any {
+	rd.problems = append(rd.problems, f.at+" is not "+want)
 	return v
 }
 
-// time completes a time of 8 or 12 digits to the 14 that the contract has.
-func (rd *reader) time(text, at string) any {
-	layout := map[int]string{8: "20060102", 12: "200601021504", 14: "20060102150405"}[len(text)]
-	t, err := time.Parse(layout, text)
+// wholeNumber writes a number as the contract has it: 0021 is 21. What is no
+// number stays as it is.
+func wholeNumber(text string) (number string, whole bool) {
+	digits := strings.TrimSpace(text)
+	sign := ""
+	if rest, found := strings.CutPrefix(digits, "-"); found {
+		sign, digits = "-", rest
+	} else {
+		digits = strings.TrimPrefix(digits, "+")
+	}
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return text, false
+	}
+	digits = strings.TrimLeft(digits, "0")
+	if digits == "" {
+		return "0", true
+	}
+	return sign + digits, true
+}
+
+// time completes a time of 8, 10 or 12 digits to the 14 that the contract has.
+func (rd *reader) time(text string, f *field) any {
+	digits := strings.TrimSpace(text)
+	layout := map[int]string{8: "20060102", 10: "2006010215", 12: "200601021504", 14: "20060102150405"}[len(digits)]
+	t, err := time.Parse(layout, digits)
 	if layout == "" || err != nil {
-		return rd.odd(text, at, "a time as YYYYMMDDHHMMSS")
+		return rd.odd(text, f, "a time as YYYYMMDDHHMMSS")
 	}
 	return t.Format("20060102150405")
 }
 
 // components makes one object of a field's components; what stands beyond the
 // definition's names is dropped, as the contract has it.
-func (rd *reader) components(names []*field, text string, d delimiters, at string) envelope.Object {
-	parts := split(text, d.component)
+func (rd *reader) components(names []*field, text string, d delimiters) envelope.Object {
 	o := make(envelope.Object, 0, len(names))
-	for i, f := range names {
-		part := ""
-		if i < len(parts) {
-			part = parts[i]
+	part, rest, more := before(text, d.component)
+	for _, f := range names {
+		o = append(o, envelope.Member{Key: f.name, Value: rd.value(f, part, d)})
+		if part = ""; more {
+			part, rest, more = before(rest, d.component)
 		}
-		o = append(o, envelope.Member{Key: f.Name, Value: rd.value(f, part, d, fmt.Sprintf("%s.%d", at, i+1))})
 	}
 	return o
 }
 
 // repeats makes a list of objects. A single value is a list of one; where the
 // object has one component only, each component is an object of its own.
-func (rd *reader) repeats(names []*field, text string, d delimiters, at string) []any {
+func (rd *reader) repeats(names []*field, text string, d delimiters) []any {
 	list := []any{}
 	if text == "" {
 		return list
 	}
-	for repeat := range strings.SplitSeq(text, string(rune(d.repeat))) {
+	for _, repeat := range split(text, d.repeat) {
 		if len(names) > 1 {
-			list = append(list, rd.components(names, repeat, d, at))
+			list = append(list, rd.components(names, repeat, d))
 			continue
 		}
 		for _, component := range split(repeat, d.component) {
-			list = append(list, rd.components(names, component, d, at))
+			list = append(list, rd.components(names, component, d))
 		}
 	}
 	return list

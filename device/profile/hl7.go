@@ -1,9 +1,7 @@
 package profile
 
 import (
-	"bytes"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/assaygate/assaygate/envelope"
@@ -23,17 +21,23 @@ func parseHL7(text string) ([]record, error) {
 		field: m.Delimiters.Field, repeat: m.Delimiters.Repeat, component: m.Delimiters.Component,
 		sub: m.Delimiters.Subcomponent, escape: m.Delimiters.Escape, hl7: true,
 	}
+	fields := strings.Count(text, string(rune(d.field))) + 2*len(m.Segments)
+	if fields > maxFields {
+		return nil, errExcessive
+	}
 	records := make([]record, 0, len(m.Segments))
-	fields := 0
+	in := splitter{make([]string, 0, fields)}
 	for _, s := range m.Segments {
-		if fields += bytes.Count(s.Raw, []byte{d.field}); fields > maxFields {
-			return nil, errExcessive
+		r := record{name: s.Name, d: d}
+		line := string(s.Raw)
+		_, rest, found := before(line, d.field)
+		switch {
+		case s.Name == "MSH":
+			r.fields = in.split(rest, d.field, line[3:4])
+		case found:
+			r.fields = in.split(rest, d.field)
 		}
-		out := record{name: s.Name, d: d}
-		for _, f := range s.Fields()[1:] {
-			out.fields = append(out.fields, string(f))
-		}
-		records = append(records, out)
+		records = append(records, r)
 	}
 	return records, nil
 }
@@ -97,41 +101,62 @@ func hasResult(loose []record) bool {
 	return slices.ContainsFunc(loose, func(r record) bool { return r.name == "OBX" })
 }
 
-// hl7Metadata shows segments as SENAITE's metadata do: ended by CR but for the
+// hl7Text shows segments as SENAITE's metadata do: ended by CR but for the
 // last.
-func hl7Metadata(records []record) envelope.Metadata {
-	return envelope.Metadata{HL7: hl7Text(records)}
-}
-
 func hl7Text(records []record) string {
-	texts := make([]string, len(records))
-	for i, r := range records {
-		texts[i] = r.text()
+	size := 0
+	for _, r := range records {
+		size += len(r.name) + 1
+		for _, f := range r.fields {
+			size += len(f) + 1
+		}
 	}
-	return strings.Join(texts, "\r")
+	text := make([]byte, 0, size)
+	for i, r := range records {
+		if i > 0 {
+			text = append(text, '\r')
+		}
+		text = r.appendTo(text)
+	}
+	return string(text)
 }
 
 // hl7Records sorts a group's segments into the envelope's buckets: numeric keys
-// as senaite.astm has them, and the names of ASTM records beside them.
-func (rd *reader) hl7Records(g group, e *envelope.Envelope) {
+// as senaite.astm has them, and the names of ASTM records beside them. Segments
+// without a bucket are in the metadata.
+func (rd *reader) hl7Records(records []record, e *envelope.Envelope) {
 	var unmapped envelope.Object
-	for _, r := range g.all() {
-		letter := rd.profile.Buckets[r.name]
-		bucket := bucketOf(&e.Records, letter)
-		if bucket == nil {
-			unmapped = appendUnmapped(unmapped, r.name, numbered(r))
-			continue
+	for _, r := range records {
+		o := rd.segment(r)
+		if bucket := bucketOf(&e.Records, rd.profile.buckets[r.name]); bucket != nil {
+			*bucket = append(*bucket, o)
+		} else {
+			unmapped = appendUnmapped(unmapped, r.name, o)
 		}
-		o := append(numbered(r), envelope.Member{Key: "type", Value: letter})
-		fields := rd.profile.fields[r.name]
-		for n := 1; n <= rd.profile.last[r.name]; n++ {
-			if f := fields[n]; f != nil {
-				o = append(o, envelope.Member{Key: f.Name, Value: rd.value(f, r.field(n), r.d, r.name+"-"+strconv.Itoa(n))})
-			}
-		}
-		*bucket = append(*bucket, o)
 	}
 	if unmapped != nil {
 		e.Metadata.Extra.Set("unmapped_segments", unmapped)
 	}
+}
+
+// segment gives a segment's fields their numbers, and those of the definition
+// their names.
+func (rd *reader) segment(r record) envelope.Object {
+	named := rd.profile.fields[r.name]
+	o := appendNumbered(make(envelope.Object, 0, len(r.fields)+1+len(named)), r)
+	if letter := rd.profile.buckets[r.name]; letter != "" {
+		o = append(o, envelope.Member{Key: "type", Value: letter})
+	}
+	for n, f := range named {
+		switch {
+		case f == nil:
+		case r.name == "OBX" && n == obxValue && encapsulated(r):
+			o = append(o, envelope.Member{Key: f.name, Value: nil}) // once is enough for megabytes
+		case f.plain() && n <= len(r.fields) && r.fields[n-1] != "":
+			o = append(o, envelope.Member{Key: f.name, Value: o[n-1].Value})
+		default:
+			o = append(o, envelope.Member{Key: f.name, Value: rd.value(f, r.field(n), r.d)})
+		}
+	}
+	return o
 }

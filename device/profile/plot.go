@@ -1,7 +1,7 @@
 package profile
 
 import (
-	"fmt"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 
@@ -16,53 +16,70 @@ import (
 //
 // The lists' names depend on the kind of plot that another field tells.
 type plot struct {
-	Record     string     `yaml:"record"`
-	Kind       string     `yaml:"kind"` // the field that tells it
-	Points     plotStream `yaml:"points"`
-	Thresholds plotStream `yaml:"thresholds"`
+	record     string
+	kind       string // the name of the field that tells it
+	points     plotStream
+	thresholds plotStream
+	test, name []location // what the plot shows
 }
 
-// plotStream is one of the two: the field it comes from, and its lists' names
-// by kind of plot.
+// plotStream is one of the two: the name of the field it comes from, and its
+// lists' names by kind of plot.
 type plotStream struct {
-	From  string
-	Lists map[string][]string
+	from  string
+	lists map[string][]string
 }
 
-// UnmarshalYAML reads {from: axis_y, HISTOGRAM: [X, Y]}.
-func (s *plotStream) UnmarshalYAML(node *yaml.Node) error {
-	var entries map[string]yaml.Node
-	if err := node.Decode(&entries); err != nil {
-		return err
-	}
-	s.Lists = map[string][]string{}
-	for key, value := range entries {
-		if key == "from" {
-			s.From = value.Value
-			continue
+func (d *definition) readPlot(n *yaml.Node) {
+	p := &plot{}
+	places := func(what string, into *[]location) func(*yaml.Node) {
+		return func(n *yaml.Node) {
+			d.items(n, what, func(item *yaml.Node) { *into = append(*into, d.location(item, what)) })
 		}
-		var names []string
-		if err := value.Decode(&names); err != nil {
-			return fmt.Errorf("line %d: %s: %w", value.Line, key, err)
-		}
-		s.Lists[key] = names
 	}
-	return nil
+	d.mapping(
+		n, "plot",
+		key{"record", func(n *yaml.Node) { p.record = d.full(n, "plot.record") }},
+		key{"kind", func(n *yaml.Node) { p.kind = d.full(n, "plot.kind") }},
+		key{"points", func(n *yaml.Node) { p.points = d.readPlotStream(n, "plot.points") }},
+		key{"thresholds", func(n *yaml.Node) { p.thresholds = d.readPlotStream(n, "plot.thresholds") }},
+		key{"test", places("plot.test", &p.test)},
+		key{"name", places("plot.name", &p.name)},
+	)
+	for _, name := range []string{p.kind, p.points.from, p.thresholds.from} {
+		if !slices.ContainsFunc(d.fields[p.record], func(f *field) bool { return f != nil && f.name == name }) {
+			d.fail(n, "plot: record %s has no field called %q; record, kind, points.from and thresholds.from are needed", p.record, name)
+		}
+	}
+	d.plot = p
+}
+
+// readPlotStream reads {from: axis_y, HISTOGRAM: [X, Y]}.
+func (d *definition) readPlotStream(n *yaml.Node, what string) plotStream {
+	s := plotStream{lists: map[string][]string{}}
+	d.entries(n, what, func(name, value *yaml.Node) {
+		if name.Value == "from" {
+			s.from = d.full(value, what+".from")
+			return
+		}
+		s.lists[name.Value] = d.texts(value, what+"."+name.Value)
+	})
+	return s
 }
 
 // plot appends what a plot's streams hold to its record's object.
 func (rd *reader) plot(r record, o envelope.Object) envelope.Object {
-	spec := rd.profile.Plot
-	if spec == nil || r.name != spec.Record {
+	spec := rd.profile.plot
+	if spec == nil || r.name != spec.record {
 		return o
 	}
-	kind := o.Text(spec.Kind)
-	points, thresholds := spec.Points.Lists[kind], spec.Thresholds.Lists[kind]
+	kind := o.Text(spec.kind)
+	points, thresholds := spec.points.lists[kind], spec.thresholds.lists[kind]
 	if points == nil {
 		return o
 	}
-	curve, _ := o.Value(spec.Points.From).(envelope.Floats)
-	limits, _ := o.Value(spec.Thresholds.From).(envelope.Floats)
+	curve, _ := o.Value(spec.points.from).(envelope.Floats)
+	limits, _ := o.Value(spec.thresholds.from).(envelope.Floats)
 	if len(curve) < 4 || len(limits) < 4 {
 		return o
 	}

@@ -11,9 +11,9 @@ package profile
 
 import (
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,8 +45,8 @@ type Options struct {
 type Set struct {
 	options  Options
 	profiles map[string]*profile
-	sources  map[string][]byte // the definitions' texts
-	names    []string          // sorted: recognition must not depend on the order of a map
+	sources  map[string]source
+	names    []string // sorted: recognition must not depend on the order of a map
 }
 
 // Load reads the built-in definitions and those of the directory.
@@ -60,65 +60,89 @@ func Load(o Options) (*Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("profiles in %s: %w", o.Directory, err)
 		}
-		for name, data := range own {
-			sources[name] = data
-		}
+		maps.Copy(sources, own)
 	}
 	return build(o, sources)
 }
 
-func ownSources(directory string) (map[string][]byte, error) {
+func ownSources(directory string) (map[string]source, error) {
 	if _, err := os.Stat(directory); err != nil {
 		return nil, err
 	}
-	return sources(os.DirFS(directory), ".")
+	own, err := sources(os.DirFS(directory), ".")
+	for name, s := range own {
+		own[name] = source{filepath.Join(directory, s.file), s.text}
+	}
+	return own, err
 }
 
-// sources returns the definitions' texts by the name of their files.
-func sources(files fs.FS, directory string) (map[string][]byte, error) {
+// source is a definition as its file has it.
+type source struct {
+	file string // its name, with the directory where it is not a built-in one
+	text []byte
+}
+
+// sources returns the definitions by name.
+func sources(files fs.FS, directory string) (map[string]source, error) {
 	names, err := fs.Glob(files, directory+"/*.yaml")
 	if err != nil {
 		return nil, err
 	}
-	texts := map[string][]byte{}
+	found := map[string]source{}
 	for _, name := range names {
 		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			return nil, err
 		}
-		texts[strings.TrimSuffix(filepath.Base(name), ".yaml")] = text
+		file := filepath.Base(name)
+		found[strings.TrimSuffix(file, ".yaml")] = source{file, text}
 	}
-	return texts, nil
+	return found, nil
 }
 
-func build(o Options, texts map[string][]byte) (*Set, error) {
+func build(o Options, texts map[string]source) (*Set, error) {
 	s := &Set{options: o, profiles: map[string]*profile{}, sources: texts}
-	bases := map[envelope.Protocol]*profile{}
-	for protocol, name := range map[envelope.Protocol]string{envelope.ASTM: genericASTM, envelope.HL7: genericHL7} {
-		p, err := parseDefinition(name, texts[name], nil)
-		if err != nil {
-			return nil, err
-		}
-		bases[protocol], s.profiles[name] = p, p
+	over, mistakes := readBases(texts)
+	for _, base := range over {
+		s.profiles[base.name] = base
 	}
-	var errs []error
-	for name, text := range texts {
-		if _, done := s.profiles[name]; done {
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if s.profiles[name] != nil {
 			continue
 		}
-		p, err := parseDefinition(name, text, bases)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
+		p, wrong := decodeDefinition(texts[name], over)
+		mistakes = append(mistakes, wrong...)
 		s.profiles[name] = p
 	}
-	for name := range s.profiles {
-		s.names = append(s.names, name)
+	if len(mistakes) > 0 {
+		return nil, mistakes
 	}
-	slices.Sort(s.names)
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return s, errors.Join(errs...)
+	s.names = slices.Sorted(maps.Keys(s.profiles))
+	return s, nil
+}
+
+// readBases reads the generic definitions. A vendor's own format has ASTM's
+// records once it is read, and so ASTM's names.
+func readBases(texts map[string]source) (bases, Mistakes) {
+	astm, wrong := decodeDefinition(texts[genericASTM], nil)
+	hl7, more := decodeDefinition(texts[genericHL7], nil)
+	return bases{envelope.ASTM: astm, envelope.Vendor: astm, envelope.HL7: hl7}, append(wrong, more...)
+}
+
+// Check returns all that is wrong in the definition with the given file name.
+func Check(file string, text []byte) (Mistakes, error) {
+	texts, err := sources(builtin, "definitions")
+	if err != nil {
+		return nil, fmt.Errorf("built-in profiles: %w", err)
+	}
+	over, mistakes := readBases(texts)
+	if len(mistakes) == 0 {
+		if name := filepath.Base(file); name == genericASTM+".yaml" || name == genericHL7+".yaml" {
+			over = nil
+		}
+		_, mistakes = decodeDefinition(source{file, text}, over)
+	}
+	return mistakes, nil
 }
 
 // Names returns the names of all profiles, sorted.

@@ -16,14 +16,14 @@ const ambiguous = "two profiles match this header equally; name one with profile
 // other place; else the generic one. Two equal matches are a problem, never a
 // loss.
 func (s *Set) recognise(protocol envelope.Protocol, configured string, records []record) (p *profile, problem string) {
-	if p := s.profiles[configured]; p != nil && p.Protocol == protocol {
+	if p := s.profiles[configured]; p != nil && p.protocol == protocol {
 		return p, ""
 	}
 	var best *profile
 	rank, tie := 0, false
 	for _, name := range s.names {
 		p := s.profiles[name]
-		if p.Protocol != protocol {
+		if p.protocol != protocol {
 			continue
 		}
 		switch r := p.fits(records); {
@@ -55,7 +55,7 @@ func (p *profile) fits(records []record) int {
 	rank := 0
 	for _, m := range p.match {
 		for _, r := range records {
-			if text := m.at.in(r); text != "" && m.rx.MatchString(canonical(text, r.d)) {
+			if text := m.at.in(r); text != "" && m.holds(canonical(text, r.d)) {
 				rank = max(rank, m.rank)
 			}
 		}
@@ -85,7 +85,7 @@ func canonical(text string, d delimiters) string {
 // from the standard. Text is what the first frame of a message carries.
 func (s *Set) Quirks(configured string, text []byte) Quirks {
 	p, _ := s.recognise(envelope.ASTM, configured, headerOf(envelope.ASTM, text))
-	return p.Quirks
+	return p.quirks
 }
 
 // Recognise returns the name of the profile that fits a message's text by its
@@ -93,7 +93,7 @@ func (s *Set) Quirks(configured string, text []byte) Quirks {
 func (s *Set) Recognise(protocol envelope.Protocol, text []byte) string {
 	records := headerOf(protocol, text)
 	p, _ := s.recognise(protocol, "", records)
-	return p.Name
+	return p.name
 }
 
 // headerOf splits no more than the header: what follows may be megabytes.
@@ -116,21 +116,21 @@ func (s *Set) Protocol(name string) (protocol envelope.Protocol, known bool) {
 	if !known {
 		return "", false
 	}
-	return p.Protocol, true
+	return p.protocol, true
 }
 
 // Title returns for which instruments a profile is.
 func (s *Set) Title(name string) string {
 	if p := s.profiles[name]; p != nil {
-		return p.Title
+		return p.title
 	}
 	return ""
 }
 
 // Source returns the text of a profile's definition.
 func (s *Set) Source(name string) (text []byte, known bool) {
-	text, known = s.sources[name]
-	return text, known
+	from, known := s.sources[name]
+	return from.text, known
 }
 
 // Place is a field of a record or segment, counted from 1.

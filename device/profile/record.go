@@ -9,10 +9,12 @@ import (
 	"github.com/assaygate/assaygate/protocols/lis02"
 )
 
-// record is one ASTM record or HL7 segment as UTF-8 text, with the delimiters
-// that hold for it. Fields are 1-based as in the standards: field 1 of an ASTM
+// record is one ASTM record or HL7 segment as text, with the delimiters that
+// hold for it. Fields are 1-based as in the standards: field 1 of an ASTM
 // record is its type, of an MSH its separator, of any other segment what
 // follows the name.
+//
+// The text is UTF-8 but for bytes that did not decode: see markByte.
 type record struct {
 	name   string
 	fields []string
@@ -35,25 +37,47 @@ func (r record) field(n int) string {
 }
 
 // text gives the record back as it stands on the wire, without its CR.
-func (r record) text() string {
-	joined := strings.Join(r.fields, string(r.d.field))
-	switch {
-	case !r.d.hl7:
-		return joined
-	case r.name == "MSH":
-		return r.name + r.msh()
-	case len(r.fields) == 0:
-		return r.name
+func (r record) text() string { return string(r.appendTo(nil)) }
+
+// appendTo appends the record as it stands on the wire, without its CR.
+func (r record) appendTo(dst []byte) []byte {
+	rest := r.fields
+	if r.d.hl7 {
+		dst = append(dst, r.name...)
+		if r.name == "MSH" && len(rest) > 0 {
+			rest = rest[1:] // MSH-1 is the separator itself
+		}
 	}
-	return r.name + string(r.d.field) + joined
+	for i, f := range rest {
+		if i > 0 || r.d.hl7 {
+			dst = append(dst, r.d.field)
+		}
+		dst = append(dst, f...)
+	}
+	if r.name == "MSH" && len(rest) == 0 {
+		dst = append(dst, r.d.field)
+	}
+	return dst
 }
 
-// msh is what follows the name: MSH-1 is the separator itself.
-func (r record) msh() string {
-	if len(r.fields) < 2 {
-		return string(r.d.field)
+// splitter gives out the fields of records. All of them share one slice, for a
+// record has a dozen fields and a message some hundred records.
+type splitter struct{ fields []string }
+
+// split cuts text at the delimiter and puts prefix, if any, before what it got.
+func (s *splitter) split(text string, delimiter byte, prefix ...string) []string {
+	from := len(s.fields)
+	s.fields = append(s.fields, prefix...)
+	for {
+		i := strings.IndexByte(text, delimiter)
+		if i < 0 {
+			break
+		}
+		s.fields = append(s.fields, text[:i])
+		text = text[i+1:]
 	}
-	return string(r.d.field) + strings.Join(r.fields[1:], string(r.d.field))
+	s.fields = append(s.fields, text)
+	return s.fields[from:len(s.fields):len(s.fields)]
 }
 
 // split splits text at a delimiter; a delimiter of 0 is none.
@@ -62,6 +86,17 @@ func split(text string, delimiter byte) []string {
 		return []string{text}
 	}
 	return strings.Split(text, string(rune(delimiter)))
+}
+
+// before returns what stands before a delimiter, and what stands after it.
+func before(text string, delimiter byte) (head, rest string, found bool) {
+	if delimiter == 0 {
+		return text, "", false
+	}
+	if i := strings.IndexByte(text, delimiter); i >= 0 {
+		return text[:i], text[i+1:], true
+	}
+	return text, "", false
 }
 
 // unescape resolves the escapes of either protocol.
@@ -87,7 +122,7 @@ func parseLocation(path string) (location, error) {
 	parts := strings.Split(path, ".")
 	at := location{record: parts[0]}
 	if len(parts) < 2 || len(parts) > 3 || at.record == "" {
-		return at, fmt.Errorf("%q is no place in a message: write R.3 or R.3.4", path)
+		return location{}, fmt.Errorf("%q is no place in a message: write R.3 or R.3.4", path)
 	}
 	for i, into := range []*int{&at.field, &at.component} {
 		if i+1 >= len(parts) {
@@ -95,7 +130,7 @@ func parseLocation(path string) (location, error) {
 		}
 		n, err := strconv.Atoi(parts[i+1])
 		if err != nil || n < 1 {
-			return at, fmt.Errorf("%q is no place in a message: fields and components are counted from 1", path)
+			return location{}, fmt.Errorf("%q is no place in a message: fields and components are counted from 1", path)
 		}
 		*into = n
 	}
@@ -109,14 +144,19 @@ func (at location) in(r record) string {
 		return ""
 	}
 	text := r.field(at.field)
-	if at.component == 0 {
+	if at.component == 0 || text == "" {
 		return text
 	}
-	components := split(split(text, r.d.repeat)[0], r.d.component)
-	if at.component > len(components) {
-		return ""
+	rest, _, _ := before(text, r.d.repeat)
+	component, more := "", true
+	for range at.component {
+		if !more {
+			return ""
+		}
+		component, rest, more = before(rest, r.d.component)
 	}
-	return split(components[at.component-1], r.d.sub)[0]
+	component, _, _ = before(component, r.d.sub)
+	return component
 }
 
 // first returns the first text that is not blank at one of the places, in the

@@ -8,12 +8,6 @@ import (
 	"github.com/assaygate/assaygate/envelope"
 )
 
-// resultParts are what a definition's `results` may locate.
-var resultParts = []string{"sample", "test", "name", "value", "units", "reference_range", "flags", "status", "observed_at"}
-
-// resultRecords are the records that carry one result each.
-var resultRecords = []string{"R", "OBX"}
-
 // sampleID is the first identifier the definition finds, without the blanks
 // that instruments pad it with.
 func (p *profile) sampleID(records []record) string {
@@ -25,46 +19,100 @@ func (p *profile) sampleID(records []record) string {
 	return ""
 }
 
-// resultList flattens a group's result records.
-func (p *profile) resultList(records []record, kind envelope.Kind, zone *time.Location) []envelope.Result {
-	var list []envelope.Result
-	rest := slices.DeleteFunc(slices.Clone(records), func(r record) bool { return slices.Contains(resultRecords, r.name) })
-	for _, r := range records {
-		if !slices.Contains(resultRecords, r.name) {
-			continue
-		}
-		// Places outside the result record (its order's time, the header's)
-		// are looked up in the whole group.
-		find := func(what string) string {
-			for _, at := range p.results[what] {
-				from := rest
-				if at.record == r.name {
-					from = []record{r}
-				}
-				if text := first(from, []location{at}); text != "" {
-					return text
-				}
-			}
-			return ""
-		}
-		list = append(list, envelope.Result{
-			Test: find("test"), Name: find("name"), Value: find("value"), Units: find("units"),
-			Range: find("reference_range"), Flags: find("flags"), Status: find("status"),
-			ObservedAt: observedAt(find("observed_at"), zone),
-			Kind:       p.resultKind(r, kind),
-		})
-	}
-	return list
+// flattened is what a group's results come to.
+type flattened struct {
+	results  []envelope.Result
+	comments []string // of the order as a whole
+	problems []string
 }
 
-// observedAt adds the offset where the instrument's zone is known.
+// flatten lists a group's results, each with the comments that follow it.
+func (p *profile) flatten(records []record, kind envelope.Kind, zone *time.Location) flattened {
+	var f flattened
+	rest := slices.DeleteFunc(slices.Clone(records), func(r record) bool { return slices.Contains(resultRecords, r.name) })
+	// A comment is the result's or the order's that it follows. What follows a
+	// patient or anything else stays in its bucket alone.
+	var comments *[]string
+	for _, r := range records {
+		switch r.name {
+		case "R", "OBX":
+			result, problem := p.result(r, rest, kind, zone)
+			if problem != "" {
+				f.problems = append(f.problems, problem)
+			}
+			f.results = append(f.results, result)
+			comments = &f.results[len(f.results)-1].Comments
+		case "O", "OBR":
+			comments = &f.comments
+		case "C", "NTE":
+			if text := first([]record{r}, p.results["comment"]); text != "" && comments != nil {
+				*comments = append(*comments, text)
+			}
+		case "ORC", "TQ1", "TCD", "SID": // they say more of the same order or result
+		default:
+			comments = nil
+			if image, drawn := p.plotted(r); drawn {
+				f.results = append(f.results, image)
+			}
+		}
+	}
+	return f
+}
+
+// result flattens one result record. Places outside it (its order's time, the
+// header's) are looked up in the rest of the group.
+func (p *profile) result(r record, rest []record, kind envelope.Kind, zone *time.Location) (result envelope.Result, problem string) {
+	own := []record{r}
+	find := func(what string) string {
+		for _, at := range p.results[what] {
+			from := rest
+			if at.record == r.name {
+				from = own
+			}
+			if text := first(from, []location{at}); text != "" {
+				return text
+			}
+		}
+		return ""
+	}
+	result = envelope.Result{
+		Test: find("test"), Name: find("name"), Value: find("value"), Units: p.units(r, find),
+		Range: find("reference_range"), Flags: find("flags"), Status: find("status"),
+		ObservedAt: observedAt(find("observed_at"), zone),
+		Kind:       p.resultKind(r, kind),
+	}
+	if result.Kind == envelope.KindImage {
+		problem = illustrate(&result, r)
+	}
+	return result, problem
+}
+
+// units reads the unit. A caret in it is often no delimiter: 10^9/L.
+func (p *profile) units(r record, find func(string) string) string {
+	text := find("units")
+	if !r.d.hl7 || !slices.Contains([]string{"10", "x10", "X10", "*10", "x 10"}, text) {
+		return text
+	}
+	if whole := r.field(6); strings.HasPrefix(whole, text+string(rune(r.d.component))) {
+		return r.d.unescape(whole)
+	}
+	return text
+}
+
+// observedAt writes a time as RFC 3339 where its zone is known: from its own
+// offset, else as the instrument's.
 func observedAt(text string, zone *time.Location) string {
+	for _, layout := range []string{"20060102150405-0700", "200601021504-0700"} {
+		if t, err := time.Parse(layout, text); err == nil { // takes a fraction of seconds too
+			return t.Format(time.RFC3339Nano)
+		}
+	}
 	if zone == nil {
 		return text
 	}
 	for _, layout := range []string{"20060102150405", "200601021504"} {
 		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return t.Format(time.RFC3339)
+			return t.Format(time.RFC3339Nano)
 		}
 	}
 	return text
@@ -75,11 +123,11 @@ func observedAt(text string, zone *time.Location) string {
 func (p *profile) messageKind(records []record) envelope.Kind {
 	for _, kind := range []envelope.Kind{envelope.KindTest, envelope.KindQC, envelope.KindCalibration} {
 		for _, rule := range p.kinds {
-			if rule.Kind != kind || slices.Contains(resultRecords, rule.at.record) {
+			if rule.kind != kind || slices.Contains(resultRecords, rule.at.record) {
 				continue
 			}
 			for _, r := range records {
-				if text := rule.at.in(r); text != "" && rule.applies(text) {
+				if text := rule.at.in(r); text != "" && rule.holds(text) {
 					return kind
 				}
 			}
@@ -91,8 +139,11 @@ func (p *profile) messageKind(records []record) envelope.Kind {
 // resultKind is the message's kind unless a rule of the result's own says more.
 func (p *profile) resultKind(r record, message envelope.Kind) envelope.Kind {
 	for _, rule := range p.kinds {
-		if text := rule.at.in(r); text != "" && rule.applies(text) && rule.at.record == r.name {
-			return rule.Kind
+		if rule.at.record != r.name {
+			continue
+		}
+		if text := rule.at.in(r); text != "" && rule.holds(text) {
+			return rule.kind
 		}
 	}
 	return message

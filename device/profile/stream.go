@@ -43,6 +43,17 @@ func decodeStream(text string, component byte) (envelope.Floats, error) {
 	return readNumbers(numbers, plain)
 }
 
+// streamSize is the size in bytes of what a stream unpacks to; 0 where it is
+// none.
+func streamSize(text string, component byte) int {
+	numbers, _ := decodeStream(text, component)
+	kind, _, _ := strings.Cut(text, "-stream")
+	if strings.HasPrefix(kind, "INT16") {
+		return 2 * len(numbers)
+	}
+	return 4 * len(numbers)
+}
+
 // maxUnpacked bounds what a few bytes may unfold to.
 func maxUnpacked(packed []byte) int64 { return 64*int64(len(packed)) + 64<<10 }
 

@@ -1,0 +1,209 @@
+package profile
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/assaygate/assaygate/envelope"
+)
+
+// bases are the generic profiles that others are laid over.
+type bases map[envelope.Protocol]*profile
+
+// decodeDefinition reads one definition. Without bases it is a generic one.
+func decodeDefinition(from source, over bases) (*profile, Mistakes) {
+	d := &definition{document: document{file: from.file}, profile: &profile{generic: over == nil}}
+	if root := d.root(from.text); root != nil {
+		d.decode(root, over)
+	}
+	return d.profile, d.mistakes
+}
+
+// definition is a file being read into a profile.
+type definition struct {
+	document
+	*profile
+	base *profile // nil for a generic one
+}
+
+func (d *definition) decode(root *yaml.Node, over bases) {
+	// Name and protocol come first: what the rest may say depends on them.
+	values := map[string]*yaml.Node{}
+	keys := []string{"name", "protocol", "title", "version", "header_rx", "match", "quirks", "replace", "records", "plot", "results", "kinds"}
+	if d.generic {
+		keys = append(keys, "buckets", "names")
+	}
+	known := make([]key, len(keys))
+	for i, name := range keys {
+		known[i] = key{name, func(value *yaml.Node) { values[name] = value }}
+	}
+	d.mapping(root, "profile", known...)
+	for _, name := range []string{"name", "protocol", "title"} {
+		if values[name] == nil {
+			d.fail(root, "%s: is missing", name)
+		}
+	}
+	read := func(name string, into func(*yaml.Node)) {
+		if n := values[name]; n != nil {
+			into(n)
+		}
+	}
+	read("name", func(n *yaml.Node) { d.name = d.nameOf(n) })
+	read("protocol", func(n *yaml.Node) {
+		d.protocol = envelope.Protocol(d.oneOf(n, "protocol", string(envelope.ASTM), string(envelope.HL7), string(envelope.Vendor)))
+	})
+	read("title", func(n *yaml.Node) { d.title = d.full(n, "title") })
+	d.inherit(over[d.protocol])
+	read("version", func(n *yaml.Node) { d.version = d.full(n, "version") })
+	read("header_rx", func(n *yaml.Node) { d.headerRx = d.full(n, "header_rx") })
+	read("match", d.readMatch)
+	read("quirks", d.readQuirks)
+	read("buckets", func(n *yaml.Node) {
+		d.buckets = map[string]string{}
+		d.entries(n, "buckets", func(segment, letter *yaml.Node) { d.buckets[segment.Value] = d.text(letter, "buckets") })
+	})
+	read("names", d.readNames)
+	read("replace", d.readReplace)
+	read("records", d.readRecords)
+	read("plot", d.readPlot)
+	read("results", d.readResults)
+	read("kinds", d.readKinds)
+}
+
+// nameOf reads the name, which is the file's.
+func (d *definition) nameOf(n *yaml.Node) string {
+	name := d.full(n, "name")
+	if want := strings.TrimSuffix(filepath.Base(d.file), ".yaml"); name != want {
+		d.fail(n, "name: %s is in a file called %s; a profile is named as its file", name, filepath.Base(d.file))
+	}
+	return name
+}
+
+// inherit lays the definition over the generic one of its protocol.
+func (d *definition) inherit(base *profile) {
+	d.base, d.fields, d.results = base, map[string][]*field{}, map[string][]location{}
+	if base == nil {
+		return
+	}
+	d.buckets, d.kinds = base.buckets, base.kinds
+	for record, fields := range base.fields {
+		d.fields[record] = slices.Clone(fields)
+	}
+	maps.Copy(d.results, base.results)
+}
+
+func (d *definition) readMatch(n *yaml.Node) {
+	d.entries(n, "match", func(place, wanted *yaml.Node) {
+		what := "match." + place.Value
+		m := matcher{at: d.location(place, "match")}
+		m.rank = rankOf(m.at)
+		if wanted.Kind == yaml.SequenceNode {
+			m.is = d.texts(wanted, what)
+		} else {
+			m.rx = d.expression(wanted, what)
+		}
+		d.match = append(d.match, m)
+	})
+}
+
+func (d *definition) readQuirks(n *yaml.Node) {
+	d.mapping(
+		n, "quirks",
+		key{"checksum", func(n *yaml.Node) { d.quirks.Checksum = d.oneOf(n, "quirks.checksum", "strict", "ignore") }},
+		key{"frame_numbers", func(n *yaml.Node) {
+			d.quirks.FrameNumbers = d.oneOf(n, "quirks.frame_numbers", "strict", "ignore")
+		}},
+		key{"end", func(n *yaml.Node) { d.quirks.End = d.oneOf(n, "quirks.end", "record", "eot") }},
+	)
+}
+
+// readReplace empties records, so that the generic names are not in them.
+func (d *definition) readReplace(n *yaml.Node) {
+	d.items(n, "replace", func(item *yaml.Node) {
+		record := d.full(item, "replace")
+		if d.fields[record] == nil {
+			d.fail(item, "replace: there are no generic names for %s records", record)
+			return
+		}
+		d.fields[record] = nil
+		d.set(record, 1, &field{name: "type"})
+		d.set(record, 2, sequenceField())
+	})
+}
+
+func (d *definition) readResults(n *yaml.Node) {
+	known := make([]key, len(resultParts))
+	for i, part := range resultParts {
+		known[i] = key{part, func(value *yaml.Node) {
+			d.results[part] = nil
+			d.items(value, "results."+part, func(item *yaml.Node) {
+				if at := d.location(item, "results."+part); d.isRecord(item, at.record) {
+					d.results[part] = append(d.results[part], at)
+				}
+			})
+		}}
+	}
+	d.mapping(n, "results", known...)
+}
+
+// readKinds reads the rules, which replace the generic ones.
+func (d *definition) readKinds(n *yaml.Node) {
+	d.kinds = nil
+	d.items(n, "kinds", func(item *yaml.Node) {
+		var rule kindRule
+		d.mapping(
+			item, "kinds",
+			key{"kind", func(n *yaml.Node) {
+				rule.kind = envelope.Kind(d.oneOf(n, "kind", string(envelope.KindResult), string(envelope.KindQC),
+					string(envelope.KindCalibration), string(envelope.KindTest), string(envelope.KindImage)))
+			}},
+			key{"field", func(n *yaml.Node) { rule.at = d.location(n, "field") }},
+			key{"is", func(n *yaml.Node) { rule.is = d.texts(n, "is") }},
+			key{"matches", func(n *yaml.Node) { rule.rx = d.expression(n, "matches") }},
+		)
+		switch {
+		case rule.kind == "" || rule.at.record == "" || (rule.is == nil) == (rule.rx == nil):
+			d.fail(item, "kinds: a rule has kind, field, and one of is and matches")
+		case rule.kind == envelope.KindImage && !slices.Contains(resultRecords, rule.at.record):
+			d.fail(item, "kinds: only a result is an image; its field is one of R or OBX")
+		case d.isRecord(item, rule.at.record):
+			d.kinds = append(d.kinds, rule)
+		}
+	})
+}
+
+var segmentName = regexp.MustCompile(`^[A-Z][A-Z0-9]{2}$`)
+
+// isRecord reports whether the protocol has such a record.
+func (d *definition) isRecord(n *yaml.Node, record string) bool {
+	switch {
+	case record == "": // said already
+		return false
+	case d.protocol == envelope.HL7 && !segmentName.MatchString(record):
+		d.fail(n, "%q is no segment; they have names of three characters such as OBX", record)
+	case d.protocol != envelope.HL7 && bucketOf(&envelope.Records{}, record) == nil:
+		d.fail(n, "%q is no record of these: H, P, O, R, C, M, L, Q", record)
+	default:
+		return true
+	}
+	return false
+}
+
+// set gives field n of a record its meaning.
+func (d *definition) set(record string, n int, f *field) {
+	for len(d.fields[record]) <= n {
+		d.fields[record] = append(d.fields[record], nil)
+	}
+	d.fields[record][n] = f
+	separator := "."
+	if d.protocol == envelope.HL7 {
+		separator = "-"
+	}
+	f.place(fmt.Sprintf("%s%s%d", record, separator, n))
+}
