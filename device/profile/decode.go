@@ -152,9 +152,14 @@ func (d *definition) readResults(n *yaml.Node) {
 	d.mapping(n, "results", known...)
 }
 
-// readKinds reads the rules, which replace the generic ones.
+// readKinds reads the rules, which come before the generic ones.
 func (d *definition) readKinds(n *yaml.Node) {
 	d.kinds = nil
+	defer func() {
+		if d.base != nil {
+			d.kinds = append(d.kinds, d.base.kinds...)
+		}
+	}()
 	d.items(n, "kinds", func(item *yaml.Node) {
 		var rule kindRule
 		d.mapping(

@@ -119,9 +119,9 @@ func observedAt(text string, zone *time.Location) string {
 }
 
 // messageKind is the first kind that applies in the order test, qc,
-// calibration, result.
+// calibration; but a rule that says result comes before all of them.
 func (p *profile) messageKind(records []record) envelope.Kind {
-	for _, kind := range []envelope.Kind{envelope.KindTest, envelope.KindQC, envelope.KindCalibration} {
+	for _, kind := range []envelope.Kind{envelope.KindResult, envelope.KindTest, envelope.KindQC, envelope.KindCalibration} {
 		for _, rule := range p.kinds {
 			if rule.kind != kind || slices.Contains(resultRecords, rule.at.record) {
 				continue
