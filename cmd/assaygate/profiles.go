@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"text/tabwriter"
 
 	"github.com/assaygate/assaygate/device/profile"
@@ -11,9 +13,9 @@ import (
 type profilesCommand struct {
 	Directory string `name:"profiles" help:"A directory of own profiles." placeholder:"DIR" type:"existingdir"`
 
-	List  profilesList `cmd:"" default:"1" help:"All profiles. Example: assaygate profiles list"`
-	Show  profilesShow `cmd:"" help:"One profile, as its file has it. Example: assaygate profiles show sysmex_xn"`
-	Check laterCommand `cmd:"" help:"The mistakes of a profile (not active in this version)."`
+	List  profilesList  `cmd:"" default:"1" help:"All profiles. Example: assaygate profiles list"`
+	Show  profilesShow  `cmd:"" help:"One profile, as its file has it. Example: assaygate profiles show sysmex_xn"`
+	Check profilesCheck `cmd:"" help:"Every mistake in the file of a profile. Example: assaygate profiles check my_analyser.yaml"`
 }
 
 type profilesList struct{}
@@ -49,4 +51,34 @@ func (c *profilesShow) Run(parent *profilesCommand, s *streams) error {
 	}
 	_, err = s.out.Write(text)
 	return err
+}
+
+type profilesCheck struct {
+	Files []string `arg:"" help:"Files of profiles; NAME.yaml holds the profile NAME." type:"existingfile"`
+}
+
+// Run implements a kong command.
+func (c *profilesCheck) Run(s *streams) error {
+	wrong := 0
+	for _, file := range c.Files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		mistakes, err := profile.Check(file, text)
+		if err != nil {
+			return err
+		}
+		for _, m := range mistakes {
+			fmt.Fprintln(s.err, m)
+		}
+		if len(mistakes) == 0 {
+			fmt.Fprintf(s.out, "%s: ok\n", file)
+		}
+		wrong += len(mistakes)
+	}
+	if wrong > 0 {
+		return errors.New(count(wrong, "mistake"))
+	}
+	return nil
 }

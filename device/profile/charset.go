@@ -110,8 +110,8 @@ func decodeSlowly(raw []byte, e encoding.Encoding) (text string, damaged bool) {
 			read = 1
 			fallthrough
 		case strings.ContainsRune(string(character[:written]), utf8.RuneError):
-			damaged = true
 			for _, b := range raw[:read] {
+				damaged = damaged || b >= utf8.RuneSelf
 				out = markByte(out, b)
 			}
 		default:
