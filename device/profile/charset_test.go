@@ -42,8 +42,8 @@ func declaredMessage(charset, name string) Raw {
 func TestDeclaredCharset(t *testing.T) {
 	set := load(t, Options{})
 	big5, _ := traditionalchinese.Big5.NewEncoder().String("許功蓋^許") // 許 and 功 end in \ and |
-	gbk, _ := simplifiedchinese.GBK.NewEncoder().String("誰^淍") // trail bytes of GBK reach into ASCII
-	jis, _ := japanese.ISO2022JP.NewEncoder().String("山田^太郎") // bytes of two-byte mode are all ASCII
+	gbk, _ := simplifiedchinese.GBK.NewEncoder().String("誰^淍")      // trail bytes of GBK reach into ASCII
+	jis, _ := japanese.ISO2022JP.NewEncoder().String("山田^太郎")       // bytes of two-byte mode are all ASCII
 	for _, tt := range []struct{ charset, name, want string }{
 		{"BIG-5", big5, "許功蓋^許"},
 		{"GBK", gbk, "誰^淍"},

@@ -49,7 +49,7 @@ func parseHL7(text string) ([]record, error) {
 func groupHL7(records []record) []group {
 	event := ""
 	if len(records) > 0 {
-		event = location{record: "MSH", field: 9, component: 2}.in(records[0])
+		event = location{record: "MSH", field: 9, components: []int{2}}.in(records[0])
 	}
 	var header, patient, specimen, loose []record
 	var groups []group

@@ -26,7 +26,7 @@ func illustrate(result *envelope.Result, r record) (problem string) {
 		return ""
 	}
 	part := func(n int) string {
-		return strings.TrimSpace(location{record: r.name, field: obxValue, component: n}.in(r))
+		return strings.TrimSpace(location{record: r.name, field: obxValue, components: []int{n}}.in(r))
 	}
 	result.Value, result.MediaType = "", mediaType(part(2), part(3))
 	size, ok := decodedSize(part(4), part(5))

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -111,11 +112,13 @@ func (d delimiters) unescape(text string) string {
 }
 
 // location is a place in a message: R.3.4 is component 4 of field 3 of an R
-// record, OBX.5 the whole of OBX-5. Field and component are 1-based; component
-// 0 is the whole field.
+// record, OBX.5 the whole of OBX-5, R.3.7+8 components 7 and 8 with a blank
+// between. Field and components are 1-based; without components it is the whole
+// field.
 type location struct {
-	record           string
-	field, component int
+	record     string
+	field      int
+	components []int
 }
 
 func parseLocation(path string) (location, error) {
@@ -124,39 +127,54 @@ func parseLocation(path string) (location, error) {
 	if len(parts) < 2 || len(parts) > 3 || at.record == "" {
 		return location{}, fmt.Errorf("%q is no place in a message: write R.3 or R.3.4", path)
 	}
-	for i, into := range []*int{&at.field, &at.component} {
-		if i+1 >= len(parts) {
-			break
-		}
-		n, err := strconv.Atoi(parts[i+1])
-		if err != nil || n < 1 {
+	numbers := parts[1:2]
+	if len(parts) == 3 {
+		numbers = append(slices.Clone(numbers), strings.Split(parts[2], "+")...)
+	}
+	for i, text := range numbers {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxField {
 			return location{}, fmt.Errorf("%q is no place in a message: fields and components are counted from 1", path)
 		}
-		*into = n
+		if i == 0 {
+			at.field = n
+		} else {
+			at.components = append(at.components, n)
+		}
 	}
 	return at, nil
 }
 
 // in returns the text at the location in one record: escaped, of the first
-// repeat where a component is asked for.
+// repeat where components are asked for.
 func (at location) in(r record) string {
 	if r.name != at.record {
 		return ""
 	}
 	text := r.field(at.field)
-	if at.component == 0 || text == "" {
+	if len(at.components) == 0 || text == "" {
 		return text
 	}
-	rest, _, _ := before(text, r.d.repeat)
-	component, more := "", true
-	for range at.component {
+	text, _, _ = before(text, r.d.repeat)
+	joined := component(text, at.components[0], r.d)
+	for _, n := range at.components[1:] {
+		joined = strings.TrimSpace(joined + " " + component(text, n, r.d))
+	}
+	return joined
+}
+
+// component returns component n of a repeat; of one with subcomponents the
+// first.
+func component(text string, n int, d delimiters) string {
+	part, more := "", true
+	for range n {
 		if !more {
 			return ""
 		}
-		component, rest, more = before(rest, r.d.component)
+		part, text, more = before(text, d.component)
 	}
-	component, _, _ = before(component, r.d.sub)
-	return component
+	part, _, _ = before(part, d.sub)
+	return part
 }
 
 // first returns the first text that is not blank at one of the places, in the
