@@ -68,6 +68,7 @@ const (
 	typeDate        fieldType = "date"        // YYYYMMDD
 	typeTime        fieldType = "time"        // YYYYMMDD[HH[MM[SS]]], completed to 14 digits
 	typeSignificant fieldType = "significant" // the component that carries the meaning
+	typeUnit        fieldType = "unit"        // the code of a coded unit
 	typePassthrough fieldType = "passthrough" // text, components as a list, repeats as a list of lists
 	typeJSONList    fieldType = "json list"   // text that holds a JSON list of the components
 	typeStream      fieldType = "stream"      // numbers, packed
@@ -76,7 +77,7 @@ const (
 // fieldTypes are all of them.
 var fieldTypes = []string{
 	string(typeText), string(typeNumber), string(typeDate), string(typeTime),
-	string(typeSignificant), string(typePassthrough), string(typeJSONList), string(typeStream),
+	string(typeSignificant), string(typeUnit), string(typePassthrough), string(typeJSONList), string(typeStream),
 }
 
 // now is the preset of a time that is the message's own: when it was received.

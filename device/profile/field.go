@@ -91,6 +91,10 @@ func (rd *reader) value(f *field, text string, d delimiters) any {
 		return rd.time(text, f)
 	case typeSignificant:
 		return significant(text, f.prefer, d)
+	case typeUnit:
+		if text = unit(text, d); text == "" {
+			return nil
+		}
 	case typePassthrough:
 		return passthrough(text, d)
 	case typeJSONList:
@@ -193,6 +197,20 @@ func significant(text string, prefer []int, d delimiters) any {
 		}
 	}
 	return nil
+}
+
+// unit is the code of a coded unit, or its text where there is no code. The
+// caret of a power of ten (10^9/L) is often sent as it is, though it delimits.
+func unit(text string, d delimiters) string {
+	first, _, _ := before(text, d.repeat)
+	code := component(first, 1, d)
+	if base := strings.TrimLeft(code, "xX* "); base == "10" && component(first, 2, d) != "" {
+		return first
+	}
+	if !carries(code) {
+		code = component(first, 2, d)
+	}
+	return code
 }
 
 // deleted is what both standards send for a value that is not there any more.

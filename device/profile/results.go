@@ -87,16 +87,16 @@ func (p *profile) result(r record, rest []record, kind envelope.Kind, zone *time
 	return result, problem
 }
 
-// units reads the unit. A caret in it is often no delimiter: 10^9/L.
+// units reads the unit. In HL7 it may be coded.
 func (p *profile) units(r record, find func(string) string) string {
-	text := find("units")
-	if !r.d.hl7 || !slices.Contains([]string{"10", "x10", "X10", "*10", "x 10"}, text) {
-		return text
+	if r.d.hl7 {
+		for _, at := range p.results["units"] {
+			if text := unit(at.in(r), r.d); strings.TrimSpace(text) != "" {
+				return r.d.unescape(text)
+			}
+		}
 	}
-	if whole := r.field(6); strings.HasPrefix(whole, text+string(rune(r.d.component))) {
-		return r.d.unescape(whole)
-	}
-	return text
+	return find("units")
 }
 
 // observedAt writes a time as RFC 3339 where its zone is known: from its own
