@@ -25,6 +25,14 @@ import (
 // message that cannot be split into records leaves as length and digest only, and
 // as Rejected: it must not be acknowledged, for nothing of it is kept.
 func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
+	list, _ := s.Examine(m, at)
+	return list
+}
+
+// Examine is Envelopes for a person who looks at a capture: it also returns the
+// places with values that the profile does not list. That is no problem of the
+// message, but news of the instrument.
+func (s *Set) Examine(m Raw, at time.Time) (list []envelope.Envelope, unlisted []string) {
 	b := open(m)
 	p, ambiguity := s.recognise(m.Protocol, m.Profile, b.records)
 	b.note(ambiguity)
@@ -46,7 +54,7 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 	if b.dropped && m.Intake != envelope.Incomplete {
 		m.Intake, m.Reason = envelope.Rejected, "it cannot be split into records, and the allowlist lets nothing else be kept"
 	}
-	list := make([]envelope.Envelope, 0, len(groups))
+	list = make([]envelope.Envelope, 0, len(groups))
 	whole := s.whole(m, b, p, at)
 	alone := len(groups) == 1
 	for i, g := range groups {
@@ -59,8 +67,10 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 			e.Withheld = fmt.Sprintf("kind %s is not in deliver", e.Kind)
 		}
 		list = append(list, e)
+		unlisted = append(unlisted, rd.unlisted...)
 	}
-	return list
+	slices.Sort(unlisted)
+	return list, slices.Compact(unlisted)
 }
 
 // timeLayout is that of times in the contract.

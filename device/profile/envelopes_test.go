@@ -362,3 +362,14 @@ func BenchmarkManyResults(b *testing.B) {
 		})
 	}
 }
+
+// A value that a definition does not list is kept and no problem; who examines
+// a capture is told.
+func TestUnlistedValues(t *testing.T) {
+	set := load(t, Options{})
+	m := astmMessage(`H|\^&|||XN-550`, `O|1||^^S1^Z`, `R|1|^^^^WBC^9|5|u||XX||F`, `R|2|^^^^RBC^1|5|u||XX||F`, `L|1|N`)
+	list, unlisted := set.Examine(m, at)
+	if want := []string{"O.4.4", "R.3.6", "R.7"}; !slices.Equal(unlisted, want) || list[0].Problem != "" || list[0].Results[0].Flags != "XX" {
+		t.Errorf("unlisted %v, want %v; problem %q", unlisted, want, list[0].Problem)
+	}
+}
