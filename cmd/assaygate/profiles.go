@@ -54,7 +54,7 @@ func (c *profilesShow) Run(parent *profilesCommand, s *streams) error {
 }
 
 type profilesCheck struct {
-	Files []string `arg:"" help:"Files of profiles; NAME.yaml holds the profile NAME." type:"existingfile"`
+	Files []string `arg:"" help:"Files of profiles; NAME.yaml holds the profile NAME."`
 }
 
 // Run implements a kong command.
