@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -22,6 +23,9 @@ func decodeDefinition(from source, over bases) (*profile, Mistakes) {
 	if root := d.root(from.text); root != nil {
 		d.decode(root, over)
 	}
+	slices.SortStableFunc(d.mistakes, func(a, b Mistake) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 	return d.profile, d.mistakes
 }
 
