@@ -1,13 +1,13 @@
 package envelope
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
 )
 
-// box is the `assaygate` object: what the box adds to SENAITE's contract.
+// box is the `assaygate` object as it is read back: what the box adds to
+// SENAITE's contract.
 type box struct {
 	ID          string   `json:"id"`
 	MessageID   string   `json:"message_id"`
@@ -42,30 +42,80 @@ func (e Envelope) MarshalJSON() ([]byte, error) {
 	if e.Metadata.Version != "" {
 		metadata = append(metadata, Member{"version", e.Metadata.Version}, Member{"header_rx", e.Metadata.HeaderRx})
 	}
-	document := Object{{"metadata", append(metadata, e.Metadata.Extra...)}}
+	document := make(Object, 0, 10)
+	document = append(document, Member{"metadata", append(metadata, e.Metadata.Extra...)})
 	for _, letter := range "HPORCMLQ" {
 		document = append(document, Member{string(letter), *e.Records.Bucket(byte(letter))})
 	}
-	dst, err := appendValue(nil, document)
+	document = append(document, Member{"assaygate", e.box()})
+	dst, err := appendValue(make([]byte, 0, sizeOf(document)), document)
 	if err != nil {
 		return nil, fmt.Errorf("envelope %s: %w", e.ID, err)
 	}
-	results := e.Results
-	if results == nil {
-		results = []Result{}
+	return dst, nil
+}
+
+// box is the object that [box] reads back.
+func (e Envelope) box() Object {
+	results := make([]Object, len(e.Results))
+	for i, r := range e.Results {
+		results[i] = r.object()
 	}
-	own, err := appendBox(box{
-		ID: e.ID, MessageID: e.MessageID, Digest: e.Digest,
-		Protocol: e.Protocol, Instrument: e.Instrument, Profile: e.Profile, Box: e.Box,
-		ReceivedAt: e.ReceivedAt.UTC().Format(time.RFC3339Nano), Clock: e.Clock,
-		Sequence: e.Sequence, DuplicateOf: orNull(e.DuplicateOf), Problem: orNull(e.Problem),
-		SampleID: orNull(e.SampleID), Kind: e.Kind, Results: results, Comments: e.Comments, Undecoded: e.Undecoded,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("envelope %s: %w", e.ID, err)
+	o := Object{
+		{"id", e.ID},
+		{"message_id", e.MessageID},
+		{"digest", e.Digest},
+		{"protocol", string(e.Protocol)},
+		{"instrument", e.Instrument},
+		{"profile", e.Profile},
+		{"box", e.Box},
+		{"received_at", e.ReceivedAt.UTC().Format(time.RFC3339Nano)},
+		{"clock", e.Clock},
+		{"sequence", int64(e.Sequence)},
+		{"duplicate_of", orNull(e.DuplicateOf)},
+		{"problem", orNull(e.Problem)},
+		{"sample_id", orNull(e.SampleID)},
+		{"kind", string(e.Kind)},
+		{"results", results},
 	}
-	dst = append(dst[:len(dst)-1], `,"assaygate":`...)
-	return append(append(dst, own...), '}'), nil
+	if len(e.Comments) > 0 {
+		o = append(o, Member{"comments", texts(e.Comments)})
+	}
+	if len(e.Undecoded) > 0 {
+		list := make([]Object, len(e.Undecoded))
+		for i, u := range e.Undecoded {
+			list[i] = Object{{"place", u.Place}, {"number", int64(u.Number)}, {"base64", u.Base64}}
+		}
+		o = append(o, Member{"undecoded", list})
+	}
+	return o
+}
+
+func (r Result) object() Object {
+	o := make(Object, 0, 12)
+	o = append(
+		o, Member{"test", r.Test}, Member{"name", r.Name}, Member{"value", r.Value}, Member{"units", r.Units},
+		Member{"reference_range", r.Range}, Member{"flags", r.Flags}, Member{"status", r.Status},
+		Member{"observed_at", r.ObservedAt}, Member{"kind", string(r.Kind)},
+	)
+	if len(r.Comments) > 0 {
+		o = append(o, Member{"comments", texts(r.Comments)})
+	}
+	if r.MediaType != "" {
+		o = append(o, Member{"media_type", r.MediaType})
+	}
+	if r.Size > 0 {
+		o = append(o, Member{"size", int64(r.Size)})
+	}
+	return o
+}
+
+func texts(list []string) []any {
+	values := make([]any, len(list))
+	for i, text := range list {
+		values[i] = text
+	}
+	return values
 }
 
 // UnmarshalJSON reads back what MarshalJSON wrote.
@@ -115,21 +165,11 @@ func (e *Envelope) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func appendBox(b box) ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(b); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte{0x0A}), nil
-}
-
-func orNull(s string) *string {
+func orNull(s string) any {
 	if s == "" {
 		return nil
 	}
-	return &s
+	return s
 }
 
 func orEmpty(s *string) string {

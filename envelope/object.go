@@ -11,7 +11,8 @@ import (
 
 // Object is a JSON object that keeps the order of its members.
 //
-// A value is nil, a string, a bool, a float64, a [Floats], an Object, or a []any of such.
+// A value is nil, a string, a bool, an int64, a float64, a [Floats], an Object,
+// or a []any of such. What was read back has float64 for every number.
 type Object []Member
 
 // Member is one name and value of an [Object].
@@ -87,6 +88,8 @@ func appendValue(dst []byte, v any) ([]byte, error) {
 		return strconv.AppendBool(dst, v), nil
 	case float64:
 		return appendFloat(dst, v), nil
+	case int64:
+		return strconv.AppendInt(dst, v, 10), nil
 	case Floats:
 		dst = append(dst, '[')
 		for i, f := range v {
@@ -133,6 +136,35 @@ func appendValue(dst []byte, v any) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("an envelope cannot hold a %T", v)
 	}
+}
+
+// sizeOf is about how long the JSON of v is, so that writing it need not move it
+// again and again.
+func sizeOf(v any) int {
+	size := 2
+	switch v := v.(type) {
+	case nil:
+		size = 4
+	case string:
+		size += len(v) + len(v)/16 // some characters are escaped
+	case Floats:
+		size += 20 * len(v)
+	case []Object:
+		for _, o := range v {
+			size += sizeOf(o) + 1
+		}
+	case []any:
+		for _, e := range v {
+			size += sizeOf(e) + 1
+		}
+	case Object:
+		for _, m := range v {
+			size += len(m.Key) + 4 + sizeOf(m.Value)
+		}
+	default:
+		size = 24
+	}
+	return size
 }
 
 const hexDigits = "0123456789abcdef"

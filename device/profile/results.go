@@ -102,15 +102,17 @@ func (p *profile) units(r record, find func(string) string) string {
 // observedAt writes a time as RFC 3339 where its zone is known: from its own
 // offset, else as the instrument's.
 func observedAt(text string, zone *time.Location) string {
-	for _, layout := range []string{"20060102150405-0700", "200601021504-0700"} {
-		if t, err := time.Parse(layout, text); err == nil { // takes a fraction of seconds too
-			return t.Format(time.RFC3339Nano)
+	if sign := strings.LastIndexAny(text, "+-"); sign >= 12 {
+		for _, layout := range []string{"20060102150405-0700", "200601021504-0700"} {
+			if t, err := time.Parse(layout, text); err == nil { // takes a fraction of seconds too
+				return t.Format(time.RFC3339Nano)
+			}
 		}
 	}
 	if zone == nil {
 		return text
 	}
-	for _, layout := range []string{"20060102150405", "200601021504"} {
+	for _, layout := range []string{timeLayout, "200601021504"} {
 		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
 			return t.Format(time.RFC3339Nano)
 		}
