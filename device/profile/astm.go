@@ -33,7 +33,7 @@ func parseASTM(text string) ([]record, error) {
 			field: r.Delimiters.Field, repeat: r.Delimiters.Repeat, component: r.Delimiters.Component, escape: r.Delimiters.Escape,
 		}}
 		out.fields = in.split(string(r.Raw), r.Delimiters.Field)
-		out.name = strings.TrimSpace(out.fields[0])
+		out.name = strings.ToUpper(strings.TrimSpace(out.fields[0])) // some write it small
 		records = append(records, out)
 	}
 	return records, err

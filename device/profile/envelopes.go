@@ -196,7 +196,7 @@ func (b *message) fill(rd *reader, g group, alone bool, zone *time.Location, e *
 	}
 	e.Metadata.Version, e.Metadata.HeaderRx = rd.profile.version, rd.profile.headerRx
 	e.SampleID = rd.profile.sampleID(records)
-	flat := rd.profile.flatten(records, e.Kind, zone)
+	flat := rd.profile.flatten(records, e.SampleID, e.Kind, zone)
 	e.Results, e.Comments = flat.results, flat.comments
 	problems := slices.Concat(b.problems, rd.problems, flat.problems)
 	if damage != "" {

@@ -373,3 +373,70 @@ func TestUnlistedValues(t *testing.T) {
 		t.Errorf("unlisted %v, want %v; problem %q", unlisted, want, list[0].Problem)
 	}
 }
+
+func TestHL7SpecimenByPosition(t *testing.T) {
+	set := load(t, Options{})
+	for name, tt := range map[string]struct{ segments, want string }{
+		"OUL^R24: order, specimen behind": {`MSH|^~\&|a||||1||OUL^R24|1|P|2.6;PID|1;OBR|1|||GLU;ORC|OK;SPM|1|S1;OBX|1|NM|GLU||5;OBR|2|||NA;ORC|OK;SPM|1|S2;OBX|1|NM|NA||140`, "S1: H P O R GLU=5|S2: H P O R NA=140"},
+		"ORU^R30: specimen at the end":    {`MSH|^~\&|a||||1||ORU^R30|1|P|2.6;PID|1;ORC|NW;OBR|1|||GLU;OBX|1|NM|GLU||5;SPM|1|S1`, "S1: H P O R GLU=5"},
+		"OML^O33: specimen, then orders":  {`MSH|^~\&|a||||1||OML^O33|1|P|2.5.1;SPM|1|S1;ORC|NW;OBR|1|||GLU;OBX|1|NM|GLU||5;SPM|2|S2;ORC|NW;OBR|2|||NA`, "S1: H O R GLU=5|S2: H O"},
+	} {
+		list := set.Envelopes(hl7Message(strings.Split(tt.segments, ";")...), at)
+		if got := strings.Join(views(list), "|"); got != tt.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, got, tt.want)
+		}
+	}
+}
+
+// What is accepted and yet says nothing must be seen by somebody.
+func TestEmptyHandedMessagesSaySo(t *testing.T) {
+	set := load(t, Options{})
+	for want, m := range map[string]Raw{
+		"the order has no results": hl7Message(`MSH|^~\&|a||||1||ORU^R01|1|P|2.5`, "OBR|1||S1"),
+		"no sample id was found":   astmMessage(`H|\^&|||a`, `O|1|^SERUM`, `R|1|^^^GLU|5`, `L|1|N`),
+	} {
+		if e := set.Envelopes(m, at)[0]; e.Problem != want {
+			t.Errorf("problem %q, want %q", e.Problem, want)
+		}
+	}
+	if e := set.Envelopes(astmMessage(`H|\^&|||a||||||Q|Q`, `O|1||||||||||Q`, `R|1|^^^GLU|5`, `L|1|N`), at)[0]; e.Problem != "" {
+		t.Errorf("a control without sample id is a problem: %s", e.Problem)
+	}
+}
+
+func TestPartsOfResults(t *testing.T) {
+	set := load(t, Options{})
+	hl7 := func(obx string) Raw { return hl7Message(`MSH|^~\&|a||||1||ORU^R01|1|P|2.5`, "OBR|1||S1", obx) }
+	astm := func(r string) Raw { return astmMessage(`H|\^&|||a`, `O|1|S1`, r, `L|1|N`) }
+	for _, tt := range []struct {
+		m    Raw
+		want string // test, name, value, units
+	}{
+		{hl7(`OBX|1|NM|6690-2^WBC^LN|1|8.4|10^9/L`), "6690-2 WBC 8.4 10^9/L"},
+		{hl7(`OBX|1|NM|WBC||8.4|10*9/L^10*9/L^UCUM`), "WBC  8.4 10*9/L"},
+		{hl7(`OBX|1|NM|WBC||8.4|^% TOTAL^L`), "WBC  8.4 % TOTAL"},
+		{hl7(`OBX|1|NM|WBC||8.4|^^^mm Hg^^L`), "WBC  8.4 mm Hg"},
+		{hl7(`OBX|1|NM|WBC||8.4|""`), "WBC  8.4 "},
+		{hl7(`OBX|1||TSH||0.120^|uIU/mL`), "TSH  0.120 uIU/mL"},
+		{hl7(`OBX|1|NM|25|HDL C|57.0|mg/dL`), "25 HDL C 57.0 mg/dL"},
+		{hl7(`OBX|1|NM||HbA1c|9.3 %|%`), "HbA1c HbA1c 9.3 % %"},
+		{hl7(`OBX|1|NM||7|9.3|%`), "  9.3 %"},
+		{hl7(`OBX|1|CWE|^^^^^^^^Ag test||POS^Positive^L|`), "Ag test Ag test POS^Positive^L "},
+		{hl7(`OBX|1|ST|A||""|u`), `A  "" u`},
+		{astm(`R|1|^^^PT^INR|1,05|s`), "PT INR 1,05 s"},
+		{astm(`R|1|^^^TSH3^1|2.1^^|uIU/mL`), "TSH3  2.1 uIU/mL"},
+		{astm(`R|1|^^^^^^GLU|<0.5|10^3/uL`), "GLU  <0.5 10^3/uL"},
+		{astm("R|1|^^^GLU|5|10^3/\u03bcL"), "GLU  5 10^3/\u03bcL"},
+		{astm("r|1|^^^GLU|5|mg"), "GLU  5 mg"},
+	} {
+		e := set.Envelopes(tt.m, at)[0]
+		if len(e.Results) != 1 {
+			t.Errorf("%s: %d results", tt.want, len(e.Results))
+			continue
+		}
+		r := e.Results[0]
+		if got := strings.Join([]string{r.Test, r.Name, r.Value, r.Units}, " "); got != tt.want {
+			t.Errorf("got  %q\nwant %q", got, tt.want)
+		}
+	}
+}

@@ -207,8 +207,10 @@ func unit(text string, d delimiters) string {
 	if base := strings.TrimLeft(code, "xX* "); base == "10" && component(first, 2, d) != "" {
 		return first
 	}
-	if !carries(code) {
-		code = component(first, 2, d)
+	for _, n := range []int{2, 4, 5} { // the text, then the alternates; 3 names the coding system
+		if !carries(code) {
+			code = component(first, n, d)
+		}
 	}
 	return code
 }

@@ -42,22 +42,45 @@ func parseHL7(text string) ([]record, error) {
 	return records, nil
 }
 
-// groupHL7 cuts a message at its OBR segments (HL7 2.5.1 chapters 4 and 7).
-// Patient and specimen go with each of their orders; what else stands above an
-// order with the first order below it only. A specimen precedes its orders,
-// except in ORU^R01, where it follows; ORC precedes its OBR, except in OUL^R22.
-func groupHL7(records []record) []group {
-	event := ""
-	if len(records) > 0 {
-		event = location{record: "MSH", field: 9, components: []int{2}}.in(records[0])
+// layout is where specimen and order stand relative to OBR. It differs between
+// structures (HL7 2.5.1 chapters 4 and 7: a specimen precedes its orders in
+// OUL^R22 and OML^O33, and follows its order in ORU^R01, ORU^R30 and OUL^R24; ORC
+// precedes its OBR, except in OUL^R22 to R24) and between makers, so it is taken
+// from where they stand.
+type layout struct {
+	specimenFirst bool // the first SPM stands above the first OBR
+	orderBehind   bool // the first ORC stands directly below an OBR
+}
+
+func layoutOf(records []record) layout {
+	var l layout
+	orders, seen := 0, false // OBR so far; an ORC
+	for i, r := range records {
+		switch r.name {
+		case "OBR":
+			orders++
+		case "SPM":
+			l.specimenFirst = l.specimenFirst || orders == 0
+		case "ORC":
+			l.orderBehind = l.orderBehind || !seen && i > 0 && records[i-1].name == "OBR"
+			seen = true
+		}
 	}
+	return l
+}
+
+// groupHL7 cuts a message at its OBR segments. Patient and specimen go with each
+// of their orders; what else stands above an order with the first order below it
+// only.
+func groupHL7(records []record) []group {
+	layout := layoutOf(records)
 	var header, patient, specimen, loose []record
 	var groups []group
 	open, used := false, true // the last group takes more; all above it went with an order
 	for _, r := range records {
-		specimens := r.name == "SPM" && event != "R01" && event != ""
+		specimens := r.name == "SPM" && layout.specimenFirst
 		unused := r.name == "PID" && patient != nil || specimens && specimen != nil ||
-			(r.name == "PID" || r.name == "OBR" && event != "R22") && hasResult(loose)
+			(r.name == "PID" || r.name == "OBR" && !layout.specimenFirst) && hasResult(loose)
 		if unused && !used {
 			groups = append(groups, group{own: slices.Concat(patient, specimen, loose)})
 			loose = nil
@@ -74,7 +97,7 @@ func groupHL7(records []record) []group {
 			patient, specimen, open = []record{r}, nil, false
 		case specimens:
 			specimen, open = []record{r}, false
-		case r.name == "ORC" && (event != "R22" || !open):
+		case r.name == "ORC" && !(layout.orderBehind && open):
 			loose, open = append(loose, r), false
 		case open:
 			last := &groups[len(groups)-1]

@@ -145,6 +145,9 @@ func parseLocation(path string) (location, error) {
 	return at, nil
 }
 
+// later reports whether the place is a component behind the first.
+func (at location) later() bool { return len(at.components) > 0 && at.components[0] > 1 }
+
 // in returns the text at the location in one record: escaped, of the first
 // repeat where components are asked for.
 func (at location) in(r record) string {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/assaygate/assaygate/envelope"
 )
@@ -12,7 +13,13 @@ import (
 // that instruments pad it with.
 func (p *profile) sampleID(records []record) string {
 	for _, at := range p.results["sample"] {
-		if id := strings.TrimSpace(first(records, []location{at})); id != "" && id != deleted {
+		id := strings.TrimSpace(first(records, []location{at}))
+		switch {
+		case id == "" || id == deleted:
+		case p.generic && at.later() && !strings.ContainsAny(id, "0123456789"):
+			// Behind the first component there may be anything, such as the kind
+			// of material: an id has a digit.
+		default:
 			return id
 		}
 	}
@@ -27,8 +34,9 @@ type flattened struct {
 }
 
 // flatten lists a group's results, each with the comments that follow it.
-func (p *profile) flatten(records []record, kind envelope.Kind, zone *time.Location) flattened {
+func (p *profile) flatten(records []record, sample string, kind envelope.Kind, zone *time.Location) flattened {
 	var f flattened
+	ordered := false
 	rest := slices.DeleteFunc(slices.Clone(records), func(r record) bool { return slices.Contains(resultRecords, r.name) })
 	// A comment is the result's or the order's that it follows. What follows a
 	// patient or anything else stays in its bucket alone.
@@ -43,7 +51,7 @@ func (p *profile) flatten(records []record, kind envelope.Kind, zone *time.Locat
 			f.results = append(f.results, result)
 			comments = &f.results[len(f.results)-1].Comments
 		case "O", "OBR":
-			comments = &f.comments
+			comments, ordered = &f.comments, true
 		case "C", "NTE":
 			if text := first([]record{r}, p.results["comment"]); text != "" && comments != nil {
 				*comments = append(*comments, text)
@@ -56,6 +64,12 @@ func (p *profile) flatten(records []record, kind envelope.Kind, zone *time.Locat
 			}
 		}
 	}
+	switch {
+	case len(f.results) == 0 && ordered && kind == envelope.KindResult:
+		f.problems = append(f.problems, "the order has no results")
+	case len(f.results) > 0 && sample == "" && kind == envelope.KindResult:
+		f.problems = append(f.problems, "no sample id was found")
+	}
 	return f
 }
 
@@ -63,20 +77,22 @@ func (p *profile) flatten(records []record, kind envelope.Kind, zone *time.Locat
 // header's) are looked up in the rest of the group.
 func (p *profile) result(r record, rest []record, kind envelope.Kind, zone *time.Location) (result envelope.Result, problem string) {
 	own := []record{r}
-	find := func(what string) string {
-		for _, at := range p.results[what] {
+	find := func(part string) string {
+		for _, at := range p.results[part] {
 			from := rest
 			if at.record == r.name {
 				from = own
 			}
-			if text := first(from, []location{at}); text != "" {
-				return text
+			for _, r := range from {
+				if text, means := partOf(part, at, at.in(r), r.d); means {
+					return r.d.unescape(text)
+				}
 			}
 		}
 		return ""
 	}
 	result = envelope.Result{
-		Test: find("test"), Name: find("name"), Value: find("value"), Units: p.units(r, find),
+		Test: find("test"), Name: find("name"), Value: find("value"), Units: find("units"),
 		Range: find("reference_range"), Flags: find("flags"), Status: find("status"),
 		ObservedAt: observedAt(find("observed_at"), zone),
 		Kind:       p.resultKind(r, kind),
@@ -87,16 +103,29 @@ func (p *profile) result(r record, rest []record, kind envelope.Kind, zone *time
 	return result, problem
 }
 
-// units reads the unit. In HL7 it may be coded.
-func (p *profile) units(r record, find func(string) string) string {
-	if r.d.hl7 {
-		for _, at := range p.results["units"] {
-			if text := unit(at.in(r), r.d); strings.TrimSpace(text) != "" {
-				return r.d.unescape(text)
-			}
+// partOf is what a text at a place of a result says as one of resultParts, and
+// whether it says anything.
+func partOf(part string, at location, text string, d delimiters) (string, bool) {
+	switch part {
+	case "value": // components that were not sent say nothing of it
+		text = strings.TrimRight(text, string(rune(d.component)))
+	case "units":
+		if d.hl7 {
+			text = unit(text, d)
+		}
+		fallthrough
+	case "test", "name":
+		if strings.TrimSpace(text) == deleted {
+			return "", false
 		}
 	}
-	return find("units")
+	// OBX-4 numbers what has the same OBX-3; a word there is a name. And no
+	// name is without letters.
+	worded := part == "name" || part == "test" && at.record == "OBX" && at.field == 4
+	if worded && !strings.ContainsFunc(text, unicode.IsLetter) {
+		return "", false
+	}
+	return text, strings.TrimSpace(text) != ""
 }
 
 // observedAt writes a time as RFC 3339 where its zone is known: from its own

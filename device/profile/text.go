@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
 
@@ -13,7 +14,8 @@ import (
 )
 
 // encoding is the message's character set: the configured one; for HL7 what
-// MSH-18 names, else UTF-8; for ASTM ISO 8859-1.
+// MSH-18 names, else UTF-8; for ASTM ISO 8859-1, but UTF-8 where the message is
+// written so: in ISO 8859-1 such bytes would make no words.
 func (m Raw) encoding() (encoding.Encoding, error) {
 	name := m.Charset
 	if m.Protocol == envelope.HL7 && (name == "" || name == "auto") {
@@ -26,7 +28,7 @@ func (m Raw) encoding() (encoding.Encoding, error) {
 	}
 	if name == "" || name == "auto" {
 		name = "utf-8"
-		if m.Protocol == envelope.ASTM {
+		if m.Protocol != envelope.HL7 && !utf8.Valid(m.Text) {
 			name = "latin-1"
 		}
 	}
