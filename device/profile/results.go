@@ -107,7 +107,7 @@ func (p *profile) result(r record, rest []record, kind envelope.Kind, zone *time
 // whether it says anything.
 func partOf(part string, at location, text string, d delimiters) (string, bool) {
 	switch part {
-	case "value": // components that were not sent say nothing of it
+	case "value", "reference_range": // components that were not sent say nothing of it
 		text = strings.TrimRight(text, string(rune(d.component)))
 	case "units":
 		if d.hl7 {
