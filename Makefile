@@ -121,6 +121,14 @@ KILLS ?= 100
 soak: go-check ## kill -9 a gateway under load, KILLS (100) times, with a ledger of what it acknowledged
 	KILLS=$(KILLS) $(GO) test -timeout 60m -count 1 -v -run KilledUnderLoad $(PACKAGE)
 
+PYTHON ?= python3
+
+.PHONY: test-senaite
+test-senaite: build ## the reference importer for SENAITE, against stand-ins of SENAITE (needs python3)
+	@command -v $(PYTHON) >/dev/null || { \
+		echo '$(PYTHON) is not here: install python3, or set PYTHON' >&2; exit 1; }
+	ASSAYGATE=$(CURDIR)/bin/assaygate $(PYTHON) -B -m unittest discover -v docs/senaite
+
 .PHONY: deps
 deps: ## install what the tests need from the system's packages (Debian, Ubuntu)
 	@.ci/deps
