@@ -293,7 +293,6 @@ def place_result(message, sample, result, instrument, memory):
     if result.missing:
         raise Skipped("the instrument gives no result")
     analysis, open_ = find_analysis(sample, result)
-    check_units(message, analysis, result)
     target = Target(message, analysis, result)
     if not open_:
         if target.reached():
@@ -358,17 +357,19 @@ def find_analysis(sample, result):
                   % (result.keyword, states[-1][1]))
 
 
-def check_units(message, analysis, result):
-    """A number in another unit is another result."""
+def other_unit(message, analysis, result):
+    """The unit that the analysis has to be given; None where it fits.
+
+    A number in another unit is another result.
+    """
     mine = message.setting("units", {}).get(result.units, result.units)
     theirs = native(analysis.getUnit()).strip()
     choices = [native(c.get("value")).strip()
                for c in analysis.getUnitChoices() or []]
     if not mine or not theirs or mine == theirs:
-        return
+        return None
     if mine in choices:
-        analysis.setUnit(mine)
-        return
+        return mine
     raise Refused("the instrument's unit is %s, that of analysis %s is %s"
                   % (mine, result.keyword, theirs))
 
@@ -380,6 +381,7 @@ class Target(object):
         self.analysis = analysis
         self.interim = result.interim
         self.keyword = result.keyword
+        self.unit = other_unit(message, analysis, result)
         if self.interim:
             keywords = [i.get("keyword") for i in analysis.getInterimFields()]
             if self.interim not in keywords:
@@ -440,7 +442,7 @@ class Target(object):
                 native(self.analysis.getResult()))
 
     def reached(self):
-        return self.held() == self.goal
+        return not self.unit and self.held() == self.goal
 
     def may_replace(self, ours):
         """True where there is nothing, our own, or the service's default."""
@@ -455,6 +457,8 @@ class Target(object):
     def set(self):
         """Sets the result and reads it back; takes it back if it differs."""
         savepoint = transaction.savepoint(optimistic=True)
+        if self.unit:
+            self.analysis.setUnit(self.unit)
         if self.interim:
             self.analysis.setInterimValue(self.interim, self.argument)
             self.analysis.calculateResult(override=True)
@@ -462,7 +466,7 @@ class Target(object):
             if self.analysis.getDetectionLimitOperand() and not self.goal[0]:
                 self.analysis.setDetectionLimitOperand("")
             self.analysis.setResult(self.argument)
-        if not self.reached():
+        if self.held() != self.goal:
             savepoint.rollback()
             raise Refused("SENAITE made another value of it in analysis %s"
                           % self.keyword)
@@ -478,7 +482,7 @@ def add_details(analysis, result, instrument):
     if result.flags not in ("", "N"):
         remarks.insert(0, "Flags of the instrument: " + result.flags)
     before = native(analysis.getRemarks()).strip()
-    new = [r for r in remarks if r not in before]
+    new = [r for r in remarks if r not in before.splitlines()]
     if new:
         analysis.setRemarks("\n".join(([before] if before else []) + new))
 
@@ -553,7 +557,6 @@ def import_controls(message, results, report):
             if not security.check_permission(
                     FieldEditAnalysisResult, analysis):
                 raise Forbidden("this user may not set results of controls")
-            check_units(message, analysis, result)
             Target(message, analysis, result).set()
             add_details(analysis, result, None)
             analysis.reindexObject()

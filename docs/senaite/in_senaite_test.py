@@ -205,6 +205,18 @@ class InSenaite(BaseTestCase):
         self.taken(sample, ("EARLY", "4"), id="m2")
         self.holds(self.analyses(sample, "EARLY")[0], "", "4")
 
+    def test_unit_that_the_service_offers(self):
+        self.service("GLU", Unit="mmol/L", UnitChoices=[
+            {"value": "mmol/L"}, {"value": "mg/dL"}])
+        sample = self.sample("GLU")
+        (analysis,) = self.analyses(sample, "GLU")
+        result = {"test": "GLU", "value": "90", "units": "mg/dL"}
+        self.refused("not a number", sample, dict(result, value="POS"))
+        self.assertEqual(analysis.getUnit(), "mmol/L")
+        self.taken(sample, result)
+        self.holds(analysis, "", "90")
+        self.assertEqual(analysis.getUnit(), "mg/dL")
+
     def test_what_setresult_alone_would_do(self):
         """Why the importer refuses: SENAITE changes these without a word."""
         self.service("NOLIMIT")

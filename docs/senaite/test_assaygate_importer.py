@@ -268,8 +268,19 @@ class Values(Case):
         self.refused("unit is mg/dL", "B-1", other)
         self.holds(self.GLU, "", "", "unassigned")
         self.GLU.unit_choices = ["mmol/L", "mg/dL"]
+        # A result that is not set leaves the unit alone, too.
+        self.refused("not a number", "B-1", dict(other, value="POS"))
+        self.assertEqual(self.GLU.unit, "mmol/L")
         self.taken("B-1", other)
         self.assertEqual(self.GLU.unit, "mg/dL")
+        self.holds(self.GLU, "", "90")
+
+    def test_same_number_in_another_unit(self):
+        self.sample("B-1", "GLU", unit="mmol/L", state="verified",
+                    result="5", unit_choices=["mmol/L", "mg/dL"])
+        self.refused("submitted with another", "B-1",
+                     {"test": "GLU", "value": "5", "units": "mg/dL"})
+        self.assertEqual(self.GLU.unit, "mmol/L")
 
     def test_unit_spelt_differently(self):
         self.sample("B-1", "WBC", unit=importer.native(u"10\xb3/\xb5L"))
@@ -490,6 +501,12 @@ class Details(Case):
             self.taken("B-1", {"test": "GLU", "value": value, "status": "P",
                                "comments": ["lipaemic"]}, id=value)
         self.assertEqual(self.GLU.remarks, "lipaemic")
+        for flags in ("HH", "H"):
+            self.taken("B-1", {"test": "GLU", "value": "7%d" % len(flags),
+                               "status": "P", "flags": flags}, id=flags)
+        self.assertEqual(self.GLU.remarks.splitlines()[1:],
+                         ["Flags of the instrument: HH",
+                          "Flags of the instrument: H"])
 
     def test_times(self):
         for sent, kept in (
