@@ -3,6 +3,7 @@ package envelope
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -42,80 +43,116 @@ func (e Envelope) MarshalJSON() ([]byte, error) {
 	if e.Metadata.Version != "" {
 		metadata = append(metadata, Member{"version", e.Metadata.Version}, Member{"header_rx", e.Metadata.HeaderRx})
 	}
-	document := make(Object, 0, 10)
-	document = append(document, Member{"metadata", append(metadata, e.Metadata.Extra...)})
+	metadata = append(metadata, e.Metadata.Extra...)
+	size := sizeOfObject(metadata) + 512 + 256*len(e.Results)
 	for _, letter := range "HPORCMLQ" {
-		document = append(document, Member{string(letter), *e.Records.Bucket(byte(letter))})
+		for _, o := range *e.Records.Bucket(byte(letter)) {
+			size += sizeOfObject(o) + 1
+		}
 	}
-	document = append(document, Member{"assaygate", e.box()})
-	dst, err := appendValue(make([]byte, 0, sizeOf(document)), document)
+	dst := append(make([]byte, 0, size), `{"metadata":`...)
+	dst, err := appendObject(dst, metadata)
+	for _, letter := range "HPORCMLQ" {
+		if err != nil {
+			break
+		}
+		dst = append(dst, ',', '"', byte(letter), '"', ':')
+		dst, err = appendObjects(dst, *e.Records.Bucket(byte(letter)))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("envelope %s: %w", e.ID, err)
 	}
-	return dst, nil
+	dst = append(dst, `,"assaygate":`...)
+	return append(e.appendBox(dst), '}'), nil
 }
 
-// box is the object that [box] reads back.
-func (e Envelope) box() Object {
-	results := make([]Object, len(e.Results))
+// appendBox appends the object that [box] reads back.
+func (e Envelope) appendBox(dst []byte) []byte {
+	dst = appendMember(dst, '{', "id", e.ID)
+	dst = appendMember(dst, ',', "message_id", e.MessageID)
+	dst = appendMember(dst, ',', "digest", e.Digest)
+	dst = appendMember(dst, ',', "protocol", string(e.Protocol))
+	dst = appendMember(dst, ',', "instrument", e.Instrument)
+	dst = appendMember(dst, ',', "profile", e.Profile)
+	dst = appendMember(dst, ',', "box", e.Box)
+	dst = appendMember(dst, ',', "received_at", e.ReceivedAt.UTC().Format(time.RFC3339Nano))
+	dst = appendMember(dst, ',', "clock", e.Clock)
+	dst = strconv.AppendUint(append(dst, `,"sequence":`...), e.Sequence, 10)
+	dst = appendNullable(dst, "duplicate_of", e.DuplicateOf)
+	dst = appendNullable(dst, "problem", e.Problem)
+	dst = appendNullable(dst, "sample_id", e.SampleID)
+	dst = appendMember(dst, ',', "kind", string(e.Kind))
+	dst = append(dst, `,"results":[`...)
 	for i, r := range e.Results {
-		results[i] = r.object()
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = r.append(dst)
 	}
-	o := Object{
-		{"id", e.ID},
-		{"message_id", e.MessageID},
-		{"digest", e.Digest},
-		{"protocol", string(e.Protocol)},
-		{"instrument", e.Instrument},
-		{"profile", e.Profile},
-		{"box", e.Box},
-		{"received_at", e.ReceivedAt.UTC().Format(time.RFC3339Nano)},
-		{"clock", e.Clock},
-		{"sequence", int64(e.Sequence)},
-		{"duplicate_of", orNull(e.DuplicateOf)},
-		{"problem", orNull(e.Problem)},
-		{"sample_id", orNull(e.SampleID)},
-		{"kind", string(e.Kind)},
-		{"results", results},
-	}
-	if len(e.Comments) > 0 {
-		o = append(o, Member{"comments", texts(e.Comments)})
+	dst = append(dst, ']')
+	dst = appendTexts(dst, "comments", e.Comments)
+	for i, u := range e.Undecoded {
+		if i == 0 {
+			dst = append(dst, `,"undecoded":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = appendMember(dst, '{', "place", u.Place)
+		dst = strconv.AppendInt(append(dst, `,"number":`...), int64(u.Number), 10)
+		dst = append(appendMember(dst, ',', "base64", u.Base64), '}')
 	}
 	if len(e.Undecoded) > 0 {
-		list := make([]Object, len(e.Undecoded))
-		for i, u := range e.Undecoded {
-			list[i] = Object{{"place", u.Place}, {"number", int64(u.Number)}, {"base64", u.Base64}}
-		}
-		o = append(o, Member{"undecoded", list})
+		dst = append(dst, ']')
 	}
-	return o
+	return append(dst, '}')
 }
 
-func (r Result) object() Object {
-	o := make(Object, 0, 12)
-	o = append(
-		o, Member{"test", r.Test}, Member{"name", r.Name}, Member{"value", r.Value}, Member{"units", r.Units},
-		Member{"reference_range", r.Range}, Member{"flags", r.Flags}, Member{"status", r.Status},
-		Member{"observed_at", r.ObservedAt}, Member{"kind", string(r.Kind)},
-	)
-	if len(r.Comments) > 0 {
-		o = append(o, Member{"comments", texts(r.Comments)})
-	}
+// append appends what the tags of [Result] say.
+func (r Result) append(dst []byte) []byte {
+	dst = appendMember(dst, '{', "test", r.Test)
+	dst = appendMember(dst, ',', "name", r.Name)
+	dst = appendMember(dst, ',', "value", r.Value)
+	dst = appendMember(dst, ',', "units", r.Units)
+	dst = appendMember(dst, ',', "reference_range", r.Range)
+	dst = appendMember(dst, ',', "flags", r.Flags)
+	dst = appendMember(dst, ',', "status", r.Status)
+	dst = appendMember(dst, ',', "observed_at", r.ObservedAt)
+	dst = appendMember(dst, ',', "kind", string(r.Kind))
+	dst = appendTexts(dst, "comments", r.Comments)
 	if r.MediaType != "" {
-		o = append(o, Member{"media_type", r.MediaType})
+		dst = appendMember(dst, ',', "media_type", r.MediaType)
 	}
-	if r.Size > 0 {
-		o = append(o, Member{"size", int64(r.Size)})
+	if r.Size != 0 {
+		dst = strconv.AppendInt(append(dst, `,"size":`...), int64(r.Size), 10)
 	}
-	return o
+	return append(dst, '}')
 }
 
-func texts(list []string) []any {
-	values := make([]any, len(list))
-	for i, text := range list {
-		values[i] = text
+// appendMember appends a name and its text, with what stands before it.
+func appendMember(dst []byte, before byte, key, text string) []byte {
+	dst = append(append(append(dst, before, '"'), key...), '"', ':')
+	return appendString(dst, text)
+}
+
+// appendNullable appends null for the empty text.
+func appendNullable(dst []byte, key, text string) []byte {
+	if text == "" {
+		return append(append(append(dst, ',', '"'), key...), `":null`...)
 	}
-	return values
+	return appendMember(dst, ',', key, text)
+}
+
+// appendTexts appends a list of texts, and nothing for the empty one.
+func appendTexts(dst []byte, key string, list []string) []byte {
+	if len(list) == 0 {
+		return dst
+	}
+	dst = append(append(append(dst, ',', '"'), key...), '"', ':')
+	before := byte('[')
+	for _, text := range list {
+		dst, before = appendString(append(dst, before), text), ','
+	}
+	return append(dst, ']')
 }
 
 // UnmarshalJSON reads back what MarshalJSON wrote.
@@ -163,13 +200,6 @@ func (e *Envelope) UnmarshalJSON(data []byte) error {
 		}
 	}
 	return nil
-}
-
-func orNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
 }
 
 func orEmpty(s *string) string {

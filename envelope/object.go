@@ -11,8 +11,7 @@ import (
 
 // Object is a JSON object that keeps the order of its members.
 //
-// A value is nil, a string, a bool, an int64, a float64, a [Floats], an Object,
-// or a []any of such. What was read back has float64 for every number.
+// A value is nil, a string, a bool, a float64, a [Floats], an Object, or a []any of such.
 type Object []Member
 
 // Member is one name and value of an [Object].
@@ -88,8 +87,6 @@ func appendValue(dst []byte, v any) ([]byte, error) {
 		return strconv.AppendBool(dst, v), nil
 	case float64:
 		return appendFloat(dst, v), nil
-	case int64:
-		return strconv.AppendInt(dst, v, 10), nil
 	case Floats:
 		dst = append(dst, '[')
 		for i, f := range v {
@@ -97,17 +94,6 @@ func appendValue(dst []byte, v any) ([]byte, error) {
 				dst = append(dst, ',')
 			}
 			dst = appendFloat(dst, f)
-		}
-		return append(dst, ']'), nil
-	case []Object:
-		dst = append(dst, '[')
-		for i, o := range v {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			if dst, err = appendValue(dst, o); err != nil {
-				return nil, err
-			}
 		}
 		return append(dst, ']'), nil
 	case []any:
@@ -122,47 +108,65 @@ func appendValue(dst []byte, v any) ([]byte, error) {
 		}
 		return append(dst, ']'), nil
 	case Object:
-		dst = append(dst, '{')
-		for i, m := range v {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(appendString(dst, m.Key), ':')
-			if dst, err = appendValue(dst, m.Value); err != nil {
-				return nil, err
-			}
-		}
-		return append(dst, '}'), nil
+		return appendObject(dst, v)
 	default:
 		return nil, fmt.Errorf("an envelope cannot hold a %T", v)
 	}
 }
 
+func appendObject(dst []byte, o Object) ([]byte, error) {
+	var err error
+	dst = append(dst, '{')
+	for i, m := range o {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendString(dst, m.Key), ':')
+		if dst, err = appendValue(dst, m.Value); err != nil {
+			return nil, err
+		}
+	}
+	return append(dst, '}'), nil
+}
+
+func appendObjects(dst []byte, list []Object) ([]byte, error) {
+	var err error
+	dst = append(dst, '[')
+	for i, o := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if dst, err = appendObject(dst, o); err != nil {
+			return nil, err
+		}
+	}
+	return append(dst, ']'), nil
+}
+
 // sizeOf is about how long the JSON of v is, so that writing it need not move it
 // again and again.
 func sizeOf(v any) int {
-	size := 2
 	switch v := v.(type) {
-	case nil:
-		size = 4
 	case string:
-		size += len(v) + len(v)/16 // some characters are escaped
+		return len(v) + len(v)/16 + 2 // some characters are escaped
 	case Floats:
-		size += 20 * len(v)
-	case []Object:
-		for _, o := range v {
-			size += sizeOf(o) + 1
-		}
+		return 20 * len(v)
 	case []any:
+		size := 2
 		for _, e := range v {
 			size += sizeOf(e) + 1
 		}
+		return size
 	case Object:
-		for _, m := range v {
-			size += len(m.Key) + 4 + sizeOf(m.Value)
-		}
-	default:
-		size = 24
+		return sizeOfObject(v)
+	}
+	return 5
+}
+
+func sizeOfObject(o Object) int {
+	size := 2
+	for _, m := range o {
+		size += len(m.Key) + 4 + sizeOf(m.Value)
 	}
 	return size
 }

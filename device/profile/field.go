@@ -185,15 +185,17 @@ func (rd *reader) repeats(names []*field, text string, d delimiters) []any {
 // significant picks the component that carries the meaning of a compound field
 // nobody defined: a preferred one, else the first that is not empty.
 func significant(text string, prefer []int, d delimiters) any {
-	parts := split(split(text, d.repeat)[0], d.component)
+	first, _, _ := before(text, d.repeat)
 	for _, n := range prefer {
-		if n <= len(parts) && carries(parts[n-1]) {
-			return split(parts[n-1], d.sub)[0]
+		if part := component(first, n, d); carries(part) {
+			return part
 		}
 	}
-	for _, part := range parts {
-		if carries(part) {
-			return split(part, d.sub)[0]
+	for rest, more := first, true; more; {
+		var part string
+		part, rest, more = before(rest, d.component)
+		if part, _, _ = before(part, d.sub); carries(part) {
+			return part
 		}
 	}
 	return nil
