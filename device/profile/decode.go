@@ -3,7 +3,6 @@ package profile
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -91,15 +90,14 @@ func (d *definition) nameOf(n *yaml.Node) string {
 
 // inherit lays the definition over the generic one of its protocol.
 func (d *definition) inherit(base *profile) {
-	d.base, d.fields, d.results = base, map[string][]*field{}, map[string][]location{}
+	d.base, d.fields = base, map[string][]*field{}
 	if base == nil {
 		return
 	}
-	d.buckets, d.kinds = base.buckets, base.kinds
+	d.buckets, d.kinds, d.results = base.buckets, base.kinds, base.results
 	for record, fields := range base.fields {
 		d.fields[record] = slices.Clone(fields)
 	}
-	maps.Copy(d.results, base.results)
 }
 
 func (d *definition) readMatch(n *yaml.Node) {
@@ -142,12 +140,12 @@ func (d *definition) readReplace(n *yaml.Node) {
 }
 
 func (d *definition) readResults(n *yaml.Node) {
-	known := make([]key, len(resultParts))
-	for i, part := range resultParts {
-		known[i] = key{part, func(value *yaml.Node) {
+	known := make([]key, partCount)
+	for part, name := range partNames {
+		known[part] = key{name, func(value *yaml.Node) {
 			d.results[part] = nil
-			d.items(value, "results."+part, func(item *yaml.Node) {
-				if at := d.location(item, "results."+part); d.isRecord(item, at.record) {
+			d.items(value, "results."+name, func(item *yaml.Node) {
+				if at := d.location(item, "results."+name); d.isRecord(item, at.record) {
 					d.results[part] = append(d.results[part], at)
 				}
 			})
@@ -179,7 +177,7 @@ func (d *definition) readKinds(n *yaml.Node) {
 		switch {
 		case rule.kind == "" || rule.at.record == "" || (rule.is == nil) == (rule.rx == nil):
 			d.fail(item, "kinds: a rule has kind, field, and one of is and matches")
-		case rule.kind == envelope.KindImage && !slices.Contains(resultRecords, rule.at.record):
+		case rule.kind == envelope.KindImage && !isResult(rule.at.record):
 			d.fail(item, "kinds: only a result is an image; its field is one of R or OBX")
 		case d.isRecord(item, rule.at.record):
 			d.kinds = append(d.kinds, rule)

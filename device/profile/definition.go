@@ -21,7 +21,7 @@ type profile struct {
 	buckets  map[string]string   // HL7: the bucket's letter by segment
 	fields   map[string][]*field // by record; element n is field n, nil where it has no name
 	plot     *plot
-	results  map[string][]location // by part, see resultParts
+	results  [partCount][]location // where to look, in this order
 	kinds    []kindRule
 }
 
@@ -120,8 +120,25 @@ func rankOf(at location) int {
 	return 1
 }
 
-// resultParts are what a definition's `results` may locate.
-var resultParts = []string{"sample", "test", "name", "value", "units", "reference_range", "flags", "status", "observed_at", "comment"}
+// part is something that a definition's `results` locates.
+type part int
 
-// resultRecords are the records that carry one result each.
-var resultRecords = []string{"R", "OBX"}
+const (
+	partSample part = iota
+	partTest
+	partName
+	partValue
+	partUnits
+	partRange
+	partFlags
+	partStatus
+	partObservedAt
+	partComment
+	partCount
+)
+
+// partNames are the names of the parts in definitions.
+var partNames = [partCount]string{"sample", "test", "name", "value", "units", "reference_range", "flags", "status", "observed_at", "comment"}
+
+// isResult reports whether records of this name carry one result each.
+func isResult(record string) bool { return record == "R" || record == "OBX" }

@@ -149,7 +149,11 @@ func (s *Set) Reads(name string, protocol envelope.Protocol, part string) (place
 			return nil, false
 		}
 	}
-	for _, at := range p.results[part] {
+	i := slices.Index(partNames[:], part)
+	if i < 0 {
+		return nil, true
+	}
+	for _, at := range p.results[i] {
 		if place := (Place{at.record, at.field}); !slices.Contains(places, place) {
 			places = append(places, place)
 		}

@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -12,7 +11,7 @@ import (
 // sampleID is the first identifier the definition finds, without the blanks
 // that instruments pad it with.
 func (p *profile) sampleID(records []record) string {
-	for _, at := range p.results["sample"] {
+	for _, at := range p.results[partSample] {
 		id := strings.TrimSpace(first(records, []location{at}))
 		switch {
 		case id == "" || id == deleted:
@@ -37,13 +36,19 @@ type flattened struct {
 func (p *profile) flatten(records []record, sample string, kind envelope.Kind, zone *time.Location) flattened {
 	var f flattened
 	ordered := false
-	rest := slices.DeleteFunc(slices.Clone(records), func(r record) bool { return slices.Contains(resultRecords, r.name) })
+	rest := make([]record, 0, len(records))
+	for _, r := range records {
+		if !isResult(r.name) {
+			rest = append(rest, r)
+		}
+	}
+	f.results = make([]envelope.Result, 0, len(records)-len(rest))
 	// A comment is the result's or the order's that it follows. What follows a
 	// patient or anything else stays in its bucket alone.
 	var comments *[]string
 	for _, r := range records {
 		switch r.name {
-		case "R", "OBX":
+		case "R", "OBX": // as isResult has it
 			result, problem := p.result(r, rest, kind, zone)
 			if problem != "" {
 				f.problems = append(f.problems, problem)
@@ -53,7 +58,7 @@ func (p *profile) flatten(records []record, sample string, kind envelope.Kind, z
 		case "O", "OBR":
 			comments, ordered = &f.comments, true
 		case "C", "NTE":
-			if text := first([]record{r}, p.results["comment"]); text != "" && comments != nil {
+			if text := first([]record{r}, p.results[partComment]); text != "" && comments != nil {
 				*comments = append(*comments, text)
 			}
 		case "ORC", "TQ1", "TCD", "SID": // they say more of the same order or result
@@ -77,14 +82,14 @@ func (p *profile) flatten(records []record, sample string, kind envelope.Kind, z
 // header's) are looked up in the rest of the group.
 func (p *profile) result(r record, rest []record, kind envelope.Kind, zone *time.Location) (result envelope.Result, problem string) {
 	own := []record{r}
-	find := func(part string) string {
-		for _, at := range p.results[part] {
+	find := func(want part) string {
+		for _, at := range p.results[want] {
 			from := rest
 			if at.record == r.name {
 				from = own
 			}
 			for _, r := range from {
-				if text, means := partOf(part, at, at.in(r), r.d); means {
+				if text, means := partOf(want, at, at.in(r), r.d); means {
 					return r.d.unescape(text)
 				}
 			}
@@ -92,9 +97,9 @@ func (p *profile) result(r record, rest []record, kind envelope.Kind, zone *time
 		return ""
 	}
 	result = envelope.Result{
-		Test: find("test"), Name: find("name"), Value: find("value"), Units: find("units"),
-		Range: find("reference_range"), Flags: find("flags"), Status: find("status"),
-		ObservedAt: observedAt(find("observed_at"), zone),
+		Test: find(partTest), Name: find(partName), Value: find(partValue), Units: find(partUnits),
+		Range: find(partRange), Flags: find(partFlags), Status: find(partStatus),
+		ObservedAt: observedAt(find(partObservedAt), zone),
 		Kind:       p.resultKind(r, kind),
 	}
 	if result.Kind == envelope.KindImage {
@@ -103,25 +108,25 @@ func (p *profile) result(r record, rest []record, kind envelope.Kind, zone *time
 	return result, problem
 }
 
-// partOf is what a text at a place of a result says as one of resultParts, and
+// partOf is what a text at a place of a result says as a part of the result, and
 // whether it says anything.
-func partOf(part string, at location, text string, d delimiters) (string, bool) {
-	switch part {
-	case "value", "reference_range": // components that were not sent say nothing of it
+func partOf(want part, at location, text string, d delimiters) (string, bool) {
+	switch want {
+	case partValue, partRange: // components that were not sent say nothing of it
 		text = strings.TrimRight(text, string(rune(d.component)))
-	case "units":
+	case partUnits:
 		if d.hl7 {
 			text = unit(text, d)
 		}
 		fallthrough
-	case "test", "name":
+	case partTest, partName:
 		if strings.TrimSpace(text) == deleted {
 			return "", false
 		}
 	}
 	// OBX-4 numbers what has the same OBX-3; a word there is a name. And no
 	// name is without letters.
-	worded := part == "name" || part == "test" && at.record == "OBX" && at.field == 4
+	worded := want == partName || want == partTest && at.record == "OBX" && at.field == 4
 	if worded && !strings.ContainsFunc(text, unicode.IsLetter) {
 		return "", false
 	}
@@ -154,7 +159,7 @@ func observedAt(text string, zone *time.Location) string {
 func (p *profile) messageKind(records []record) envelope.Kind {
 	for _, kind := range []envelope.Kind{envelope.KindResult, envelope.KindTest, envelope.KindQC, envelope.KindCalibration} {
 		for _, rule := range p.kinds {
-			if rule.kind != kind || slices.Contains(resultRecords, rule.at.record) {
+			if rule.kind != kind || isResult(rule.at.record) {
 				continue
 			}
 			for _, r := range records {
