@@ -32,6 +32,7 @@ func mayImport() map[string][]string {
 		"device/profile":             {"protocols/...", "envelope"},
 		"device/instrument":          {"device/port", "device/profile", "protocols/...", "envelope", "envelope/spool"},
 		"device/simulator":           {"device/port", "protocols/..."},
+		"device/capturefile":         {"protocols/..."},
 		"device/config":              {},
 		"device/owner":               {},
 		"device/configdrive":         {"device/config", "device/owner"},

@@ -1,0 +1,71 @@
+package capturefile
+
+import (
+	"bytes"
+
+	"github.com/assaygate/assaygate/protocols/mllp"
+)
+
+// blocks reads MLLP blocks. A batch in a block is taken apart as one in a bare
+// file is.
+func (f *File) blocks(data []byte, base int) {
+	for at := 0; at < len(data); {
+		advance, block, _ := mllp.Split(data[at:], true) // its error is always nil
+		if advance == 0 {
+			if mllp.Junk(data[at:]) > 0 {
+				f.broken(base+at, "a block without end")
+			}
+			return
+		}
+		here := base + at
+		skipped := data[at : at+advance]
+		at += advance
+		switch {
+		case block == nil && skipped[0] == mllp.StartBlock:
+			f.broken(here, "a block without end")
+		case block == nil:
+			if n := mllp.Junk(skipped); n > 0 {
+				f.broken(here, "%d bytes outside any block", n)
+			}
+		case beginsWith(bytes.TrimLeft(block, "\r\n"), "FHS", "BHS"):
+			f.segments(block, here+1)
+		case len(block) > 0:
+			f.Transmissions = append(f.Transmissions, Transmission{Protocol: HL7, At: here + 1, Text: block})
+		}
+	}
+}
+
+// segments makes a transmission from each MSH segment on. The segments around a
+// batch are no message; what they hold goes one by one.
+func (f *File) segments(data []byte, base int) {
+	crs := bytes.IndexByte(data, '\r') >= 0
+	var open *Transmission
+	var from, to int // of the open message in data
+	finish := func() {
+		if open == nil {
+			return
+		}
+		open.Text = append(bytes.Clone(data[from:to]), '\r')
+		if !crs {
+			// A CR at its end would make data of the LFs within it.
+			open.Text = bytes.ReplaceAll(open.Text, []byte{'\n'}, []byte{'\r'})
+		}
+		f.Transmissions = append(f.Transmissions, *open)
+		open = nil
+	}
+	for _, l := range lines(data, base) {
+		switch {
+		case beginsWith(l.text, "FHS", "BHS", "BTS", "FTS"):
+			finish()
+			continue
+		case beginsWith(l.text, "MSH"):
+			finish()
+			open, from = &Transmission{Protocol: HL7, At: l.at}, l.at-base
+		case open == nil:
+			f.broken(l.at, "a segment outside any message")
+			continue
+		}
+		to = l.at - base + len(l.text)
+	}
+	finish()
+}
