@@ -124,15 +124,7 @@ func (g *gateway) moved(destination string, to spool.State) {
 }
 
 func (g *gateway) newService() (*instrument.Service, error) {
-	options := profile.Options{
-		Directory: g.config.Profiles, Box: g.config.Box.Name, Key: g.store.Key(), Allow: g.config.Privacy.Allowlist(),
-	}
-	profiles, err := profile.Load(options)
-	if errors.Is(err, fs.ErrNotExist) {
-		g.log.Error("no own profiles: their directory is missing", "error", err)
-		options.Directory = ""
-		profiles, err = profile.Load(options)
-	}
+	profiles, err := loadProfiles(g.config, g.store.Key(), g.log)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +132,18 @@ func (g *gateway) newService() (*instrument.Service, error) {
 		Profiles: profiles, Spool: g.store, Clock: clockWord, Grace: g.config.ShutdownGrace,
 		Log: g.log, Observer: g.metrics,
 	}, nil
+}
+
+// loadProfiles makes the profiles of a box whose digests have the key.
+func loadProfiles(c Config, key []byte, log *slog.Logger) (*profile.Set, error) {
+	options := profile.Options{Directory: c.Profiles, Box: c.Box.Name, Key: key, Allow: c.Privacy.Allowlist()}
+	profiles, err := profile.Load(options)
+	if errors.Is(err, fs.ErrNotExist) {
+		log.Error("no own profiles: their directory is missing", "error", err)
+		options.Directory = ""
+		profiles, err = profile.Load(options)
+	}
+	return profiles, err
 }
 
 // oldestClock is before any box of ours was made: a clock that says less was

@@ -5,15 +5,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/assaygate/assaygate/device/capturefile"
 	"github.com/assaygate/assaygate/device/profile"
-	"github.com/assaygate/assaygate/device/simulator"
 	"github.com/assaygate/assaygate/envelope"
-	"github.com/assaygate/assaygate/protocols/hl7"
 	"github.com/assaygate/assaygate/protocols/lis02"
 )
 
@@ -32,66 +30,54 @@ type captureFiles struct {
 	Files []string `arg:"" help:"Captures: ASTM framed or not, HL7 in MLLP blocks or not." type:"existingfile"`
 }
 
-// each reads every file and calls f with its transmissions. A file that cannot
-// be read does not hide the others.
-func (c captureFiles) each(f func(file string, messages []simulator.Message) error) error {
+// each reads every file and calls f with what it holds. A file that cannot be
+// read does not hide the others. What is doubtful is said and read all the same;
+// what is broken makes the command fail.
+func (c captureFiles) each(s *streams, f func(file string, list []capturefile.Transmission) error) error {
 	var errs []error
 	for _, file := range c.Files {
-		messages, err := readCapture(file)
+		capture, err := readCapture(file)
 		if err == nil {
-			err = f(file, messages)
+			err = f(file, capture.Transmissions)
 		}
-		errs = append(errs, err)
+		errs = append(errs, err, sayProblems(s.err, file, capture))
 	}
 	return errors.Join(errs...)
 }
 
-func readCapture(file string) ([]simulator.Message, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+// sayProblems prints what is doubtful in a file, and returns what is broken.
+func sayProblems(out io.Writer, file string, capture capturefile.File) error {
+	var errs []error
+	for _, problem := range capture.Problems {
+		if problem.Broken {
+			errs = append(errs, fmt.Errorf("%s: %s", file, problem))
+			continue
+		}
+		fmt.Fprintf(out, "%s: %s\n", file, problem)
 	}
-	messages, err := simulator.Read(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if n := capture.Restored(); n > 0 {
+		fmt.Fprintf(out, "%s: %s\n", file, sayRestored(n))
 	}
-	return messages, nil
+	return errors.Join(errs...)
+}
+
+func sayRestored(frames int) string {
+	return count(frames, "frame") + " held ISO 8859-1 as UTF-8; the bytes were put back that the checksum is of"
 }
 
 // reader makes envelopes of transmissions as a gateway without settings would
 // that received them at the given time.
-func (c *inspectCommand) reader(at time.Time) (func(simulator.Message) []envelope.Envelope, error) {
+func (c *inspectCommand) reader(at time.Time) (func(capturefile.Transmission) []envelope.Envelope, error) {
 	profiles, err := profile.Load(profile.Options{Directory: c.Profiles})
 	if err != nil {
 		return nil, err
 	}
-	return func(m simulator.Message) (list []envelope.Envelope) {
-		for _, raw := range rawMessages(m) {
+	return func(t capturefile.Transmission) (list []envelope.Envelope) {
+		for _, raw := range rawMessages(t) {
 			list = append(list, profiles.Envelopes(raw, at)...)
 		}
 		return list
 	}, nil
-}
-
-// rawMessages cuts an ASTM session into its messages.
-func rawMessages(m simulator.Message) (list []profile.Raw) {
-	raw := profile.Raw{Protocol: envelope.Protocol(m.Protocol), Intake: envelope.Accepted}
-	if m.Protocol != simulator.ASTM {
-		raw.Text = m.Text
-		return []profile.Raw{raw}
-	}
-	for text := m.Text; len(text) > 0; {
-		message, rest, found := lis02.Cut(text)
-		if !found {
-			message, rest = text, nil
-		}
-		raw.Text, text = message, rest
-		if len(list) == 0 && len(rest) == 0 {
-			raw.Frames = m.Frames // the session is one message
-		}
-		list = append(list, raw)
-	}
-	return list
 }
 
 type inspectSummary struct{ captureFiles }
@@ -102,10 +88,15 @@ func (c *inspectSummary) Run(parent *inspectCommand, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return c.each(func(file string, messages []simulator.Message) error {
-		fmt.Fprintf(s.out, "%s: %s\n", file, count(len(messages), "transmission"))
-		for _, m := range messages {
-			summarise(s.out, read(m))
+	return c.each(s, func(file string, list []capturefile.Transmission) error {
+		fmt.Fprintf(s.out, "%s: %s\n", file, count(len(list), "transmission"))
+		for _, t := range list {
+			summarise(s.out, read(t))
+			for _, m := range t.Messages() {
+				if t.Protocol == capturefile.ASTM && !lis02.Complete(m.Text) {
+					fmt.Fprintf(s.out, "    problem: the message from byte %d on has no terminator record\n", t.At)
+				}
+			}
 		}
 		return nil
 	})
@@ -124,6 +115,9 @@ func summarise(out io.Writer, envelopes []envelope.Envelope) {
 			kinds[r.Kind]++
 		}
 		fmt.Fprintf(out, "    sample %q:", e.SampleID)
+		if len(kinds) == 0 {
+			fmt.Fprint(out, " no result")
+		}
 		for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 			fmt.Fprintf(out, " %d %s", kinds[kind], kind)
 		}
@@ -150,10 +144,13 @@ func (c *inspectInstrument) Run(parent *inspectCommand, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return c.each(func(file string, messages []simulator.Message) error {
-		for _, m := range messages {
-			e := read(m)[0]
-			fmt.Fprintf(s.out, "%s: %s, profile %s, sender %q\n", file, e.Protocol, e.Profile, senderOf(e))
+	return c.each(s, func(file string, list []capturefile.Transmission) error {
+		for _, t := range list {
+			for _, e := range read(t) {
+				if e.Part == 0 {
+					fmt.Fprintf(s.out, "%s: %s, profile %s, sender %q\n", file, e.Protocol, e.Profile, senderOf(e))
+				}
+			}
 		}
 		return nil
 	})
@@ -167,9 +164,9 @@ func (c *inspectJSON) Run(parent *inspectCommand, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return c.each(func(_ string, messages []simulator.Message) error {
-		for _, m := range messages {
-			for _, e := range read(m) {
+	return c.each(s, func(_ string, list []capturefile.Transmission) error {
+		for _, t := range list {
+			for _, e := range read(t) {
 				text, err := e.MarshalJSON()
 				if err != nil {
 					return err
@@ -179,44 +176,4 @@ func (c *inspectJSON) Run(parent *inspectCommand, s *streams) error {
 		}
 		return nil
 	})
-}
-
-type inspectRecords struct{ captureFiles }
-
-// Run implements a kong command.
-func (c *inspectRecords) Run(s *streams) error {
-	return c.each(func(file string, messages []simulator.Message) error {
-		for _, m := range messages {
-			fmt.Fprintf(s.out, "%s: %s\n", file, m.Protocol)
-			if m.Protocol == simulator.HL7 {
-				parsed, err := hl7.Parse(m.Text)
-				if err != nil {
-					return fmt.Errorf("%s: %w", file, err)
-				}
-				for _, segment := range parsed.Segments {
-					printFields(s.out, segment.Name, "-", segment.Fields()[1:])
-				}
-				continue
-			}
-			parsed, err := lis02.Parse(m.Text)
-			if err != nil {
-				return fmt.Errorf("%s: %w", file, err)
-			}
-			for _, record := range parsed.Records {
-				fields := record.Fields()
-				printFields(s.out, string(fields[0]), ".", fields)
-			}
-		}
-		return nil
-	})
-}
-
-// printFields names each field that is not empty as errors do: R.4, OBX-5.
-func printFields(out io.Writer, name, separator string, fields [][]byte) {
-	fmt.Fprintf(out, "  %s\n", name)
-	for i, field := range fields {
-		if len(field) > 0 {
-			fmt.Fprintf(out, "    %s%s%-3d %s\n", name, separator, i+1, field)
-		}
-	}
 }

@@ -18,11 +18,11 @@ var errDiffers = errors.New("the captures differ")
 
 // Run implements a kong command.
 func (c *inspectDiff) Run(parent *inspectCommand, s *streams) error {
-	older, err := parent.meaning(c.Old)
+	older, err := parent.meaning(c.Old, s)
 	if err != nil {
 		return err
 	}
-	newer, err := parent.meaning(c.New)
+	newer, err := parent.meaning(c.New, s)
 	if err != nil {
 		return err
 	}
@@ -41,17 +41,20 @@ func (c *inspectDiff) Run(parent *inspectCommand, s *streams) error {
 
 // meaning flattens the envelopes of a capture to a value for each place. What
 // every reading makes anew, and the framing, means nothing.
-func (c *inspectCommand) meaning(file string) (map[string]string, error) {
+func (c *inspectCommand) meaning(file string, s *streams) (map[string]string, error) {
 	read, err := c.reader(time.Unix(0, 0))
 	if err != nil {
 		return nil, err
 	}
-	messages, err := readCapture(file)
+	capture, err := readCapture(file)
+	if err == nil {
+		err = sayProblems(s.err, file, capture)
+	}
 	if err != nil {
 		return nil, err
 	}
 	places, n := map[string]string{}, 0
-	for _, m := range messages {
+	for _, m := range capture.Transmissions {
 		for _, e := range read(m) {
 			e.ID, e.MessageID, e.Digest = "", "", ""
 			e.Metadata.ASTM, e.Metadata.LIS2A, e.Metadata.HL7 = "", "", ""

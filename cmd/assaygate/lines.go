@@ -11,6 +11,7 @@ import (
 
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/device/port"
+	"github.com/assaygate/assaygate/device/profile"
 )
 
 // lineDeadline is within how long a serial or dialled line must report that it
@@ -97,7 +98,7 @@ func (g *gateway) startLines(ctx context.Context, running *sync.WaitGroup, set l
 		}
 		running.Go(func() {
 			defer g.health.Remove("line " + i.Name)
-			err := run(ctx, g.member(i), settings, progress)
+			err := run(ctx, i.member(g.service.Profiles), settings, progress)
 			switch {
 			case errors.Is(err, port.ErrNotActive):
 				g.log.Error("line is not started", "instrument", i.Name, "error", err)
@@ -110,9 +111,9 @@ func (g *gateway) startLines(ctx context.Context, running *sync.WaitGroup, set l
 
 // member is the instrument at the end of a line that the box opens. Where the
 // file does not say what it speaks on a serial line, its profile does.
-func (g *gateway) member(i Instrument) instrument.Instrument {
+func (i Instrument) member(profiles *profile.Set) instrument.Instrument {
 	member := i.instrument()
-	if protocol, known := g.service.Profiles.Protocol(i.Profile); known && i.Serial != nil && i.Protocol == "" {
+	if protocol, known := profiles.Protocol(i.Profile); known && i.Serial != nil && i.Protocol == "" {
 		member.Settings.Protocol = string(protocol)
 	}
 	return member

@@ -20,12 +20,12 @@ type commands struct {
 	Run             runCommand      `cmd:"" help:"Run the gateway. Example: assaygate run --config assaygate.yaml"`
 	Check           checkCommand    `cmd:"" help:"Validate a configuration file. Example: assaygate check assaygate.yaml"`
 	Inspect         inspectCommand  `cmd:"" help:"Read captures without touching anything. Example: assaygate inspect summary FILE"`
+	Replay          replayCommand   `cmd:"" help:"Send captures again, through the path of a live message. Example: assaygate replay DIR --config assaygate.yaml"`
 	Simulate        simulateCommand `cmd:"" help:"Be the instrument. Example: assaygate simulate FILE --to astm://127.0.0.1:4010"`
 	Spool           spoolCommand    `cmd:"" help:"The store, for a person. Example: assaygate spool list"`
 	Health          healthCommand   `cmd:"" help:"Ask the running gateway whether it is well. Example: assaygate health --wait 30s"`
 	Version         versionCommand  `cmd:"" help:"Version, commit, Go version and target. Example: assaygate version --json"`
 	Profiles        profilesCommand `cmd:"" help:"Instrument profiles. Example: assaygate profiles list"`
-	Replay          laterCommand    `cmd:"" help:"Send captures through the path of a live message (not active in this version)."`
 	Ports           laterCommand    `cmd:"" help:"Serial ports and their stable names (not active in this version)."`
 	Owner           laterCommand    `cmd:"" help:"The owner's key and signature (not active in this version)."`
 	ConsolePassword laterCommand    `cmd:"" help:"A password hash for the config (not active in this version)."`

@@ -35,28 +35,37 @@ func (c *runCommand) Run(s *streams) error {
 	if c.Demo {
 		return runDemo(ctx, s)
 	}
-	config, warnings, err := loadConfig(flags{
+	config, warnings, err := loadWhole(flags{
 		Config: c.Config, ASTM: c.ASTM, HL7: c.HL7, Emerald: c.Emerald, URL: c.URL,
 		CaptureOnly: c.CaptureOnly, Data: c.Data, Admin: c.Admin, Console: c.Console,
 	})
 	if err != nil {
 		return err
 	}
-	profiles, problem := readsOfProfiles(config)
-	if problem != nil {
-		return problem
-	}
-	if unknown := config.unknownProfiles(profiles); unknown != nil {
-		return unknown
-	}
 	log := newLog(config.Log, s.err)
-	for _, dropped := range config.droppedReadings(profiles) {
-		warnings = append(warnings, dropped.Error())
-	}
 	for _, warning := range warnings {
 		log.Warn(warning)
 	}
 	return newGateway(config, log).run(ctx)
+}
+
+// loadWhole is loadConfig with what only the profiles can judge.
+func loadWhole(f flags) (Config, []string, error) {
+	config, warnings, err := loadConfig(f)
+	if err != nil {
+		return Config{}, nil, err
+	}
+	profiles, problem := readsOfProfiles(config)
+	if problem != nil {
+		return Config{}, nil, problem
+	}
+	if unknown := config.unknownProfiles(profiles); unknown != nil {
+		return Config{}, nil, unknown
+	}
+	for _, dropped := range config.droppedReadings(profiles) {
+		warnings = append(warnings, dropped.Error())
+	}
+	return config, warnings, nil
 }
 
 func newGateway(config Config, log *slog.Logger) *gateway {

@@ -25,7 +25,7 @@ func (f *File) blocks(data []byte, base int) {
 			f.broken(here, "a block without end")
 		case block == nil:
 			if n := mllp.Junk(skipped); n > 0 {
-				f.broken(here, "%d bytes outside any block", n)
+				f.doubtful(here, "%d bytes outside any block", n)
 			}
 		case beginsWith(bytes.TrimLeft(block, "\r\n"), "FHS", "BHS"):
 			f.segments(block, here+1)

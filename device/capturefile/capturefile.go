@@ -60,6 +60,8 @@ type Problem struct {
 	// Broken says that something could not be read. Else it was read, and it
 	// is doubtful.
 	Broken bool
+	// Frame says that it is a Frame's Err.
+	Frame bool
 }
 
 // String gives the problem with its place.
@@ -72,11 +74,23 @@ type File struct {
 }
 
 func (f *File) broken(at int, format string, args ...any) {
-	f.Problems = append(f.Problems, Problem{at, fmt.Sprintf(format, args...), true})
+	f.Problems = append(f.Problems, Problem{At: at, Text: fmt.Sprintf(format, args...), Broken: true})
 }
 
 func (f *File) doubtful(at int, format string, args ...any) {
-	f.Problems = append(f.Problems, Problem{at, fmt.Sprintf(format, args...), false})
+	f.Problems = append(f.Problems, Problem{At: at, Text: fmt.Sprintf(format, args...)})
+}
+
+// Restored counts the frames that got their bytes back.
+func (f File) Restored() (n int) {
+	for _, t := range f.Transmissions {
+		for _, frame := range t.Frames {
+			if frame.Restored {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // The errors of Read.

@@ -121,14 +121,17 @@ func (s *session) end() (t Transmission, problems []Problem) {
 		parsed, _ := lis01.ParseFrame(frame.Token) // a malformed one may be empty
 		t.Text = append(t.Text, parsed.Text...)
 		if frame.Err != nil {
-			problems = append(problems, Problem{frame.At, "frame " + frame.name() + ": " + frame.Err.Error(), errors.Is(frame.Err, lis01.ErrMalformed)})
+			problems = append(problems, Problem{
+				At: frame.At, Text: "frame " + frame.Name() + ": " + frame.Err.Error(),
+				Broken: errors.Is(frame.Err, lis01.ErrMalformed), Frame: true,
+			})
 		}
 	}
 	return t, problems
 }
 
-// name is the frame's number, as far as it has one.
-func (f Frame) name() string {
+// Name is the frame's number for people, as far as it has one.
+func (f Frame) Name() string {
 	if len(f.Token) > 1 && f.Token[1] >= '0' && f.Token[1] <= '9' {
 		return string(f.Token[1:2])
 	}

@@ -179,21 +179,25 @@ func (l *line) write(answer []byte) error {
 	return nil
 }
 
-// member is the instrument that a message is from: on a shared listener the one
-// whose profile fits, else the first without a profile.
 func (l *line) member(protocol envelope.Protocol, text []byte) Instrument {
-	if len(l.members) == 1 {
-		return l.members[0]
+	return Sender(l.Profiles, l.members, protocol, text)
+}
+
+// Sender is the instrument, of at least one, that a message is from: of those
+// that share a line the one whose profile fits, else the first without a profile.
+func Sender(profiles *profile.Set, members []Instrument, protocol envelope.Protocol, text []byte) Instrument {
+	if len(members) == 1 {
+		return members[0]
 	}
-	name := l.Profiles.Recognise(protocol, text)
+	name := profiles.Recognise(protocol, text)
 	for _, wanted := range []string{name, ""} {
-		for _, m := range l.members {
+		for _, m := range members {
 			if m.Settings.Profile == wanted {
 				return m
 			}
 		}
 	}
-	return l.members[0]
+	return members[0]
 }
 
 // message puts together what profile.Set.Envelopes needs.

@@ -122,6 +122,12 @@ func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.
 	return port.Serve(ctx, listener, handle, func(err error) { log.Error("cannot accept", "error", err) })
 }
 
+// Serve runs one line that is open already until the peer closes it or ctx ends:
+// what comes over it is from the members, as with Listen. The caller closes it.
+func (s *Service) Serve(ctx context.Context, conn port.Line, remote string, members []Instrument) error {
+	return s.serve(ctx, conn, remote, members, s.Log.With("remote", remote), func() {}, func(bool) {})
+}
+
 // serve runs one open line. A panic ends this line only.
 func (s *Service) serve(ctx context.Context, conn port.Line, remote string, members []Instrument, log *slog.Logger, progress func(), busy func(bool)) (err error) {
 	l := &line{Service: s, conn: conn, remote: remote, members: members, log: log, progress: progress, busy: onChange(busy)}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/assaygate/assaygate/device/capturefile"
+	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/protocols/hl7"
+	"github.com/assaygate/assaygate/protocols/lis01"
+	"github.com/assaygate/assaygate/protocols/mllp"
+)
+
+// answerLimit is how long the gateway's side may take for an answer: longer than
+// a commit may.
+const answerLimit = time.Minute
+
+// ownName is how a capture destination calls its files.
+var ownName = regexp.MustCompile(`^\d{8}T\d{6}\.\d{6}Z-(.+)-\d+\.(?:astm|hl7|bin)(?:\.partial)?$`)
+
+// replayed is the name of the line where a file's does not tell the instrument.
+const replayed = "replay"
+
+// members are who a file's messages can be from, by protocol. Where its name
+// tells the instrument and that is configured, it is from that one. Else it is
+// from the configured instrument whose profile fits, or from nobody that is
+// configured.
+func (r *replay) members(file string) map[capturefile.Protocol][]instrument.Instrument {
+	name, known := replayed, false
+	if parts := ownName.FindStringSubmatch(filepath.Base(file)); parts != nil {
+		name, known = parts[1], true
+	}
+	list := map[capturefile.Protocol][]instrument.Instrument{}
+	for _, protocol := range []capturefile.Protocol{capturefile.ASTM, capturefile.HL7} {
+		stranger := instrument.Instrument{Name: name, Settings: instrument.Defaults()}
+		stranger.Settings.Protocol = string(protocol)
+		var all []instrument.Instrument
+		itself := -1
+		for _, i := range r.config.Instruments {
+			member := i.member(r.service.Profiles)
+			if member.Settings.Protocol != string(protocol) {
+				continue
+			}
+			if i.Name == name && known {
+				itself = len(all)
+			}
+			all = append(all, member)
+		}
+		switch {
+		case itself >= 0:
+			list[protocol] = all[itself : itself+1]
+		case known:
+			list[protocol] = append([]instrument.Instrument{stranger}, all...)
+		default:
+			list[protocol] = append(all, stranger)
+		}
+	}
+	return list
+}
+
+// take plays a transmission to a line of the gateway, as its instrument would. An
+// error says why the gateway did not take it, with the place.
+func (r *replay) take(t capturefile.Transmission, members []instrument.Instrument, changed map[int]bool) (err error) {
+	if len(members) == 0 {
+		return fmt.Errorf("byte %d: messages in the format %s cannot be replayed in this version", t.At, t.Protocol)
+	}
+	if len(t.Frames) == 0 && t.Protocol == capturefile.ASTM {
+		for _, m := range t.Messages() {
+			for _, token := range m.Frames {
+				t.Frames = append(t.Frames, capturefile.Frame{At: t.At, Token: token})
+			}
+		}
+	}
+	if goesOn(t.Frames) {
+		members = withoutNumbers(members)
+	}
+	near, far := net.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		// What fails there is seen here: in the answers and in the store.
+		_ = r.service.Serve(context.Background(), far, replayed, members)
+		far.Close()
+	}()
+	defer func() {
+		near.Close()
+		<-ended
+	}()
+	p := &player{conn: near, refusals: r.refusals}
+	if t.Protocol == capturefile.HL7 {
+		if err := p.block(t.Text); err != nil {
+			return fmt.Errorf("byte %d: %w", t.At, err)
+		}
+		return nil
+	}
+	return p.session(t.Frames, changed)
+}
+
+// goesOn reports whether frames are the second message of a session, or a later
+// one: a capture holds one message, and its numbers go on from the one before.
+func goesOn(frames []capturefile.Frame) bool {
+	if len(frames) == 0 || frames[0].Name() == "1" {
+		return false
+	}
+	for i, frame := range frames[1:] {
+		before := frames[i].Token
+		if len(frame.Token) < 2 || len(before) < 2 || frame.Token[1] != '0'+(before[1]-'0'+1)%8 {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutNumbers are the members on a line where the first frame has any number.
+func withoutNumbers(members []instrument.Instrument) []instrument.Instrument {
+	members = slices.Clone(members)
+	for i := range members {
+		members[i].Settings.Quirks.FrameNumbers = "ignore"
+	}
+	return members
+}
+
+// player is the instrument's side of a line. It never sends anything twice.
+type player struct {
+	conn     net.Conn
+	refusals *refusals
+}
+
+// ask writes bytes, if any, and reads an answer where there is room for one.
+func (p *player) ask(bytes []byte, answer []byte) (n int, err error) {
+	if err := p.conn.SetDeadline(time.Now().Add(answerLimit)); err != nil {
+		return 0, err
+	}
+	if len(bytes) > 0 {
+		_, err = p.conn.Write(bytes)
+	}
+	if err == nil && len(answer) > 0 {
+		n, err = p.conn.Read(answer)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("the line was closed: %s", p.refusals.last(err.Error()))
+	}
+	return n, nil
+}
+
+// session plays the frames of a session.
+func (p *player) session(frames []capturefile.Frame, changed map[int]bool) error {
+	answer := make([]byte, 1)
+	if _, err := p.ask([]byte{lis01.ENQ}, answer); err != nil {
+		return err
+	}
+	for i, frame := range frames {
+		token := frame.Token
+		if token[len(token)-1] != lis01.LF {
+			// Nobody waits here for whether an end of line still comes.
+			token = append(slices.Clone(token), lis01.CR, lis01.LF)
+		}
+		if _, err := p.ask(token, answer); err != nil {
+			return fmt.Errorf("byte %d: frame %s: %w", frame.At, frame.Name(), err)
+		}
+		if answer[0] != lis01.ACK {
+			return fmt.Errorf("byte %d: frame %s: %s", frame.At, frame.Name(), p.why(frame, changed[i]))
+		}
+	}
+	_, err := p.ask([]byte{lis01.EOT}, nil)
+	return err
+}
+
+// why says why a frame got NAK, and what to do.
+func (p *player) why(frame capturefile.Frame, changed bool) string {
+	switch reason := p.refusals.last("refused"); {
+	case reason == string(lis01.RefusedChecksum) && changed:
+		return "--sample-id changed its text, so its checksum does not fit any more; add --rebuild-checksums"
+	case reason == string(lis01.RefusedChecksum):
+		return frame.Err.Error() + "; if the rest of it can be trusted, add --rebuild-checksums"
+	case reason == string(lis01.RefusedNumber):
+		return "its number does not follow: a frame before it is missing"
+	case frame.Err != nil:
+		return frame.Err.Error()
+	default:
+		return reason
+	}
+}
+
+// block plays an HL7 message and waits for its acknowledgment.
+func (p *player) block(content []byte) error {
+	if slices.Contains(content, mllp.StartBlock) || slices.Contains(content, mllp.EndBlock) {
+		return errors.New("the message holds a character that ends blocks")
+	}
+	var data []byte
+	answer := make([]byte, 4096)
+	for send := mllp.AppendBlock(nil, content); ; send = nil {
+		n, err := p.ask(send, answer)
+		if err != nil {
+			return err
+		}
+		data = append(data, answer[:n]...)
+		_, block, _ := mllp.Split(data, false) // its error is always nil
+		if block == nil {
+			continue
+		}
+		acknowledgment, err := hl7.Parse(block)
+		if err != nil {
+			return err
+		}
+		msa := acknowledgment.First("MSA")
+		if code := string(msa.Field(1)); code != hl7.Accept {
+			return fmt.Errorf("answered %s: %s", code, hl7.Unescape(nil, msa.Field(3), acknowledgment.Delimiters))
+		}
+		return nil
+	}
+}
+
+// refusals is the instrument.Observer of the line: it remembers the reason of
+// the last negative acknowledgment, which a NAK itself does not tell.
+type refusals struct{ reason chan string }
+
+func newRefusals() *refusals { return &refusals{make(chan string, 1)} }
+
+// NegativeAck is told before the answer is sent.
+func (r *refusals) NegativeAck(_, reason string) {
+	select {
+	case <-r.reason:
+	default:
+	}
+	r.reason <- reason
+}
+
+// last returns the reason that was told last, if one was since the last call.
+func (r *refusals) last(otherwise string) string {
+	select {
+	case reason := <-r.reason:
+		return reason
+	default:
+		return otherwise
+	}
+}
+
+func (*refusals) Message(string, envelope.Protocol, string) {}
+func (*refusals) SerialErrors(string, string, uint64)       {}
+func (*refusals) Up(string, bool)                           {}
+func (*refusals) Connections(string, int)                   {}
+func (*refusals) Sessions(int)                              {}
+func (*refusals) Commits(int)                               {}
+func (*refusals) Committed(time.Duration)                   {}
