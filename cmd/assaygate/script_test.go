@@ -29,10 +29,15 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	replays, err := filepath.Abs("testdata/replay")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("CAPTURES", captures)
+			env.Setenv("REPLAY", replays)
 			env.Setenv("USER", "anna")
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command takes a second longer
 			env.Values[labKey{}] = &lab{}
@@ -102,8 +107,13 @@ type lab struct{ server *senaitetest.Server }
 type labKey struct{}
 
 // senaiteCommand is a fake SENAITE: `senaite start` sets SENAITE to its URL, LOGIN
-// to the same with user and password, and SENAITE_ADDRESS; `senaite down` and
-// `senaite up`; `senaite has N` waits until it has taken N messages.
+// to the same with user and password, WRONG_LOGIN with another one, and
+// SENAITE_ADDRESS; `senaite down` and
+// `senaite up`; `senaite answers CODE` to every request, `senaite poison TEXT`
+// to messages with the text; `senaite hang`; `senaite asked` waits until it was
+// asked something; `senaite has N` waits until it has taken N messages; `senaite
+// got TEXT` expects the text in one that it has taken, `senaite lacks TEXT` in
+// none.
 func senaiteCommand(ts *testscript.TestScript, _ bool, args []string) {
 	of := ts.Value(labKey{}).(*lab)
 	server := of.server
@@ -118,10 +128,30 @@ func senaiteCommand(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Setenv("SENAITE_ADDRESS", at.Host)
 		at.User = url.UserPassword(senaitetest.Username, senaitetest.Password)
 		ts.Setenv("LOGIN", at.String())
+		at.User = url.UserPassword(senaitetest.Username, "wrong")
+		ts.Setenv("WRONG_LOGIN", at.String())
 	case "down":
 		ts.Check(server.Set(senaitetest.Down))
 	case "up":
 		ts.Check(server.Set(senaitetest.Up))
+	case "answers":
+		code, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		ts.Check(server.Set(senaitetest.Status(code)))
+	case "poison":
+		server.Poison(func(message string) bool { return strings.Contains(message, args[1]) })
+	case "hang":
+		ts.Check(server.Set(senaitetest.Hang))
+	case "asked":
+		for end := time.Now().Add(30 * time.Second); server.Requests("") == 0; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				ts.Fatalf("nobody asked")
+			}
+		}
+	case "got", "lacks":
+		if (args[0] == "got") != slices.ContainsFunc(server.Pushes(), func(p senaitetest.Push) bool { return strings.Contains(p.Message, args[1]) }) {
+			ts.Fatalf("of %d messages not %s %q", len(server.Pushes()), args[0], args[1])
+		}
 	case "has":
 		want, err := strconv.Atoi(args[1])
 		ts.Check(err)
