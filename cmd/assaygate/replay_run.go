@@ -59,15 +59,13 @@ func newReplay(c *replayCommand, config Config, renames []rename, s *streams) (r
 	if c.Validate || c.Output != "" {
 		config.Destinations = nil
 	}
-	// Told beforehand, not found out with the first message.
-	var warn slog.Handler = slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError})
 	r.store, err = spool.Open(context.Background(), settings, spool.Options{
 		Destinations: config.spoolDestinations(), Log: log, ClockSet: clockSet,
 	})
 	if err != nil {
 		return r, err
 	}
-	profiles, err := loadProfiles(config, r.store.Key(), slog.New(warn))
+	profiles, err := loadProfiles(config, r.store.Key(), newLog(LogSettings{Format: "text"}, s.err))
 	if err != nil {
 		return r, err
 	}

@@ -113,7 +113,8 @@ type labKey struct{}
 // to messages with the text; `senaite hang`; `senaite asked` waits until it was
 // asked something; `senaite has N` waits until it has taken N messages; `senaite
 // got TEXT` expects the text in one that it has taken, `senaite lacks TEXT` in
-// none.
+// none; `senaite same` expects the first two to differ only in what each receipt
+// makes anew.
 func senaiteCommand(ts *testscript.TestScript, _ bool, args []string) {
 	of := ts.Value(labKey{}).(*lab)
 	server := of.server
@@ -148,6 +149,11 @@ func senaiteCommand(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Fatalf("nobody asked")
 			}
 		}
+	case "same":
+		pushes := server.Pushes()
+		if a, b := meaningOf(ts, pushes[0].Message), meaningOf(ts, pushes[1].Message); a != b {
+			ts.Fatalf("the first message is\n%s\nthe second\n%s", a, b)
+		}
 	case "got", "lacks":
 		if (args[0] == "got") != slices.ContainsFunc(server.Pushes(), func(p senaitetest.Push) bool { return strings.Contains(p.Message, args[1]) }) {
 			ts.Fatalf("of %d messages not %s %q", len(server.Pushes()), args[0], args[1])
@@ -166,6 +172,26 @@ func senaiteCommand(ts *testscript.TestScript, _ bool, args []string) {
 	default:
 		ts.Fatalf("senaite %s: unknown", args[0])
 	}
+}
+
+// meaningOf is a pushed message without what each receipt makes anew.
+func meaningOf(ts *testscript.TestScript, message string) string {
+	var fields map[string]map[string]any
+	var all map[string]any
+	ts.Check(json.Unmarshal([]byte(message), &all))
+	part, err := json.Marshal(map[string]any{"assaygate": all["assaygate"]})
+	ts.Check(err)
+	ts.Check(json.Unmarshal(part, &fields))
+	for _, key := range []string{"id", "message_id", "digest", "received_at", "sequence"} {
+		if _, there := fields["assaygate"][key]; !there {
+			ts.Fatalf("no %s in %s", key, message)
+		}
+		delete(fields["assaygate"], key)
+	}
+	all["assaygate"] = fields["assaygate"]
+	text, err := json.Marshal(all)
+	ts.Check(err)
+	return string(text)
 }
 
 // messages reads the list that a command printed as JSON, expects so many of
