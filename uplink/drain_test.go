@@ -66,6 +66,14 @@ func TestDrain(t *testing.T) {
 			}
 		})
 	})
+	t.Run("poison now and then is not an unwell destination", func(t *testing.T) {
+		l := &lims{answer: answers(map[string]Kind{"a1": Refusal, "a2": Refusal, "a4": Refusal, "a5": Refusal})}
+		drain(t, l, 1, []string{"a1", "a2", "a3", "a4", "a5", "a6"}, func(_ *bench, err error, _ func() error) {
+			if got := l.took(); err != nil || !slices.Equal(got, []string{"a3", "a6"}) {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	})
 	for kind, attempts := range map[Kind]int{Transient: 2, Unknown: 2, Hold: 1, Refusal: 2 * mostRefused} {
 		t.Run("unwell, "+string(kind), func(t *testing.T) {
 			l := &lims{answer: func(context.Context, envelope.Envelope) error { return fail(kind) }}
