@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "ports": ports, "expand": expand, "senaite": senaiteCommand, "messages": messages,
+			"exits": exits, "ports": ports, "expand": expand, "senaite": senaiteCommand, "messages": messages, "settles": settles,
 			"helps": helps, "terminate": terminate, "sql": statement,
 		},
 		RequireUniqueNames: true,
@@ -219,6 +219,19 @@ func messages(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if len(args) > 1 {
 		ts.Setenv(args[1], fmt.Sprint(list[0]["id"]))
+	}
+}
+
+// settles waits until nothing is pending in a store: settles data.
+func settles(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		ts.Check(ts.Exec("assaygate", "spool", "list", "--json", "--state", "pending", "--data", args[0]))
+		if strings.TrimSpace(ts.ReadFile("stdout")) == "[]" {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("not settled within a minute: %s", ts.ReadFile("stdout"))
+		}
 	}
 }
 

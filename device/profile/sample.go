@@ -34,11 +34,11 @@ func (s *Set) SampleEdits(m Raw, old, replacement string) (edits []Edit) {
 	}
 	for _, record := range spans(text, "\r\n") {
 		fields := recordFields(text, record, d)
-		name := strings.TrimSpace(fields[0].of(text))
+		name := strings.ToUpper(strings.TrimSpace(fields[0].of(text)))
 		if m.Protocol == envelope.HL7 {
 			fields = fields[1:] // field 1 follows the name
 		}
-		for _, at := range p.results["sample"] {
+		for _, at := range p.results[partSample] {
 			if at.record != name || at.field > len(fields) {
 				continue
 			}
@@ -107,8 +107,8 @@ func recordFields(text string, record span, d delimiters) (list []span) {
 
 // within is the part of a field that the location reads: see in.
 func (at location) within(text string, field span, d delimiters) span {
-	if at.component == 0 {
+	if len(at.components) == 0 {
 		return field
 	}
-	return field.cut(text, d.repeat, 0).cut(text, d.component, at.component-1).cut(text, d.sub, 0)
+	return field.cut(text, d.repeat, 0).cut(text, d.component, at.components[0]-1).cut(text, d.sub, 0)
 }

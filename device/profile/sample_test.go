@@ -47,14 +47,14 @@ func TestSampleEdits(t *testing.T) {
 func TestSampleEditsChangeTheSample(t *testing.T) {
 	set := load(t, Options{})
 	for _, text := range []string{
-		"H|\\^&|||Lab\rO|1|A&S&B\rL|1\r", "H|\\^&|||Lab\rO|1||^A&S&B\rL|1\r", "H|\\^&|||DCA VANTAGE^1\rO|1|A&S&B\rL|1\r",
+		"H|\\^&|||Lab\rO|1|A1&S&B\rL|1\r", "H|\\^&|||Lab\rO|1||^A1&S&B\rL|1\r", "H|\\^&|||DCA VANTAGE^1\rO|1|A1&S&B\rL|1\r",
 	} {
 		m := Raw{Protocol: envelope.ASTM, Text: []byte(text), Intake: envelope.Accepted}
 		was := set.Envelopes(m, time.Now())[0].SampleID
 		for _, e := range slices.Backward(set.SampleEdits(m, was, "N-1")) {
 			m.Text = slices.Concat(m.Text[:e.At], e.New, m.Text[e.At+e.Length:])
 		}
-		if now := set.Envelopes(m, time.Now())[0].SampleID; now != "N-1" || !strings.Contains(text, "A&S&B") {
+		if now := set.Envelopes(m, time.Now())[0].SampleID; now != "N-1" || !strings.Contains(text, "A1&S&B") {
 			t.Errorf("%q: %q became %q", text, was, now)
 		}
 	}
