@@ -65,18 +65,26 @@ func sayRestored(frames int) string {
 	return count(frames, "frame") + " held ISO 8859-1 as UTF-8; the bytes were put back that the checksum is of"
 }
 
+// meaning is what a transmission comes to.
+type meaning struct {
+	envelopes []envelope.Envelope
+	unlisted  []string // places with values that the profile does not list
+}
+
 // reader makes envelopes of transmissions as a gateway without settings would
 // that received them at the given time.
-func (c *inspectCommand) reader(at time.Time) (func(capturefile.Transmission) []envelope.Envelope, error) {
+func (c *inspectCommand) reader(at time.Time) (func(capturefile.Transmission) meaning, error) {
 	profiles, err := profile.Load(profile.Options{Directory: c.Profiles})
 	if err != nil {
 		return nil, err
 	}
-	return func(t capturefile.Transmission) (list []envelope.Envelope) {
+	return func(t capturefile.Transmission) (of meaning) {
 		for _, raw := range rawMessages(t) {
-			list = append(list, profiles.Envelopes(raw, at)...)
+			list, unlisted := profiles.Examine(raw, at)
+			of.envelopes = append(of.envelopes, list...)
+			of.unlisted = append(of.unlisted, unlisted...)
 		}
-		return list
+		return of
 	}, nil
 }
 
@@ -91,7 +99,11 @@ func (c *inspectSummary) Run(parent *inspectCommand, s *streams) error {
 	return c.each(s, func(file string, list []capturefile.Transmission) error {
 		fmt.Fprintf(s.out, "%s: %s\n", file, count(len(list), "transmission"))
 		for _, t := range list {
-			summarise(s.out, read(t))
+			of := read(t)
+			summarise(s.out, of.envelopes)
+			if len(of.unlisted) > 0 {
+				fmt.Fprintf(s.out, "    values that the profile does not list: %s\n", strings.Join(of.unlisted, ", "))
+			}
 			for _, m := range t.Messages() {
 				if t.Protocol == capturefile.ASTM && !lis02.Complete(m.Text) {
 					fmt.Fprintf(s.out, "    problem: the message from byte %d on has no terminator record\n", t.At)
@@ -146,7 +158,7 @@ func (c *inspectInstrument) Run(parent *inspectCommand, s *streams) error {
 	}
 	return c.each(s, func(file string, list []capturefile.Transmission) error {
 		for _, t := range list {
-			for _, e := range read(t) {
+			for _, e := range read(t).envelopes {
 				if e.Part == 0 {
 					fmt.Fprintf(s.out, "%s: %s, profile %s, sender %q\n", file, e.Protocol, e.Profile, senderOf(e))
 				}
@@ -166,7 +178,7 @@ func (c *inspectJSON) Run(parent *inspectCommand, s *streams) error {
 	}
 	return c.each(s, func(_ string, list []capturefile.Transmission) error {
 		for _, t := range list {
-			for _, e := range read(t) {
+			for _, e := range read(t).envelopes {
 				text, err := e.MarshalJSON()
 				if err != nil {
 					return err

@@ -55,7 +55,7 @@ func (c *inspectCommand) meaning(file string, s *streams) (map[string]string, er
 	}
 	places, n := map[string]string{}, 0
 	for _, m := range capture.Transmissions {
-		for _, e := range read(m) {
+		for _, e := range read(m).envelopes {
 			e.ID, e.MessageID, e.Digest = "", "", ""
 			e.Metadata.ASTM, e.Metadata.LIS2A, e.Metadata.HL7 = "", "", ""
 			text, err := e.MarshalJSON()
