@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func sample() Envelope {
@@ -132,6 +133,29 @@ func FuzzObject(f *testing.F) {
 		twice, err := again.MarshalJSON()
 		if err != nil || string(twice) != string(written) {
 			t.Fatalf("%s then %s (%v)", written, twice, err)
+		}
+	})
+}
+
+// Texts are written as encoding/json writes them without HTML's escapes, wherever
+// in the text what has to be escaped stands.
+func FuzzText(f *testing.F) {
+	for _, text := range []string{"", "plain", "1234567\"", "12345678\\", "\x00", "µ", "\xff", "a\r\n\tb", "\u2028", "0123456789abcdef\x1f", "\x7f~!#[]"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got := appendString(nil, text)
+		var back string
+		if err := json.Unmarshal(got, &back); err != nil {
+			t.Fatalf("%q: %v", got, err)
+		}
+		if want := strings.ToValidUTF8(text, "\uFFFD"); strings.ToValidUTF8(back, "") != back || len([]rune(back)) != len([]rune(text)) || utf8.ValidString(text) && back != want {
+			t.Errorf("%q came back as %q", text, back)
+		}
+		for _, c := range got {
+			if c < ' ' {
+				t.Errorf("%q has a control character", got)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -173,8 +174,39 @@ func sizeOfObject(o Object) int {
 
 const hexDigits = "0123456789abcdef"
 
+// appendString appends s as a JSON text: non-ASCII stays as it is, control
+// characters are escaped, HTML is not. Most texts need no escape, so s is copied
+// first and looked at then, eight bytes at a time.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
+	from := len(dst)
+	dst = append(dst, s...)
+	text := dst[from:]
+	for len(text) >= 8 {
+		if special(binary.LittleEndian.Uint64(text)) {
+			break
+		}
+		text = text[8:]
+	}
+	for i, c := range text {
+		if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			text = text[i:]
+			return append(appendEscaped(dst[:len(dst)-len(text)], s[len(s)-len(text):]), '"')
+		}
+	}
+	return append(dst, '"')
+}
+
+// special reports whether any of eight bytes is a control character, a quote, a
+// backslash or no ASCII.
+func special(eight uint64) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := eight^ones*'"', eight^ones*'\\'
+	return (eight|(eight-ones*' ')|(quote-ones)|(backslash-ones))&highs != 0
+}
+
+// appendEscaped appends s with the escapes that it needs.
+func appendEscaped(dst []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -207,7 +239,7 @@ func appendString(dst []byte, s string) []byte {
 		i++
 		from = i
 	}
-	return append(append(dst, s[from:]...), '"')
+	return append(dst, s[from:]...)
 }
 
 // appendFloat writes f as Python's repr does, within the range of instruments'
