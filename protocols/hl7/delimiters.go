@@ -6,23 +6,32 @@ import "bytes"
 // was not declared, and nothing is split by it.
 type Delimiters struct {
 	Field, Component, Repeat, Escape, Subcomponent byte
+
+	// Truncation marks a value that was cut off (version 2.7 and later). It has
+	// no default.
+	Truncation byte
 }
 
 // DefaultDelimiters returns the recommended | ^ ~ \ &.
-func DefaultDelimiters() Delimiters { return Delimiters{'|', '^', '~', '\\', '&'} }
+func DefaultDelimiters() Delimiters {
+	return Delimiters{Field: '|', Component: '^', Repeat: '~', Escape: '\\', Subcomponent: '&'}
+}
 
-// declared returns the delimiters of an MSH segment, and whether it is one.
-// An empty MSH-2 means the recommended characters; where the field separator
-// is one of them, | takes its place.
-func declared(segment []byte) (Delimiters, bool) {
+// declared returns the delimiters of a segment of the given name that declares
+// them (MSH, FHS or BHS), and whether it is one.
+//
+// An empty second field means the recommended characters, and so does one that
+// begins with a letter, a digit or a blank: it is not a list of delimiters at
+// all. Where the field separator is one of them, | takes its place.
+func declared(name string, segment []byte) (Delimiters, bool) {
 	d := DefaultDelimiters()
-	if len(segment) < 4 || !bytes.HasPrefix(segment, []byte("MSH")) || !delimiter(segment[3]) {
+	if !declares(name, segment) {
 		return d, false
 	}
 	d.Field = segment[3]
 	chars, _, _ := bytes.Cut(segment[4:], segment[3:4])
 	switch {
-	case len(chars) == 0:
+	case at(chars, 0) == 0:
 		for _, c := range []*byte{&d.Component, &d.Repeat, &d.Escape, &d.Subcomponent} {
 			if *c == d.Field {
 				*c = '|'
@@ -30,25 +39,40 @@ func declared(segment []byte) (Delimiters, bool) {
 		}
 	case len(chars) == 3 && chars[2] == '&':
 		// There are senders without an escape character; & is their fourth.
-		d = Delimiters{d.Field, chars[0], chars[1], 0, '&'}
+		d.Component, d.Repeat, d.Escape, d.Subcomponent = chars[0], at(chars, 1), 0, '&'
 	default:
-		d = Delimiters{d.Field, chars[0], at(chars, 1), at(chars, 2), at(chars, 3)}
+		d.Component, d.Repeat, d.Escape, d.Subcomponent = chars[0], at(chars, 1), at(chars, 2), at(chars, 3)
+		d.Truncation = at(chars, 4)
 	}
 	return d, true
 }
 
+// declares reports whether text begins with the given name, in whatever case,
+// and a field separator.
+func declares(name string, text []byte) bool {
+	return len(text) > 3 && delimiter(text[3]) && named(name, text)
+}
+
+// named reports whether text begins with the given name, in whatever case.
+func named(name string, text []byte) bool {
+	return len(text) >= len(name) && bytes.EqualFold(text[:len(name)], []byte(name))
+}
+
+// at returns a declared delimiter. A letter or a blank in its place would tear
+// common text apart, so it declares nothing.
 func at(b []byte, i int) byte {
-	if i < len(b) {
+	if i < len(b) && delimiter(b[i]) {
 		return b[i]
 	}
 	return 0
 }
 
-// delimiter reports whether c can be a field separator: neither letter nor
-// digit nor blank nor control character.
-func delimiter(c byte) bool {
-	alphanumeric := '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-	return !alphanumeric && c > ' ' && c != 0x7F
+// delimiter reports whether c can be a delimiter: neither letter nor digit nor
+// blank nor control character.
+func delimiter(c byte) bool { return c > ' ' && c != 0x7F && !alphanumeric(c) }
+
+func alphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
 // Repetitions splits a field into its repetitions. A nil field has none. MSH-2

@@ -8,7 +8,13 @@
 //	               escape and subcomponent delimiter
 //
 // Nothing is decoded on splitting: a field keeps its exact bytes, and
-// [Unescape] comes last.
+// [Unescape] comes last. A field that was not sent is nil, one that was sent
+// empty is not, and "" (two quotation marks: the value is to be deleted) is
+// text like any other.
+//
+// Reading is tolerant, because instruments are not: see [Parse] for what may
+// stand between, before and after segments. [Parts] takes blocks of several
+// messages apart, with or without the batch protocol (FHS, BHS, BTS, FTS).
 //
 // # Acknowledgement
 //

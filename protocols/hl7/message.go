@@ -16,43 +16,51 @@ type Message struct {
 
 // Segment is one segment, as it came but for its end.
 type Segment struct {
-	Name       string // what stands before the first field separator
+	Name       string // what stands before the first field separator, as PID
 	Raw        []byte
 	Delimiters Delimiters
 }
 
 // Parse splits raw into segments. They share raw's memory.
 //
-// A segment ends with CR, and an LF after it is skipped. Where raw has no CR at
-// all, LF ends segments; else an LF within a segment is data. White space, NUL
-// and a byte order mark before MSH are skipped, and so are empty segments.
-// Without a readable MSH the error is [ErrNoMSH].
+// A segment ends with CR, and an LF after it is skipped. Where no CR stands
+// between segments, LF ends them; else an LF within a segment is data. Empty
+// segments, blanks and NUL before a segment and NUL at the end are skipped, and
+// so is whatever stands before MSH, unless it holds a segment: whose that one
+// is nobody can tell. Without a readable MSH the error is [ErrNoMSH].
 func Parse(raw []byte) (Message, error) {
-	raw = bytes.TrimLeft(bytes.TrimPrefix(raw, []byte("\xEF\xBB\xBF")), " \t\r\n\v\f\x00")
-	end := segmentEnd(raw)
-	first, _, _ := bytes.Cut(raw, []byte{end})
-	d, ok := declared(first)
-	if !ok {
-		return Message{}, ErrNoMSH
+	raw, d, err := begin(raw)
+	if err != nil {
+		return Message{}, err
 	}
+	text, end := segmentEnd(raw)
 	// Each segment costs many times its bytes, so room is made for no more than
 	// there are.
 	n := 0
-	for line := range bytes.SplitSeq(raw, []byte{end}) {
+	for line := range bytes.SplitSeq(text, []byte{end}) {
 		if len(trim(line)) > 0 {
 			n++
 		}
 	}
 	m := Message{Delimiters: d, Segments: make([]Segment, 0, n)}
-	for line := range bytes.SplitSeq(raw, []byte{end}) {
-		line = trim(line)
-		if len(line) == 0 {
-			continue
+	for line := range bytes.SplitSeq(text, []byte{end}) {
+		if line = trim(line); len(line) > 0 {
+			m.Segments = append(m.Segments, Segment{Name: segmentName(line, d.Field), Raw: line, Delimiters: d})
 		}
-		name, _, _ := bytes.Cut(line, []byte{d.Field})
-		m.Segments = append(m.Segments, Segment{Name: string(name), Raw: line, Delimiters: d})
 	}
 	return m, nil
+}
+
+// ParseHeader is Parse for no more than the MSH segment: enough to know what a
+// message is, however long the rest.
+func ParseHeader(raw []byte) (Message, error) {
+	raw, d, err := begin(raw)
+	if err != nil {
+		return Message{}, err
+	}
+	text, end := segmentEnd(raw)
+	msh, _, _ := bytes.Cut(text, []byte{end})
+	return Message{Delimiters: d, Segments: []Segment{{Name: "MSH", Raw: msh, Delimiters: d}}}, nil
 }
 
 const (
@@ -60,16 +68,103 @@ const (
 	lf = '\n'
 )
 
-// segmentEnd returns what ends raw's segments: CR, or LF where there is no CR.
-func segmentEnd(raw []byte) byte {
-	if bytes.IndexByte(raw, cr) < 0 {
-		return lf
+// blanks may stand before a segment and after the last one.
+const blanks = " \t\n\x00"
+
+// begin cuts off what stands before MSH, and reads the delimiters.
+func begin(raw []byte) ([]byte, Delimiters, error) {
+	i := start(raw)
+	if i < 0 {
+		return nil, Delimiters{}, ErrNoMSH
 	}
-	return cr
+	raw = raw[i:]
+	text, end := segmentEnd(raw)
+	msh, _, _ := bytes.Cut(text, []byte{end})
+	d, _ := declared("MSH", msh)
+	return raw, d, nil
 }
 
-// trim cuts off the LF of senders that end segments in CR LF.
-func trim(segment []byte) []byte { return bytes.TrimLeft(segment, "\n") }
+// start returns where MSH begins, or -1.
+func start(raw []byte) int {
+	text := bytes.TrimLeft(bytes.TrimPrefix(raw, []byte("\xEF\xBB\xBF")), blanks+"\r\v\f")
+	if declares("MSH", text) {
+		return len(raw) - len(text)
+	}
+	for from := 0; ; from++ {
+		i := bytes.Index(raw[from:], []byte("MSH"))
+		if i < 0 {
+			return -1
+		}
+		from += i
+		if declares("MSH", raw[from:]) {
+			if holdsSegment(raw[:from], raw[from+3]) {
+				return -1
+			}
+			return from
+		}
+	}
+}
+
+// holdsSegment reports whether a line of text begins as a segment does.
+func holdsSegment(text []byte, field byte) bool {
+	for {
+		text = bytes.TrimLeft(text, blanks+"\r")
+		if looksLikeSegment(text, field) || batchName(text) != "" {
+			return true
+		}
+		i := bytes.IndexAny(text, "\r\n")
+		if i < 0 {
+			return false
+		}
+		text = text[i+1:]
+	}
+}
+
+// looksLikeSegment reports whether line begins with a name of three letters or
+// digits, the first a letter, and the field separator.
+func looksLikeSegment(line []byte, field byte) bool {
+	return len(line) > 3 && line[3] == field && line[0] > '9' &&
+		alphanumeric(line[0]) && alphanumeric(line[1]) && alphanumeric(line[2])
+}
+
+// segmentEnd returns what ends raw's segments, CR or LF, and raw without the
+// NUL that fills it up, and without the CR where LF ends segments: some senders
+// put one after the last.
+func segmentEnd(raw []byte) (text []byte, end byte) {
+	i := bytes.IndexByte(raw, cr)
+	if i < 0 {
+		return bytes.TrimRight(raw, "\x00"), lf
+	}
+	if bytes.IndexByte(raw[:i], lf) >= 0 && len(bytes.TrimLeft(raw[i:], blanks+"\r")) == 0 {
+		return bytes.TrimRight(raw[:i], "\x00"), lf
+	}
+	return bytes.TrimRight(raw, "\x00"), cr
+}
+
+// trim cuts off what may stand before a segment: blanks, and the LF of senders
+// that end segments in CR LF.
+func trim(segment []byte) []byte { return bytes.TrimLeft(segment, blanks) }
+
+// segmentName returns what stands before the first field separator, without
+// blanks; a name as the standard has it, of three characters, in upper case.
+func segmentName(segment []byte, field byte) string {
+	name, _, _ := bytes.Cut(segment, []byte{field})
+	if name = bytes.Trim(name, blanks); len(name) == 3 {
+		name = upper(name)
+	}
+	return string(name)
+}
+
+// upper returns ASCII letters in upper case, and every other byte as it is.
+func upper(text []byte) []byte {
+	out := bytes.Clone(text)
+	for i, c := range out {
+		if 'a' <= c && c <= 'z' {
+			out[i] = c - 'a' + 'A'
+		}
+	}
+	return out
+}
 
 // Append appends m's segments to dst, each with its CR.
 func Append(dst []byte, m Message) []byte {
@@ -141,7 +236,8 @@ func (s Segment) header() bool {
 }
 
 // MessageType returns the components of MSH-9: ORU, R01, ORU_R01. What was not
-// sent is empty.
+// sent is empty. Blanks around them are cut off, lower case is made upper, and
+// a structure in the place of the code (ORU_R01 alone) is taken apart.
 func MessageType(m Message) (code, trigger, structure string) {
 	parts := messageType(m)
 	return string(parts[0]), string(parts[1]), string(parts[2])
@@ -152,7 +248,15 @@ func messageType(m Message) (parts [3][]byte) {
 	if r := Repetitions(first, m.Delimiters); len(r) > 0 {
 		first = r[0]
 	}
-	copy(parts[:], Components(first, m.Delimiters))
+	for i, part := range Components(first, m.Delimiters) {
+		if i == len(parts) {
+			break
+		}
+		parts[i] = upper(bytes.TrimSpace(part))
+	}
+	if code, trigger, both := bytes.Cut(parts[0], []byte("_")); both && len(parts[1]) == 0 {
+		parts[0], parts[1] = code, trigger
+	}
 	return parts
 }
 
