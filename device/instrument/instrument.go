@@ -6,7 +6,8 @@
 // handed over to another, so nothing can be acknowledged that is not stored.
 // The commit point of an ASTM message is the ACK of the frame that completes
 // it; of an HL7 message the AA. If the store fails, that frame gets NAK and
-// that message AE, and the instrument keeps its result.
+// that message AE, and the instrument keeps its result. The messages of an HL7
+// batch are stored and answered one by one.
 package instrument
 
 import (

@@ -1,7 +1,6 @@
 package instrument
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -27,6 +26,8 @@ type mllpLink struct {
 	*line
 	open []byte // content of a block not yet ended, for the audit if it never is
 	junk int
+
+	firstID, lastID int64 // control ids of the answers on this line, as numbers
 }
 
 var errCrowded = errors.New("too many long messages at a time; the sender has to send it again")
@@ -72,10 +73,7 @@ func (b *mllpLink) take(ctx context.Context, data []byte, quiet bool) ([]byte, e
 			continue
 		}
 		b.junk, b.open = 0, nil
-		b.Observer.Sessions(1)
-		answer := b.receive(ctx, block)
-		b.Observer.Sessions(-1)
-		if err := b.write(mllp.AppendBlock(nil, answer)); err != nil {
+		if err := b.receiveBlock(ctx, block); err != nil {
 			return nil, err
 		}
 	}
@@ -107,25 +105,41 @@ func cutStart(data []byte) []byte {
 	return data[1:]
 }
 
-// accepted are the messages that this receiver takes (HL7 table 0003).
-var accepted = []string{"ORU^R01", "OUL^R22", "OML^O33"}
+// refusal returns the error code (HL7 table 0357) for a message that this
+// receiver does not take, or "". It takes every result that was not asked for,
+// whatever its event: an analyser that gives up on a refused result has lost it.
+func refusal(code, event string) string {
+	switch code {
+	case "ORU", "OUL":
+		return ""
+	case "OML":
+		if event == "O33" {
+			return ""
+		}
+		return hl7.CodeUnsupportedEvent
+	}
+	return hl7.CodeUnsupportedType
+}
 
 // receive stores one message and returns its acknowledgement: AA only for what
-// is durable.
-func (b *mllpLink) receive(ctx context.Context, block []byte) (answer []byte) {
-	raw := b.message(b.member(envelope.HL7, block), envelope.HL7)
-	raw.Text = slices.Clone(block)
-	m, err := hl7.Parse(headerOf(raw.Text))
+// is durable. The answer is empty where there must be none.
+func (b *mllpLink) receive(ctx context.Context, text []byte) (answer []byte) {
+	raw := b.message(b.member(envelope.HL7, text), envelope.HL7)
+	raw.Text = slices.Clone(text)
+	m, err := hl7.ParseHeader(raw.Text)
 	if err != nil {
 		return b.reject(ctx, raw, hl7.CodeInternal, "not an HL7 v2 message: "+err.Error())
 	}
 	code, event, _ := hl7.MessageType(m)
-	if kind := code + "^" + event; !slices.Contains(accepted, kind) && kind != "ORU^" {
-		known := slices.ContainsFunc(accepted, func(a string) bool { return strings.HasPrefix(a, code+"^") })
-		if known {
-			return b.reject(ctx, raw, hl7.CodeUnsupportedEvent, "event is not accepted here")
-		}
+	if code == "ACK" && b.answersUs(raw.Text) {
+		b.log.Debug("an acknowledgement of an acknowledgement is not answered")
+		return nil
+	}
+	switch refusal(code, event) {
+	case hl7.CodeUnsupportedType:
 		return b.reject(ctx, raw, hl7.CodeUnsupportedType, "message type is not accepted here")
+	case hl7.CodeUnsupportedEvent:
+		return b.reject(ctx, raw, hl7.CodeUnsupportedEvent, "event is not accepted here")
 	}
 	switch err := b.keep(ctx, "", raw); {
 	case errors.Is(err, errNotKept):
@@ -153,26 +167,38 @@ func (b *mllpLink) acknowledge(request []byte, code, problem, text string) []byt
 	now := time.Now()
 	a := hl7.Acknowledgment{
 		Code: code, Text: text,
-		ControlID: strings.ToUpper(strconv.FormatInt(now.UnixNano(), 36)),
+		ControlID: b.controlID(now),
 		Time:      now.Format("20060102150405-0700"),
 	}
 	if problem != "" {
 		a.Err = &hl7.ErrorDetail{Location: location(problem), Code: problem, Text: text}
 	}
-	if m, err := hl7.Parse(headerOf(request)); err != nil || !bytes.HasPrefix(m.First("MSH").Field(9), []byte("OML")) {
-		request = headerOf(request) // only the answer to orders names them
+	m, err := hl7.ParseHeader(request)
+	if kind, _, _ := hl7.MessageType(m); err == nil && kind != "OML" {
+		request = hl7.Append(nil, m) // only the answer to orders names them
 	}
 	return hl7.Ack(request, a)
 }
 
-// headerOf is a message up to the end of its first segment: enough to know what
-// it is, however long the rest.
-func headerOf(message []byte) []byte {
-	start := len(message) - len(bytes.TrimLeft(message, "\r\n\x00 \t"))
-	if end := bytes.IndexAny(message[start:], "\r\n"); end >= 0 {
-		return message[:start+end]
+// controlID returns the control id of the next answer: the time, in a number
+// that no two answers on this line share.
+func (b *mllpLink) controlID(now time.Time) string {
+	b.lastID = max(b.lastID+1, now.UnixNano())
+	if b.firstID == 0 {
+		b.firstID = b.lastID
 	}
-	return message
+	return strings.ToUpper(strconv.FormatInt(b.lastID, 36))
+}
+
+// answersUs reports whether an acknowledgement is for an answer of this line.
+// Such a one gets none, or two who acknowledge everything would never end.
+func (b *mllpLink) answersUs(text []byte) bool {
+	m, err := hl7.Parse(text)
+	if err != nil || b.firstID == 0 {
+		return false
+	}
+	id, err := strconv.ParseInt(string(m.First("MSA").Field(2)), 36, 64)
+	return err == nil && b.firstID <= id && id <= b.lastID
 }
 
 // location is what an ERR segment points at.

@@ -85,7 +85,7 @@ func TestHL7StoreFailureGetsAE(t *testing.T) {
 func TestHL7NotAcceptedIsRejected(t *testing.T) {
 	for name, tt := range map[string]struct{ message, control, code string }{
 		"another type":  {strings.Replace(oru, "ORU^R01", "ADT^A01", 1), "c1", "200"},
-		"another event": {strings.Replace(oru, "ORU^R01", "ORU^R99", 1), "c1", "201"},
+		"another event": {strings.Replace(oru, "ORU^R01", "OML^O21", 1), "c1", "201"},
 		"no HL7":        {"garbage", "", "207"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,6 +99,72 @@ func TestHL7NotAcceptedIsRejected(t *testing.T) {
 				t.Error("the connection was not kept")
 			}
 		})
+	}
+}
+
+// answered is an answer with what changes each time, MSH-7 and MSH-10, as T and N.
+func answered(m hl7.Message) string {
+	fields := m.Segments[0].Fields()
+	d := string(m.Field)
+	now := d + string(fields[7]) + d
+	return strings.NewReplacer(now, d+"T"+d, d+string(fields[10])+d, d+"N"+d).Replace(string(hl7.Append(nil, m)))
+}
+
+// Every result that was not asked for is taken, whatever its event.
+func TestHL7MessageTypes(t *testing.T) {
+	const (
+		head    = "MSH|^~\\&|Host|Here|Lab|Site|T||"
+		tail    = "|N|P|2.5.1\r"
+		accept  = tail + "MSA|AA|c1\r"
+		noType  = tail + "MSA|AR|c1|message type is not accepted here\rERR||MSH^1^9^1^1|200^Unsupported message type^HL70357|E||||message type is not accepted here\r"
+		noEvent = tail + "MSA|AR|c1|event is not accepted here\rERR||MSH^1^9^1^2|201^Unsupported event code^HL70357|E||||event is not accepted here\r"
+	)
+	b := newBench(t, hl7Settings())
+	for _, tt := range []struct{ sent, answer string }{
+		{"ORU^R01", "ACK^R01^ACK" + accept},
+		{"ORU^R01^ORU_R01", "ACK^R01^ACK" + accept},
+		{"ORU^R30^ORU_R30", "ACK^R30^ACK" + accept},
+		{"ORU^R31^ORU_R30", "ACK^R31^ACK" + accept},
+		{"ORU^R32^ORU_R30", "ACK^R32^ACK" + accept},
+		{"ORU^R40^ORU_R40", "ACK^R40^ACK" + accept},
+		{"ORU^W01^ORU_W01", "ACK^W01^ACK" + accept},
+		{"ORU^Z99", "ACK^Z99^ACK" + accept},
+		{"OUL^R21^OUL_R21", "ACK^R21^ACK" + accept},
+		{"OUL^R22^OUL_R22", "ACK^R22^ACK" + accept},
+		{"OUL^R23^OUL_R23", "ACK^R23^ACK" + accept},
+		{"OUL^R24^OUL_R24", "ACK^R24^ACK" + accept},
+		{"ORU", "ACK" + accept},
+		{"OUL", "ACK" + accept},
+		{"ORU^", "ACK" + accept},
+		{"ORU_R01", "ACK^R01^ACK" + accept},
+		{" ORU ^ R01 ", "ACK^R01^ACK" + accept},
+		{"oul^r22^oul_r22", "ACK^R22^ACK" + accept},
+		{"OML^O33^OML_O33", "ORL^O34^ORL_O34" + accept},
+		{"oml^o33", "ORL^O34^ORL_O34" + accept},
+		{"OML^O21^OML_O21", "ACK^O21^ACK" + noEvent},
+		{"OML^O35", "ACK^O35^ACK" + noEvent},
+		{"OML", "ACK" + noEvent},
+		{"ORM^O01", "ACK^O01^ACK" + noType},
+		{"ADT^A01^ADT_A01", "ACK^A01^ACK" + noType},
+		{"QBP^Q11^QBP_Q11", "ACK^Q11^ACK" + noType},
+		{"ACK^R01^ACK", "ACK^R01^ACK" + noType},
+		{"ORUX^R01", "ACK^R01^ACK" + noType},
+		{"", "ACK" + noType},
+	} {
+		if got := answered(b.ask(block(strings.Replace(oru, "ORU^R01", tt.sent, 1)), 1)[0]); got != head+tt.answer {
+			t.Errorf("%q:\n got %q\nwant %q", tt.sent, got, head+tt.answer)
+		}
+	}
+}
+
+// An acknowledgement of an answer is not answered, or two who acknowledge
+// everything would never end.
+func TestHL7AcknowledgementOfAnAnswer(t *testing.T) {
+	b := newBench(t, hl7Settings())
+	id := hl7.ControlID(b.ask(block(oru), 1)[0])
+	b.say(block("MSH|^~\\&|Lab||||1||ACK^R01^ACK|c2|P|2.5.1\rMSA|AA|"+id+"\r"), "")
+	if answer := b.ask(block("MSH|^~\\&|Lab||||1||ACK^R01^ACK|c3|P|2.5.1\rMSA|AA|other\r"), 1)[0]; msa(answer, 1) != "AR" || msa(answer, 2) != "c3" {
+		t.Errorf("answer %q", hl7.Append(nil, answer))
 	}
 }
 

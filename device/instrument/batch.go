@@ -1,0 +1,108 @@
+package instrument
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/protocols/hl7"
+	"github.com/assaygate/assaygate/protocols/mllp"
+)
+
+var errStopped = errors.New("the box was stopped inside a batch; the sender has to send the rest again")
+
+// receiveBlock takes the messages of one block, usually one. Each is stored by
+// itself and answered in a block of its own, in their order, as soon as it is
+// durable: what a sender has no answer to it sends again. The segments of the
+// batch protocol are kept nowhere; they hold no result.
+func (b *mllpLink) receiveBlock(ctx context.Context, block []byte) error {
+	var counted tally
+	var end time.Time // of the grace period
+	for part := range hl7.Parts(block) {
+		if part.Message == nil {
+			counted.segment(part)
+			continue
+		}
+		if ctx.Err() != nil {
+			if end.IsZero() {
+				end = time.Now().Add(b.Grace)
+			}
+			if !time.Now().Before(end) {
+				return errStopped
+			}
+		}
+		counted.message()
+		b.progress()
+		if err := b.answer(func() []byte { return b.receive(ctx, part.Message) }); err != nil {
+			return err
+		}
+	}
+	if counted.wrong && b.news.first("batch count "+b.members[0].Name+" "+hostOf(b.remote)) {
+		b.log.Warn("a batch says that it holds another number of messages or batches than it does", "messages", counted.messages)
+	}
+	if counted.messages > 0 {
+		return nil
+	}
+	return b.answer(func() []byte {
+		raw := b.message(b.member(envelope.HL7, block), envelope.HL7)
+		raw.Text = slices.Clone(block)
+		return b.reject(ctx, raw, hl7.CodeSequence, "a block without a message")
+	})
+}
+
+// answer has a message taken, and sends the acknowledgement if there is one.
+func (b *mllpLink) answer(take func() []byte) error {
+	b.Observer.Sessions(1)
+	answer := take()
+	b.Observer.Sessions(-1)
+	if len(answer) == 0 {
+		return b.write(nil)
+	}
+	return b.write(mllp.AppendBlock(nil, answer))
+}
+
+// tally counts what the trailers of a batch count.
+type tally struct {
+	messages int // in the block
+	batch    int // messages since the last BHS or BTS
+	batches  int // since the last FHS or FTS
+	open     bool
+	wrong    bool // a trailer said something else
+}
+
+func (t *tally) message() {
+	t.messages++
+	t.batch++
+}
+
+func (t *tally) segment(p hl7.Part) {
+	said, stated := p.Count()
+	found := 0
+	switch p.Segment.Name {
+	case "BHS", "FHS":
+		t.close()
+		t.open = p.Segment.Name == "BHS"
+		if p.Segment.Name == "FHS" {
+			t.batches = 0
+		}
+		return
+	case "BTS":
+		found = t.batch
+		t.open = true
+		t.close()
+	case "FTS":
+		t.close()
+		found, t.batches = t.batches, 0
+	}
+	t.wrong = t.wrong || stated && said != found
+}
+
+// close ends a batch, which need not have a header or a trailer.
+func (t *tally) close() {
+	if t.open || t.batch > 0 {
+		t.batches++
+	}
+	t.batch, t.open = 0, false
+}
