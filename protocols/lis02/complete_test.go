@@ -191,3 +191,32 @@ func FuzzJoiner(f *testing.F) {
 func sameMessage(a, b string) bool {
 	return strings.TrimRight(a, between) == strings.TrimRight(b, between)
 }
+
+// FuzzCut holds that the parts of Cut are the text, that it makes progress, and
+// that Complete and Carries agree with what Parse finds.
+func FuzzCut(f *testing.F) {
+	f.Add([]byte("H|\\^&\rR|1|x\rL|1|N\r\nH|@^\\\rO|1\rL||"))
+	f.Add([]byte("H|\\^&\nL|1\n H!~\n"))
+	f.Add([]byte("L\r\x00\rH\rLU|5"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		message, rest, complete := Cut(text)
+		switch {
+		case complete && len(message) == 0, !complete && len(message) > 0:
+			t.Fatalf("%q: message %q, %v", text, message, complete)
+		case !bytes.Equal(slices.Concat(message, rest), text):
+			t.Fatalf("%q is cut into %q and %q", text, message, rest)
+		}
+		m, _ := Parse(text)
+		last := byte(0)
+		if n := len(m.Records); n > 0 {
+			last = m.Records[n-1].Type
+		}
+		one := !slices.ContainsFunc(m.Records, func(r Record) bool { return r.Delimiters.Field != m.Field })
+		if end := bytes.TrimRight(text, "\r\n \t\x00"); one && bytes.IndexByte(end, cr) >= 0 && Complete(text) != (last == 'L') {
+			t.Fatalf("%q: complete: %v, last record %q", text, Complete(text), last)
+		}
+		if found := slices.ContainsFunc(m.Records, func(r Record) bool { return r.Type == 'O' || r.Type == 'R' }); one && found != Carries(text) {
+			t.Fatalf("%q: carries a result: %v", text, !found)
+		}
+	})
+}

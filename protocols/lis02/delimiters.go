@@ -35,8 +35,10 @@ func headerDelimiters(record []byte) (Delimiters, bool) {
 	return d, true
 }
 
+// at returns a declared delimiter. A letter or a blank in its place would tear
+// common text apart, so it declares nothing.
 func at(b []byte, i int) byte {
-	if i < len(b) {
+	if i < len(b) && delimiter(b[i]) {
 		return b[i]
 	}
 	return 0

@@ -3,9 +3,9 @@ package lis02
 import (
 	"bytes"
 	"errors"
-	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestParse(t *testing.T) {
@@ -30,6 +30,8 @@ func TestParse(t *testing.T) {
 		{"Elitech", "H|`^&|||\rL|1\r", "HL", Delimiters{'|', '`', '^', '&'}, true},
 		{"Beckman", "H|\\!~|||\rL|1\r", "HL", Delimiters{'|', '\\', '!', '~'}, true},
 		{"Immulite, no escape", "H|\\^||x\rL|1\r", "HL", Delimiters{'|', '\\', '^', 0}, true},
+		{"a blank for the escape character", "H|\\^ |x\rL|1\r", "HL", Delimiters{'|', '\\', '^', 0}, true},
+		{"a letter for the component", "H|\\A&|x\rL|1\r", "HL", Delimiters{'|', '\\', 0, '&'}, true},
 		{"more than four", "H|\\^&#|x\rL|1\r", "HL", usual, true},
 		{"other field delimiter", "H!~$%!x\rL!1\r", "HL", Delimiters{'!', '~', '$', '%'}, true},
 		{"only a repeat", "H|\\|\rL\r", "HL", Delimiters{'|', '\\', 0, 0}, true},
@@ -129,6 +131,9 @@ func TestUnescape(t *testing.T) {
 		{"&Z&&&f&", "&Z&&&f&", usual},
 		{"a & b &F& c", "a & b | c", usual},
 		{"&X&&X4&&X4G&&X41", "&X&&X4&&X4G&&X41", usual},
+		{"&XC3A4&&XE2&&X82AC&", "ä€", usual},
+		{"&XE4&&X41&", "&XE4&A", usual},
+		{"&XC3&x&XA4&&X41FF&", "&XC3&x&XA4&&X41FF&", usual},
 		{"&", "&", usual},
 		{"&F", "&F", usual},
 		{"&F&", "&F&", Delimiters{'|', '\\', '^', 0}},
@@ -175,39 +180,52 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("record %q has a field too many", r.Raw)
 			}
 		}
-		if plain := Unescape(nil, text, m.Delimiters); len(plain) > len(text) {
-			t.Fatalf("%q unescaped is longer: %q", text, plain)
+		for name, use := range everything() {
+			bounded(t, name, repeated(text), use)
 		}
 	})
 }
 
-// No input may cost more than 64 times its size and 64 KiB.
-func TestMemory(t *testing.T) {
-	for _, unit := range []string{"\r", "L\r", "H|\r", "|", "||\r", "\n", "&", "&X41", "H|\\^&\rR|1|a^b\\c^d\rL|1|N\r"} {
-		in := bytes.Repeat([]byte(unit), 1<<18/len(unit))
-		for name, use := range map[string]func(){
-			"Parse": func() {
-				m, _ := Parse(in)
-				runtime.KeepAlive(m)
-			},
-			"Fields":   func() { runtime.KeepAlive(Record{Raw: in, Delimiters: DefaultDelimiters()}.Fields()) },
-			"Unescape": func() { Unescape(nil, in, DefaultDelimiters()) },
-			"Joiner": func() {
-				var j Joiner
-				for part := in; len(part) > 0; part = part[min(240, len(part)):] {
-					j.Add(part[:min(240, len(part))], false)
-					for _, ok := j.Next(); ok; _, ok = j.Next() {
-					}
+// FuzzUnescape holds that nothing grows, that text without an escape delimiter
+// is kept, that UTF-8 stays UTF-8, and that delimiters written as escapes come
+// back.
+func FuzzUnescape(f *testing.F) {
+	f.Add([]byte("a&F&b&S&&R&&E&c"))
+	f.Add([]byte("&X0A&&XC3&&XA4&&XE4&&X4&&H&&Z1&"))
+	f.Add([]byte("\\F\\\xff\\XE282AC\\"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, d := range []Delimiters{DefaultDelimiters(), {'!', '@', '^', '\\'}, {'|', '\\', '^', 0}} {
+			plain := Unescape([]byte("kept"), text, d)
+			if !bytes.HasPrefix(plain, []byte("kept")) || len(plain) > 4+len(text) {
+				t.Fatalf("%q unescaped is %q", text, plain)
+			}
+			if plain = plain[4:]; utf8.Valid(text) && !utf8.Valid(plain) {
+				t.Fatalf("%q unescaped is no UTF-8: %q", text, plain)
+			}
+			if d.Escape == 0 || bytes.IndexByte(text, d.Escape) < 0 {
+				if !bytes.Equal(plain, text) {
+					t.Fatalf("%q unescaped is %q", text, plain)
 				}
-			},
-		} {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			use()
-			runtime.ReadMemStats(&after)
-			if got := after.TotalAlloc - before.TotalAlloc; got > uint64(64*len(in)+64<<10) {
-				t.Errorf("%s of %q repeated: %d bytes for %d", name, unit, got, len(in))
+				continue
+			}
+			var escaped []byte
+			for _, c := range text {
+				switch c {
+				case d.Field:
+					escaped = append(escaped, d.Escape, 'F', d.Escape)
+				case d.Repeat:
+					escaped = append(escaped, d.Escape, 'R', d.Escape)
+				case d.Component:
+					escaped = append(escaped, d.Escape, 'S', d.Escape)
+				case d.Escape:
+					escaped = append(escaped, d.Escape, 'E', d.Escape)
+				default:
+					escaped = append(escaped, c)
+				}
+			}
+			if got := Unescape(nil, escaped, d); !bytes.Equal(got, text) {
+				t.Fatalf("%q escaped is %q, unescaped %q", text, escaped, got)
 			}
 		}
-	}
+	})
 }
