@@ -12,6 +12,13 @@ var (
 	ErrMalformed = errors.New("malformed frame")
 )
 
+// These need no more than two bytes of a sender each, and are therefore made
+// once.
+var (
+	errNoNumber = fmt.Errorf("%w: no frame number", ErrMalformed)
+	errShortSum = fmt.Errorf("%w: it is not there as a whole", ErrChecksum)
+)
+
 // Frame is one frame.
 type Frame struct {
 	Number byte   // frame number as on the wire, '0' to '7'
@@ -34,7 +41,7 @@ func ParseFrame(token []byte) (Frame, error) {
 		return Frame{}, fmt.Errorf("%w: neither ETX nor ETB in %d bytes", ErrMalformed, len(token))
 	}
 	if end < 2 || token[1] < '0' || token[1] > '9' {
-		return Frame{}, fmt.Errorf("%w: no frame number", ErrMalformed)
+		return Frame{}, errNoNumber
 	}
 	f := Frame{Number: token[1], Text: token[2:end:end], End: token[end] == ETX}
 	sum := trimEnd(token[end+1:])
@@ -47,7 +54,7 @@ func ParseFrame(token []byte) (Frame, error) {
 	case len(sum) > 2:
 		return f, fmt.Errorf("%w: %d bytes after its end", ErrMalformed, len(sum))
 	case len(sum) < 2:
-		return f, fmt.Errorf("%w: %d of its 2 characters are there", ErrChecksum, len(sum))
+		return f, errShortSum
 	case upper(sum[0]) != hexDigits[want>>4] || upper(sum[1]) != hexDigits[want&0xF]:
 		return f, fmt.Errorf("%w: want %02X", ErrChecksum, want)
 	}

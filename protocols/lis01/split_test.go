@@ -188,6 +188,12 @@ func FuzzSplit(f *testing.F) {
 			for _, token := range tokens {
 				checkToken(t, token)
 			}
+			if state := Pending(in[len(in)-rest:]); (state == Idle) != (rest == 0) || quiet && state == EndedFrame {
+				t.Fatalf("%q is left, pending: %d", in[len(in)-rest:], state)
+			}
+		}
+		for name, use := range everything() {
+			bounded(t, name, repeated(in), use)
 		}
 	})
 }

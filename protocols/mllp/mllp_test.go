@@ -99,6 +99,8 @@ func TestPending(t *testing.T) {
 	}
 }
 
+// FuzzSplit holds that contents and junk do not depend on how the stream is
+// cut, and that Pending knows what is left.
 func FuzzSplit(f *testing.F) {
 	f.Add([]byte("\x0bMSH|^~\\&|A\rPID|1\r\x1c\r"), 3, 1)
 	f.Add([]byte("x\x0ba\x1c\x0b\x0bb\x1c\n\x1c\r\x0bc\x1cd\x1c"), 1, 2)
@@ -115,6 +117,12 @@ func FuzzSplit(f *testing.F) {
 					t.Fatalf("read by %v: %q, junk %d, rest %d; at once: %q, %d, %d", sizes, got, j, r, contents, junk, rest)
 				}
 			}
+			if state := Pending(in[len(in)-rest:]); (state == Idle) != (rest == 0) || quiet && state == EndedBlock {
+				t.Fatalf("%q is left, pending: %d", in[len(in)-rest:], state)
+			}
+		}
+		for name, use := range everything() {
+			bounded(t, name, repeated(in), use)
 		}
 	})
 }
