@@ -25,7 +25,7 @@ func (b *mllpLink) receiveBlock(ctx context.Context, block []byte) error {
 			counted.segment(part)
 			continue
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && counted.messages > 0 {
 			if end.IsZero() {
 				end = time.Now().Add(b.Grace)
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/protocols/hl7"
 	"github.com/assaygate/assaygate/protocols/mllp"
 )
@@ -122,6 +123,30 @@ func TestHL7BatchEndsWithTheGracePeriod(t *testing.T) {
 	b.ended <- nil
 	if got := len(b.newest(n + 1)); got == 0 || got == n {
 		t.Errorf("%d messages kept", got)
+	}
+}
+
+// With an allowlist nothing of a batch's own segments is kept, nor of what
+// stands before a message, nor where a segment's name is written otherwise.
+func TestHL7BatchIsScrubbed(t *testing.T) {
+	fields := map[string][]int{"MSH": {9, 10, 12}, "PID": {1}, "OBR": {3, 4}, "OBX": {2, 3, 5}}
+	for _, drop := range []bool{true, false} {
+		b := newScrubbedBench(t, hl7Settings(), envelope.Allowlist{HL7: &envelope.Allowed{Fields: fields, DropUnmatched: drop}})
+		named := strings.Replace(oruNamed("c1"), "PID|1", " pid |1||canary", 1)
+		for content, want := range map[string]string{
+			"FHS|^~\\&|canary\rBHS|^~\\&|canary\r" + named + "BTS|1|canary\rFTS|1|canary\r": "AA c1",
+			"\x02canary\r" + named:                               "AA c1",
+			"FHS|^~\\&|canary\rBHS|^~\\&|canary\rBTS|0|canary\r": "AR ",
+			"PID|1||canary\r" + named:                            "AR ",
+		} {
+			if got := codes(b.ask(block(content), 1)); got[0] != want {
+				t.Errorf("%q: %q, want %q", content, got, want)
+			}
+		}
+		kept := b.kept()
+		if len(kept) < 4 || strings.Contains(strings.Join(kept, ""), "canary") {
+			t.Errorf("kept %q", kept)
+		}
 	}
 }
 
