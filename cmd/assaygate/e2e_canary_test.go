@@ -152,7 +152,7 @@ func (a *aviary) hl7Message(kind string, f form) []byte {
 	harmless := map[string]string{
 		"MSH.9": kind, "MSH.11": "P", "MSH.12": "2.5.1", "OBR.4": "GLU", "OBX.2": "NM", "OBX.3": "GLU", "OBX.5": "5.5", "OBX.6": "mmol/L",
 	}
-	names := []string{"MSH", "SFT", "PID", "PD1", "PV1", "SPM", "SAC", "ORC", "OBR", "NTE", "TQ1", "OBX", "NTE", "pid", "obx"}
+	names := []string{"MSH", "SFT", "PID", "PD1", "PV1", "SPM", "SAC", "ORC", "OBR", "NTE", "TQ1", "OBX", "NTE", "pd1", "obx"}
 	if a.dropped {
 		names = append(names, "NK1", "ZPI", "FT1", "DSC")
 	}
@@ -318,7 +318,10 @@ func (a *aviary) plantHL7() {
 	line.block(again, "AA")
 	line.block(bytes.ReplaceAll(again, []byte("\r"), []byte("\r\n")), "AA")
 	line.block(a.hl7Message("ADT^A01", around("", "")), "AR")
-	line.block(a.hl7Message("ORU^Z99", around("", "")), "AR")
+	line.block(a.hl7Message("OML^O21", around("", "")), "AR")
+	batch := []byte("FHS|^~\\&|" + a.bird + "5\rBHS|^~\\&|" + a.bird + "6\r")
+	line.block(append(append(batch, again...), "BTS|7|"+a.bird+"7\rFTS|8|"+a.bird+"8\r"...), "AA")
+	line.block(append(batch, "BTS|0\rFTS|1\r"...), "AR")
 	line.block([]byte(a.bird+"3|no header\rPID|1||"+a.bird+"4\r"), "AR")
 	line.block([]byte("MSH"), "AR")
 	excess := []byte(`MSH|^~\&|||||||ORU^R01|1|P|2.5` + "\r" + strings.Repeat("NTE|1||"+a.bird+"\r", 60_000))

@@ -149,7 +149,7 @@ func trim(segment []byte) []byte { return bytes.TrimLeft(segment, blanks) }
 // blanks; a name as the standard has it, of three characters, in upper case.
 func segmentName(segment []byte, field byte) string {
 	name, _, _ := bytes.Cut(segment, []byte{field})
-	if name = bytes.Trim(name, blanks); len(name) == 3 {
+	if name = bytes.Trim(name, blanks); len(name) == 3 && bytes.ContainsAny(name, "abcdefghijklmnopqrstuvwxyz") {
 		name = upper(name)
 	}
 	return string(name)

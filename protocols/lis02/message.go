@@ -123,7 +123,7 @@ func trim(record []byte) []byte { return bytes.TrimLeft(record, " \t\n\x00") }
 
 // recordType returns the single character of the first field, or 0.
 func recordType(record []byte, field byte) byte {
-	if first, _, _ := bytes.Cut(record, []byte{field}); len(bytes.TrimRight(first, " \t")) == 1 {
+	if first, _, _ := bytes.Cut(record, []byte{field}); len(bytes.TrimRight(first, " \t\n\x00")) == 1 {
 		return first[0]
 	}
 	return 0
