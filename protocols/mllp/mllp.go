@@ -3,8 +3,9 @@
 //
 //	0x0B content 0x1C 0x0D
 //
-// each holding one HL7 message. It is pure: no I/O and no clock. There is no
-// acknowledgement at this level; the HL7 ACK is itself a block.
+// each holding an HL7 message, or a batch of them. It is pure: no I/O and no
+// clock. There is no acknowledgement at this level; the HL7 ACK is itself a
+// block.
 package mllp
 
 import "bytes"
