@@ -19,7 +19,7 @@ func parseHL7(text string) ([]record, error) {
 	}
 	d := delimiters{
 		field: m.Delimiters.Field, repeat: m.Delimiters.Repeat, component: m.Delimiters.Component,
-		sub: m.Delimiters.Subcomponent, escape: m.Delimiters.Escape, hl7: true,
+		sub: m.Delimiters.Subcomponent, escape: m.Delimiters.Escape, truncation: m.Delimiters.Truncation, hl7: true,
 	}
 	fields := strings.Count(text, string(rune(d.field))) + 2*len(m.Segments)
 	if fields > maxFields {

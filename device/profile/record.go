@@ -24,7 +24,7 @@ type record struct {
 
 // delimiters are those of either protocol; sub is 0 for ASTM.
 type delimiters struct {
-	field, repeat, component, sub, escape byte
+	field, repeat, component, sub, escape, truncation byte
 
 	hl7 bool // MSH-2 need not declare a sub
 }
@@ -108,7 +108,7 @@ func (d delimiters) unescape(text string) string {
 	if !d.hl7 {
 		return string(lis02.Unescape(nil, []byte(text), lis02.Delimiters{Field: d.field, Repeat: d.repeat, Component: d.component, Escape: d.escape}))
 	}
-	return string(hl7.Unescape(nil, []byte(text), hl7.Delimiters{Field: d.field, Component: d.component, Repeat: d.repeat, Escape: d.escape, Subcomponent: d.sub}))
+	return string(hl7.Unescape(nil, []byte(text), hl7.Delimiters{Field: d.field, Component: d.component, Repeat: d.repeat, Escape: d.escape, Subcomponent: d.sub, Truncation: d.truncation}))
 }
 
 // location is a place in a message: R.3.4 is component 4 of field 3 of an R

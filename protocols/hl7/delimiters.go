@@ -37,6 +37,8 @@ func declared(name string, segment []byte) (Delimiters, bool) {
 				*c = '|'
 			}
 		}
+	case string(chars) == `~\&`:
+		// There are senders that leave the first character out, and use it.
 	case len(chars) == 3 && chars[2] == '&':
 		// There are senders without an escape character; & is their fourth.
 		d.Component, d.Repeat, d.Escape, d.Subcomponent = chars[0], at(chars, 1), 0, '&'

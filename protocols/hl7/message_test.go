@@ -35,6 +35,7 @@ func TestParse(t *testing.T) {
 		{"other delimiters", "MSH$%*!@$A$B\rPID$1\r", "MSH PID", oddDelimiters()},
 		{"truncation character", "MSH|^~\\&#|A\r", "MSH", truncating},
 		{"a sixth character", "MSH|^~\\&#!|A\r", "MSH", truncating},
+		{"the first character left out", "MSH|~\\&|A\r", "MSH", DefaultDelimiters()},
 		{"no escape character", "MSH|^~&|A\r", "MSH", Delimiters{Field: '|', Component: '^', Repeat: '~', Subcomponent: '&'}},
 		{"three characters", "MSH|^~\\|A\r", "MSH", Delimiters{Field: '|', Component: '^', Repeat: '~', Escape: '\\'}},
 		{"two characters", "MSH|^~|A\r", "MSH", Delimiters{Field: '|', Component: '^', Repeat: '~'}},
