@@ -119,7 +119,7 @@ func (a *aviary) astmMessage(f form) []byte {
 	harmless := map[string]string{
 		"H.12": "P", "H.14": fmt.Sprintf("20260102%06d", a.transmitted), "O.3": fmt.Sprint("S", a.transmitted), "R.3": "^^^GLU", "R.4": "5.5", "R.5": "mmol/L",
 	}
-	names := strings.Split("HPCMOCRCMQpr", "")
+	names := strings.Split("HPCMOCRCMQcr", "")
 	if a.dropped {
 		names = append(names, "S", "Z", "5", "Xyz")
 	}

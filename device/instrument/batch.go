@@ -15,17 +15,22 @@ var errStopped = errors.New("the box was stopped inside a batch; the sender has 
 
 // receiveBlock takes the messages of one block, usually one. Each is stored by
 // itself and answered in a block of its own, in their order, as soon as it is
-// durable: what a sender has no answer to it sends again. The segments of the
-// batch protocol are kept nowhere; they hold no result.
+// durable: what a sender has no answer to it sends again.
+//
+// The segments of the batch protocol hold no result; they are kept with the
+// message before them, or the first one, so that all that came is kept.
 func (b *mllpLink) receiveBlock(ctx context.Context, block []byte) error {
 	var counted tally
 	var end time.Time // of the grace period
-	for part := range hl7.Parts(block) {
-		if part.Message == nil {
-			counted.segment(part)
-			continue
-		}
-		if ctx.Err() != nil && counted.messages > 0 {
+	messages := slices.DeleteFunc(slices.Collect(hl7.Parts(block)), func(part hl7.Part) bool {
+		counted.part(part)
+		return part.Message == nil
+	})
+	for i, part := range messages {
+		from, to := part.At, len(block)
+		if i == 0 {
+			from = 0
+		} else if ctx.Err() != nil {
 			if end.IsZero() {
 				end = time.Now().Add(b.Grace)
 			}
@@ -33,9 +38,14 @@ func (b *mllpLink) receiveBlock(ctx context.Context, block []byte) error {
 				return errStopped
 			}
 		}
-		counted.message()
+		if i+1 < len(messages) {
+			to = messages[i+1].At
+		}
 		b.progress()
-		if err := b.answer(func() []byte { return b.receive(ctx, part.Message) }); err != nil {
+		raw := b.message(b.member(envelope.HL7, part.Message), envelope.HL7)
+		raw.Whole = slices.Clone(block[from:to])
+		raw.Text = raw.Whole[part.At-from:][:len(part.Message)]
+		if err := b.answer(func() []byte { return b.receive(ctx, raw) }); err != nil {
 			return err
 		}
 	}
@@ -72,12 +82,12 @@ type tally struct {
 	wrong    bool // a trailer said something else
 }
 
-func (t *tally) message() {
-	t.messages++
-	t.batch++
-}
-
-func (t *tally) segment(p hl7.Part) {
+func (t *tally) part(p hl7.Part) {
+	if p.Message != nil {
+		t.messages++
+		t.batch++
+		return
+	}
 	said, stated := p.Count()
 	found := 0
 	switch p.Segment.Name {

@@ -35,17 +35,17 @@ func TestHL7BatchIsAnsweredMessageByMessage(t *testing.T) {
 		answers       []string
 		kept          []string
 	}{
-		{"whole batch", open + c1 + c2 + c3 + shut, []string{"AA c1", "AA c2", "AA c3"}, []string{"accepted " + c1, "accepted " + c2, "accepted " + c3}},
-		{"CR LF", lines(open+c1+c2+shut, "\r\n"), []string{"AA c1", "AA c2"}, []string{"accepted " + lines(c1, "\r\n"), "accepted " + lines(c2, "\r\n")}},
-		{"LF", lines(open+c1+c2+shut, "\n"), []string{"AA c1", "AA c2"}, []string{"accepted " + lines(c1, "\n"), "accepted " + lines(c2, "\n")}},
+		{"whole batch", open + c1 + c2 + c3 + shut, []string{"AA c1", "AA c2", "AA c3"}, []string{"accepted " + open + c1, "accepted " + c2, "accepted " + c3 + shut}},
+		{"CR LF", lines(open+c1+c2+shut, "\r\n"), []string{"AA c1", "AA c2"}, []string{"accepted " + lines(open+c1, "\r\n"), "accepted " + lines(c2+shut, "\r\n")}},
+		{"LF", lines(open+c1+c2+shut, "\n"), []string{"AA c1", "AA c2"}, []string{"accepted " + lines(open+c1, "\n"), "accepted " + lines(c2+shut, "\n")}},
 		{"no batch segments", c1 + c2, []string{"AA c1", "AA c2"}, []string{"accepted " + c1, "accepted " + c2}},
-		{"other delimiters in the batch's header", "FHS$%*!@$App\rBHS#~^\\&#Dep\r" + c1 + "BTS#1\rFTS$1", []string{"AA c1"}, []string{"accepted " + c1}},
+		{"other delimiters in the batch's header", "FHS$%*!@$App\rBHS#~^\\&#Dep\r" + c1 + "BTS#1\rFTS$1", []string{"AA c1"}, []string{"accepted FHS$%*!@$App\rBHS#~^\\&#Dep\r" + c1 + "BTS#1\rFTS$1"}},
 		{
 			"one that is not taken", open + c1 + strings.Replace(c2, "ORU^R01", "ADT^A01", 1) + c3 + shut,
 			[]string{"AA c1", "AR c2", "AA c3"},
-			[]string{"accepted " + c1, "rejected " + strings.Replace(c2, "ORU^R01", "ADT^A01", 1), "accepted " + c3},
+			[]string{"accepted " + open + c1, "rejected " + strings.Replace(c2, "ORU^R01", "ADT^A01", 1), "accepted " + c3 + shut},
 		},
-		{"one without a header", open + "PID|1\rOBX|1\r" + c2 + shut, []string{"AR "}, []string{"rejected " + "PID|1\rOBX|1\r" + c2}},
+		{"one without a header", open + "PID|1\rOBX|1\r" + c2 + shut, []string{"AR "}, []string{"rejected " + open + "PID|1\rOBX|1\r" + c2 + shut}},
 		{"the same control ID, and none", open + oruNamed("same") + oruNamed("same") + oruNamed("") + shut, []string{"AA same", "AA same", "AA "}, nil},
 		{"no message", open + shut, []string{"AR "}, []string{"rejected " + open + shut}},
 		{"blanks", "\r\n", []string{"AR "}, []string{"rejected \r\n"}},

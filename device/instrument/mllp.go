@@ -123,9 +123,7 @@ func refusal(code, event string) string {
 
 // receive stores one message and returns its acknowledgement: AA only for what
 // is durable. The answer is empty where there must be none.
-func (b *mllpLink) receive(ctx context.Context, text []byte) (answer []byte) {
-	raw := b.message(b.member(envelope.HL7, text), envelope.HL7)
-	raw.Text = slices.Clone(text)
+func (b *mllpLink) receive(ctx context.Context, raw profile.Raw) (answer []byte) {
 	m, err := hl7.ParseHeader(raw.Text)
 	if err != nil {
 		return b.reject(ctx, raw, hl7.CodeInternal, "not an HL7 v2 message: "+err.Error())

@@ -110,6 +110,9 @@ func (b *message) note(problem string) {
 // some characters look like delimiters.
 func open(m Raw) message {
 	b := message{protocol: m.Protocol, frames: m.Frames, raw: m.Text}
+	if m.Whole != nil {
+		b.raw = m.Whole
+	}
 	var err error
 	if b.charset, err = m.encoding(); err != nil {
 		b.note(err.Error())

@@ -145,14 +145,14 @@ func TestHL7OneEnvelopePerOrder(t *testing.T) {
 func TestOrdersDoNotShareText(t *testing.T) {
 	set := load(t, Options{})
 	for _, m := range []Raw{
-		astmMessage(`H|\^&`, `P|1||||Adam`, `O|1|S1`, `R|1|^^^GLU|111`, `P|2||||Eve`, `O|1|S2`, `R|1|^^^GLU|222`, `L|1|N`),
-		hl7Message(`MSH|^~\&|Lab||||1||ORU^R01|1|P|2.5`, `PID|1||||Adam`, `OBR|1||S1`, `OBX|1|NM|GLU||111`, `PID|2||||Eve`, `OBR|1||S2`, `OBX|1|NM|GLU||222`),
+		astmMessage(`H|\^&`, `P|1||||Adam`, `O|1|S1`, `R|1|^^^GLU|one-value`, `P|2||||Eve`, `O|1|S2`, `R|1|^^^GLU|two-value`, `L|1|N`),
+		hl7Message(`MSH|^~\&|Lab||||1||ORU^R01|1|P|2.5`, `PID|1||||Adam`, `OBR|1||S1`, `OBX|1|NM|GLU||one-value`, `PID|2||||Eve`, `OBR|1||S2`, `OBX|1|NM|GLU||two-value`),
 	} {
 		list := set.Envelopes(m, at)
 		if len(list) != 2 {
 			t.Fatalf("%d envelopes, want 2", len(list))
 		}
-		for i, strange := range [][]string{{"Eve", "S2", "222"}, {"Adam", "S1", "111"}} {
+		for i, strange := range [][]string{{"Eve", "S2", "two-value"}, {"Adam", "S1", "one-value"}} {
 			text, err := list[i].MarshalJSON()
 			if err != nil {
 				t.Fatal(err)

@@ -159,9 +159,11 @@ type Raw struct {
 	Clock      string         // envelope.ClockSet or envelope.ClockUnset
 
 	// Frames are the accepted frames as received, STX to LF (ASTM only).
-	// Text is what they carry joined, or an MLLP block's content.
+	// Text is what they carry joined, or an HL7 message. Whole is that message as
+	// received, with what stood around it in its block; nil where that is Text.
 	Frames [][]byte
 	Text   []byte
+	Whole  []byte
 
 	Intake  envelope.Intake
 	Reason  string          // why Intake is not Accepted

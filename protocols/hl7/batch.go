@@ -9,6 +9,7 @@ import (
 // Part is one part of a block's content: a message, or a segment of the batch
 // protocol around messages.
 type Part struct {
+	At int // where it begins in the content
 	// Message is a message with all its segments, byte for byte; nil where the
 	// part is a batch segment. What it is worth [Parse] tells.
 	Message []byte
@@ -107,7 +108,7 @@ func (c *cutter) wrap(name string, from int) (next int) {
 		}
 		line = line[:i:i]
 	}
-	if !c.yield(Part{Segment: Segment{Name: name, Raw: line, Delimiters: c.delimiters(name, line)}}) {
+	if !c.yield(Part{At: from, Segment: Segment{Name: name, Raw: line, Delimiters: c.delimiters(name, line)}}) {
 		return -1
 	}
 	c.open = next
@@ -117,10 +118,10 @@ func (c *cutter) wrap(name string, from int) (next int) {
 // give gives out the message that ends at a place, if there is one. It reports
 // whether there shall be more.
 func (c *cutter) give(to int) bool {
-	message := c.content[c.open:to:to]
+	at, message := c.open, c.content[c.open:to:to]
 	one := c.headed || c.loose || !c.wrapped && len(bytes.TrimLeft(message, blanks+"\r")) > 0
 	c.open, c.headed, c.loose = to, false, false
-	return !one || c.yield(Part{Message: message})
+	return !one || c.yield(Part{At: at, Message: message})
 }
 
 // delimiters returns those that hold for a batch segment. A trailer has those
