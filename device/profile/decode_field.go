@@ -34,6 +34,12 @@ func (d *definition) readRecords(n *yaml.Node) {
 		what := "records." + record.Value
 		d.entries(fields, what, func(position, value *yaml.Node) {
 			n := d.number(position, what)
+			if value.Kind == yaml.ScalarNode && value.Tag == "!!null" { // left out, a generic name too
+				if n > 0 && n < len(d.fields[record.Value]) {
+					d.fields[record.Value][n] = nil
+				}
+				return
+			}
 			if f := d.readField(value, fmt.Sprintf("%s.%s", what, position.Value)); f != nil && n > 0 {
 				d.set(record.Value, n, f)
 			}

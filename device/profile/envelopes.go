@@ -15,6 +15,7 @@ import (
 	"golang.org/x/text/encoding"
 
 	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 // Envelopes makes a message's envelopes, one an order, oldest first. At is when
@@ -35,6 +36,9 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 func (s *Set) Examine(m Raw, at time.Time) (list []envelope.Envelope, unlisted []string) {
 	b := open(m)
 	p, ambiguity := s.recognise(m.Protocol, m.Profile, b.records)
+	if m.Protocol == envelope.Vendor {
+		p, ambiguity = s.recognisePacket(m, b.records)
+	}
 	b.note(ambiguity)
 	groups := b.group()
 	if m.Intake == envelope.Accepted && b.opaque && !b.excessive {
@@ -63,6 +67,9 @@ func (s *Set) Examine(m Raw, at time.Time) (list []envelope.Envelope, unlisted [
 		rd := &reader{profile: p, now: at.Local().Format(timeLayout)}
 		b.fill(rd, g, alone, m.Zone, &e)
 		showSample(&e, p.generic || m.Protocol == envelope.HL7)
+		if m.Protocol == envelope.Vendor {
+			visible(&e)
+		}
 		if e.Kind != envelope.KindTest && m.Deliver != nil && !slices.Contains(m.Deliver, e.Kind) {
 			e.Withheld = fmt.Sprintf("kind %s is not in deliver", e.Kind)
 		}
@@ -98,6 +105,10 @@ type message struct {
 	dropped   bool // and so, under an allowlist, it is not kept
 	damaged   bool // there are bytes that its character set does not have
 	excessive bool // it would unfold to more than the box holds
+
+	format vendor.Format // of a maker's own: how it was read
+	packet vendor.Packet
+	text   string // decoded, as received
 }
 
 func (b *message) note(problem string) {
@@ -135,8 +146,7 @@ func open(m Raw) message {
 			b.note(err.Error())
 		}
 	default:
-		b.note("no reader for this format")
-		b.opaque = true
+		b.openVendor(m, text)
 	}
 	b.original, b.excessive = b.records, errors.Is(err, errExcessive)
 	return b
@@ -159,8 +169,8 @@ func (s *Set) scrub(b *message, groups []group, m Raw) []group {
 		return []group{{kind: envelope.KindResult}}
 	}
 	b.records, _ = scrub(b.records, allowed)
-	if b.protocol == envelope.ASTM {
-		b.frames, _ = rebuild(b.records, b.charset)
+	if b.protocol != envelope.HL7 {
+		b.frames = b.keptAsFrames(b.charset)
 		b.raw = bytes.Join(b.frames, nil)
 	} else {
 		b.raw = encode(hl7Text(b.records)+"\r", b.charset)
@@ -172,7 +182,7 @@ func (b *message) group() []group {
 	switch {
 	case b.protocol == envelope.HL7:
 		return groupHL7(b.records)
-	case b.protocol == envelope.ASTM:
+	case b.protocol == envelope.ASTM, b.protocol == envelope.Vendor && !b.opaque:
 		return groupASTM(b.records)
 	}
 	return []group{{}}
@@ -196,6 +206,8 @@ func (b *message) fill(rd *reader, g group, alone bool, zone *time.Location, e *
 	case envelope.HL7:
 		e.Metadata = envelope.Metadata{HL7: hl7Text(records)}
 		rd.hl7Records(records, e)
+	case envelope.Vendor:
+		b.fillVendor(rd, records, alone, e)
 	}
 	e.Metadata.Version, e.Metadata.HeaderRx = rd.profile.version, rd.profile.headerRx
 	e.SampleID = rd.profile.sampleID(records)

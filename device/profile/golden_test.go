@@ -26,16 +26,20 @@ func TestGoldens(t *testing.T) {
 	}
 	set := load(t, Options{})
 	for capture, profile := range map[string]string{
-		"abbott_afinion2.txt":                "abbott_afinion2",
-		"abbott_architect.txt":               "abbott_architect",
-		"cobas_c311.txt":                     "roche_cobas_c311",
-		"genexpert.txt":                      "genexpert",
-		"sysmex_xn550.txt":                   "sysmex_xn",
-		"cobas_c111.txt":                     "roche_cobas_c111",
-		"yumizen_h500.txt":                   "horiba_yumizen_h5xx",
-		"hl7/hemoscreen_fresh_blood.hl7":     "hemoscreen",
-		"hl7/hemoscreen_proficiency.hl7":     "hemoscreen",
-		"hl7/hemoscreen_quality_control.hl7": "hemoscreen",
+		"abbott_afinion2.txt":                          "abbott_afinion2",
+		"abbott_architect.txt":                         "abbott_architect",
+		"cobas_c311.txt":                               "roche_cobas_c311",
+		"genexpert.txt":                                "genexpert",
+		"sysmex_xn550.txt":                             "sysmex_xn",
+		"cobas_c111.txt":                               "roche_cobas_c111",
+		"yumizen_h500.txt":                             "horiba_yumizen_h5xx",
+		"mini_vidas.txt":                               "biomerieux_mini_vidas",
+		"mini_vidas_mock.txt":                          "biomerieux_mini_vidas",
+		"spotchem_el_mock.txt":                         "spotchem_el",
+		"emerald/emerald22al_result.RECONSTRUCTED.txt": "celldyn_emerald",
+		"hl7/hemoscreen_fresh_blood.hl7":               "hemoscreen",
+		"hl7/hemoscreen_proficiency.hl7":               "hemoscreen",
+		"hl7/hemoscreen_quality_control.hl7":           "hemoscreen",
 	} {
 		t.Run(capture, func(t *testing.T) {
 			raw, err := os.ReadFile(filepath.Join(peers, "captures", capture))
@@ -43,7 +47,12 @@ func TestGoldens(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := Raw{Protocol: envelope.HL7, Text: raw}
-			if strings.HasSuffix(capture, ".txt") {
+			switch {
+			case capture == "mini_vidas.txt":
+				m = Raw{Protocol: envelope.Vendor, Format: "mini_vidas", Text: raw}
+			case strings.HasPrefix(capture, "emerald"):
+				m = Raw{Protocol: envelope.Vendor, Format: "celldyn_emerald", Text: raw}
+			case strings.HasSuffix(capture, ".txt"):
 				m = astmCapture(t, raw)
 			}
 			list := set.Envelopes(m, time.Now())
@@ -51,7 +60,7 @@ func TestGoldens(t *testing.T) {
 				t.Fatalf("%d envelopes, profile %q, problem %q", len(list), list[0].Profile, list[0].Problem)
 			}
 			got := decoded(t, list[0])
-			name := strings.TrimSuffix(filepath.Base(capture), filepath.Ext(capture)) + ".json"
+			name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(capture), filepath.Ext(capture)), ".RECONSTRUCTED") + ".json"
 			golden, err := os.ReadFile(filepath.Join(peers, "envelopes", name))
 			if err != nil {
 				t.Fatal(err)

@@ -157,6 +157,7 @@ type Raw struct {
 	Charset    string         // the configured character set; "" for the protocol's default
 	Zone       *time.Location // of the instrument's clock; nil if unknown
 	Clock      string         // envelope.ClockSet or envelope.ClockUnset
+	Format     string         // of a maker's own: one of vendor's formats
 
 	// Frames are the accepted frames as received, STX to LF (ASTM only).
 	// Text is what they carry joined, or an HL7 message. Whole is that message as
