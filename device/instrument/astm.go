@@ -3,6 +3,7 @@ package instrument
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,6 +39,7 @@ type astm struct {
 	refused  bool         // the last frame got NAK
 	drafted  bool         // the message so far is stored as a draft
 	junk     int          // bytes outside frames since the last good one
+	packets  packets
 }
 
 var errJunk = errors.New("too many bytes that belong to no frame; check baud rate and wiring, or limits.junk")
@@ -48,6 +50,9 @@ func (a *astm) idle() bool { return !a.session && len(a.text.Rest()) == 0 }
 func (a *astm) kept() int { return 2 * len(a.text.Rest()) }
 
 func (a *astm) patience(data []byte) (quiet, limit time.Duration) {
+	if _, ours := a.opens(data); ours {
+		return packetPatience(data)
+	}
 	if a.session || len(data) > 0 {
 		limit = receiverTimer
 	}
@@ -61,7 +66,22 @@ func (a *astm) patience(data []byte) (quiet, limit time.Duration) {
 }
 
 func (a *astm) take(ctx context.Context, data []byte, quiet bool) ([]byte, error) {
+	a.packets.open = nil
 	for len(data) > 0 {
+		if format, ours := a.opens(data); ours {
+			n, err := a.takePacket(ctx, format, data, quiet)
+			if err != nil {
+				return nil, err
+			}
+			if data = data[n:]; n > 0 {
+				continue
+			}
+			if int64(len(data)) > a.members[0].Settings.Limits.Frame {
+				return nil, a.refuseLongPacket(ctx, format, data)
+			}
+			a.packets.open = data
+			return data, nil
+		}
 		advance, token, err := lis01.Split(data, quiet)
 		if err != nil {
 			return nil, err
@@ -141,7 +161,7 @@ func (a *astm) nak(reason string) {
 }
 
 func (a *astm) enter() {
-	a.session = true
+	a.session, a.packets.last = true, [sha256.Size]byte{}
 	a.Observer.Sessions(1)
 	a.from, a.quirks = Instrument{}, profile.Quirks{} // until a frame tells
 	a.receiver.Rules = rules(a.members[0].Settings.Quirks)
@@ -284,6 +304,7 @@ func (a *astm) expire(ctx context.Context, why string) {
 	if a.session {
 		a.log.Debug("session ended", "reason", why)
 	}
+	a.keepOpen(ctx, why)
 	a.leave(ctx, why)
 	a.receiver.Reset()
 }

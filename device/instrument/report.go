@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/protocols/lis01"
 )
 
 // once is ready as its zero value. It lets a kind of event into the log when it begins, not each time: again
@@ -54,6 +55,7 @@ func reportPanic(log *slog.Logger, p any) error {
 // lis01.Refusal and port.Refusal.
 const (
 	reasonStore        = "store"
+	reasonChecksum     = string(lis01.RefusedChecksum)
 	reasonPanic        = "panic"
 	reasonRejected     = "rejected"
 	reasonTooLong      = "message_too_long"
@@ -64,8 +66,11 @@ const (
 // that their counters stand at 0 before the first.
 func NegativeAckReasons(protocol envelope.Protocol) []string {
 	reasons := []string{reasonStore, reasonPanic, "connections", "per_address", "total", "made_room"}
-	if protocol == envelope.HL7 {
+	switch protocol {
+	case envelope.HL7:
 		return append(reasons, reasonRejected, reasonTooLong)
+	case envelope.Vendor:
+		return append(reasons, reasonChecksum, reasonTooLong)
 	}
 	return append(reasons, "checksum", "frame_number", "malformed", reasonFrameTooLong, reasonTooLong)
 }
