@@ -13,7 +13,7 @@ import (
 	"github.com/assaygate/assaygate/protocols/mllp"
 )
 
-//go:embed captures/*.astm captures/*.hl7
+//go:embed captures/*.astm captures/*.hl7 captures/*.bin
 var captures embed.FS
 
 // Captures returns the names of the captures that Capture has: of messages
@@ -39,13 +39,15 @@ func Capture(name string) ([]byte, error) {
 	return data, nil
 }
 
-// ErrNotCapture says that a file holds neither ASTM nor HL7.
-var ErrNotCapture = errors.New("neither ASTM (frames, or records from H on) nor HL7 (segments from MSH on)")
+// ErrNotCapture says that a file holds nothing that is known.
+var ErrNotCapture = errors.New("neither ASTM (frames, or records from H on) nor HL7 (segments from MSH on) nor a maker's format that is known")
 
 // Read takes a capture file apart into what was transmitted. It reads ASTM as
 // frames (raw bytes of the line, with or without ENQ, EOT and the receiver's
 // replies, or one frame a line) and as bare records, and HL7 as MLLP blocks
-// and as bare segments. Records and segments end in CR, LF or CR LF.
+// and as bare segments. Records and segments end in CR, LF or CR LF. The packets
+// of the mini VIDAS and the Spotchem EL may stand among frames; those of the
+// CELL-DYN Emerald alone.
 func Read(data []byte) ([]Message, error) {
 	data = bytes.TrimPrefix(data, []byte("\xEF\xBB\xBF"))
 	start := bytes.TrimLeft(data, " \t\r\n\x00\x02\x0B")
@@ -58,6 +60,8 @@ func Read(data []byte) ([]Message, error) {
 		messages, err = readFrames(data)
 	case isHeader(start):
 		messages = readRecords(start)
+	default:
+		messages = readEmerald(data)
 	}
 	if err == nil && len(messages) == 0 {
 		err = ErrNotCapture
@@ -150,6 +154,11 @@ func readFrames(data []byte) ([]Message, error) {
 	}
 	finish()
 	for at := 0; at < len(data); {
+		if m, n := readPacket(data[at:]); n > 0 {
+			finish()
+			messages, at = append(messages, m), at+n
+			continue
+		}
 		advance, token, _ := lis01.Split(data[at:], true) // its error is always nil
 		if advance == 0 {
 			if len(bytes.TrimRight(data[at:], "\r\n\x00")) > 0 {

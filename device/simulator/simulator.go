@@ -1,6 +1,6 @@
 // Package simulator is the instrument's side of a line: it plays captures to a
 // host as an analyser does, over ASTM (LIS01-A2 sessions, LIS02-A2 records) or
-// HL7 v2 in MLLP blocks, on TCP or on a serial port. Tests, the demo and the
+// HL7 v2 in MLLP blocks, or in a maker's own format, on TCP or on a serial port. Tests, the demo and the
 // commissioning of a real line use the same code and the same real timers.
 //
 // What is played carries a fresh message time and a fresh control id, so that
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/port"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 // Protocol is the language of a capture.
@@ -24,8 +25,9 @@ type Protocol string
 
 // The protocols that can be played.
 const (
-	ASTM Protocol = "astm"
-	HL7  Protocol = "hl7"
+	ASTM   Protocol = "astm"
+	HL7    Protocol = "hl7"
+	Vendor Protocol = "vendor" // a maker's own format
 )
 
 // Message is what a capture holds for one transmission: for HL7 one message,
@@ -33,8 +35,9 @@ const (
 // unless the capture's frames hold several in one session.
 type Message struct {
 	Protocol Protocol
+	Format   vendor.Format // of a maker's own
 	// Text is the records or segments without any framing. The records of
-	// ASTM end in CR.
+	// ASTM end in CR. In a maker's own format it is the packet or frame.
 	Text []byte
 	// Frames are those of an ASTM capture that has frames, STX to LF. Where
 	// the capture has no CR LF after the checksum, it stands here all the
@@ -75,6 +78,8 @@ type Result struct {
 	// Acknowledged holds the control ids (H-3 or MSH-10) of the messages that
 	// the host has acknowledged, in order of their acknowledgement.
 	Acknowledged []string
+	// Sent holds those of formats that have no acknowledgement.
+	Sent []string
 	// Refused holds those that it answered with a refusal, or not in time.
 	Refused []Refusal
 }
@@ -82,6 +87,7 @@ type Result struct {
 // add joins the result of another connection.
 func (r *Result) add(other Result) {
 	r.Acknowledged = append(r.Acknowledged, other.Acknowledged...)
+	r.Sent = append(r.Sent, other.Sent...)
 	r.Refused = append(r.Refused, other.Refused...)
 }
 
@@ -95,7 +101,8 @@ func Play(ctx context.Context, line port.Line, messages []Message, o Options) (R
 	stop := context.AfterFunc(ctx, func() { line.Close() })
 	defer stop()
 	var result Result
-	hosts := map[Protocol]host{ASTM: newASTMHost(line), HL7: newMLLPHost(line)}
+	hosts := map[Protocol]host{ASTM: newASTMHost(line), HL7: newMLLPHost(line), Vendor: &packetHost{line}}
+	emerald := newEmeraldHost(line)
 	for n := range max(o.Count, 1) {
 		if n > 0 {
 			if err := pause(ctx, o.Interval); err != nil {
@@ -107,7 +114,11 @@ func Play(ctx context.Context, line port.Line, messages []Message, o Options) (R
 			if err != nil {
 				return result, err
 			}
-			refusal, err := hosts[m.Protocol].send(ctx, sent)
+			to := hosts[m.Protocol]
+			if m.Format == vendor.Emerald {
+				to = emerald
+			}
+			refusal, err := to.send(ctx, sent)
 			switch {
 			case ctx.Err() != nil:
 				return result, ctx.Err()
@@ -115,6 +126,8 @@ func Play(ctx context.Context, line port.Line, messages []Message, o Options) (R
 				return result, fmt.Errorf("play %s message %s: %w", m.Protocol, sent.controlID, err)
 			case refusal != "":
 				result.Refused = append(result.Refused, Refusal{sent.controlID, refusal})
+			case sent.silent():
+				result.Sent = append(result.Sent, sent.controlID)
 			default:
 				result.Acknowledged = append(result.Acknowledged, sent.controlID)
 			}
@@ -169,8 +182,9 @@ type host interface {
 // outgoing is a message as it goes over the line.
 type outgoing struct {
 	controlID string
-	text      []byte   // HL7: the block's content
+	text      []byte   // HL7: the block's content; a maker's packet or frame
 	frames    [][]byte // ASTM: the frames of the session
+	format    vendor.Format
 }
 
 // freshID returns a control id that no other message has. MSH-10 holds 20

@@ -8,11 +8,13 @@ import (
 	"strings"
 
 	"github.com/assaygate/assaygate/device/port"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 // Target is where Run plays to.
 type Target struct {
-	// Protocol is the only one that the target takes; empty means any.
+	// Protocol is the only one that the target takes, but that an ASTM line
+	// takes packets too; empty means any. Vendor is the Emerald's.
 	Protocol Protocol
 	// Address is a host:port, or empty for a serial port.
 	Address string
@@ -21,7 +23,7 @@ type Target struct {
 }
 
 // ParseTarget reads a target as people write it: astm://HOST:PORT,
-// mllp://HOST:PORT or serial:PORT[,BAUD].
+// mllp://HOST:PORT, emerald://HOST:PORT or serial:PORT[,BAUD].
 func ParseTarget(text string) (Target, error) {
 	if address, ok := strings.CutPrefix(text, "astm://"); ok {
 		return networkTarget(text, ASTM, address)
@@ -29,9 +31,12 @@ func ParseTarget(text string) (Target, error) {
 	if address, ok := strings.CutPrefix(text, "mllp://"); ok {
 		return networkTarget(text, HL7, address)
 	}
+	if address, ok := strings.CutPrefix(text, "emerald://"); ok {
+		return networkTarget(text, Vendor, address)
+	}
 	device, ok := strings.CutPrefix(text, "serial:")
 	if !ok {
-		return Target{}, fmt.Errorf("target %s: not one of astm://HOST:PORT, mllp://HOST:PORT, serial:PORT[,BAUD]", text)
+		return Target{}, fmt.Errorf("target %s: not one of astm://HOST:PORT, mllp://HOST:PORT, emerald://HOST:PORT, serial:PORT[,BAUD]", text)
 	}
 	t := Target{Serial: port.DefaultSerial()}
 	device, baud, named := strings.Cut(device, ",")
@@ -70,8 +75,12 @@ func (t Target) accepts(messages []Message, o Options) error {
 		return errors.New("a serial port is one connection; leave connections out")
 	}
 	for _, m := range messages {
-		if t.Protocol != "" && m.Protocol != t.Protocol {
-			return fmt.Errorf("the capture speaks %s and the target %s; use astm:// for ASTM and mllp:// for HL7", m.Protocol, t.Protocol)
+		speaks := m.Protocol
+		if speaks == Vendor && m.Format != vendor.Emerald {
+			speaks = ASTM // its packets come over such lines
+		}
+		if t.Protocol != "" && speaks != t.Protocol {
+			return fmt.Errorf("the capture speaks %s and the target %s; use astm:// for ASTM, mllp:// for HL7 and emerald:// for the CELL-DYN Emerald", speaks, t.Protocol)
 		}
 	}
 	return nil

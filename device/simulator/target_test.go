@@ -21,6 +21,7 @@ func TestParseTarget(t *testing.T) {
 	for text, want := range map[string]Target{
 		"astm://box:4010":             {Protocol: ASTM, Address: "box:4010"},
 		"mllp://[::1]:2575/":          {Protocol: HL7, Address: "[::1]:2575"},
+		"emerald://box:1200":          {Protocol: Vendor, Address: "box:1200"},
 		"serial:/dev/ttyUSB0":         {Serial: serialAt("/dev/ttyUSB0", 9600)},
 		"serial:COM3,19200":           {Serial: serialAt("COM3", 19200)},
 		"serial:usb:1-1.3,115200":     {Serial: serialAt("usb:1-1.3", 115200)},
