@@ -37,7 +37,7 @@ func ownFormat(data []byte) (list []capturefile.Transmission) {
 		if m.Protocol == simulator.ASTM || m.Protocol == simulator.HL7 {
 			return nil
 		}
-		list = append(list, capturefile.Transmission{Protocol: capturefile.Protocol(m.Protocol), Text: m.Text})
+		list = append(list, capturefile.Transmission{Protocol: capturefile.Protocol(m.Protocol), Format: m.Format, Text: m.Text})
 	}
 	return list
 }
@@ -46,7 +46,7 @@ func ownFormat(data []byte) (list []capturefile.Transmission) {
 func rawMessages(t capturefile.Transmission) (list []profile.Raw) {
 	for _, m := range t.Messages() {
 		list = append(list, profile.Raw{
-			Protocol: envelope.Protocol(t.Protocol), Text: m.Text, Frames: m.Frames,
+			Protocol: envelope.Protocol(t.Protocol), Format: string(t.Format), Text: m.Text, Frames: m.Frames,
 			Clock: clockWord(), Intake: envelope.Accepted,
 		})
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/console"
 	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -147,6 +148,11 @@ func (c *Config) settle() {
 	for i := range c.Instruments {
 		one := &c.Instruments[i]
 		one.Ack = one.ack()
+		// What an Emerald measures of controls has no order that SENAITE could
+		// file it under; who wants it there says so.
+		if one.emerald() && !c.document.Has(fmt.Sprintf("instruments[%d].deliver", i)) {
+			one.Deliver = []string{string(envelope.KindResult)}
+		}
 		if one.line() != lineSerial {
 			one.Protocol = string(one.protocol())
 		}

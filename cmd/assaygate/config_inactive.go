@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/assaygate/assaygate/device/instrument"
-	"github.com/assaygate/assaygate/envelope"
 )
 
 // inactive is a part of the configuration that this version understands, but
@@ -127,10 +126,6 @@ func (i Instrument) inactive(path string) []inactive {
 // notServed says why this version cannot serve the line, "" where it can.
 func (i Instrument) notServed() string {
 	switch {
-	case i.Emerald != nil:
-		return "the format of the CELL-DYN Emerald is not known"
-	case i.protocol() == envelope.Vendor:
-		return "makers' own formats are not known"
 	case i.Serial != nil && (strings.HasPrefix(i.Serial.Port, "usb:") || strings.HasPrefix(i.Serial.Port, "serial:")):
 		return i.Serial.Port + " is not looked up; name the device, e.g. /dev/ttyUSB0"
 	}

@@ -189,10 +189,26 @@ func (i Instrument) opens() (port.Settings, bool) {
 	return port.Settings{}, false
 }
 
+// emeraldProfile is the profile of a line that speaks as the CELL-DYN Emerald.
+const emeraldProfile = "celldyn_emerald"
+
+// emerald reports whether the line is a CELL-DYN Emerald's: on a serial line
+// that speaks a maker's own format the profile tells, for the packets of the
+// others come over lines for ASTM.
+func (i Instrument) emerald() bool {
+	return i.Emerald != nil || i.Serial != nil && (i.Profile == emeraldProfile || i.Profile == "" && i.protocol() == envelope.Vendor)
+}
+
 // instrument is the entry as device/instrument takes it.
 func (i Instrument) instrument() instrument.Instrument {
 	settings := i.Settings
 	settings.Protocol = string(i.protocol())
+	switch {
+	case i.emerald() && i.Profile == "":
+		settings.Profile = emeraldProfile
+	case i.ASTM != nil:
+		settings.Protocol = string(envelope.ASTM)
+	}
 	return instrument.Instrument{Name: i.Name, Settings: settings}
 }
 

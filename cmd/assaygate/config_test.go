@@ -11,6 +11,7 @@ import (
 
 	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -163,7 +164,7 @@ func TestConfigLines(t *testing.T) {
 		{"", true, envelope.ASTM, "dials analyser.example.org:5000"},
 		{"192.0.2.7:2575", false, envelope.HL7, "listens on 192.0.2.7:2575"},
 		{"", true, envelope.HL7, "dials [2001:db8::5]:2575"},
-		{"", false, envelope.Vendor, "listens on :1200"},
+		{":1200", false, envelope.Vendor, "listens on :1200"},
 	} {
 		one := c.Instruments[i]
 		_, opens := one.opens()
@@ -186,7 +187,7 @@ func TestConfigInactive(t *testing.T) {
 		"instruments[0].serial", "instruments[1].serial",
 		"instruments[3].allow_from lan-a", "instruments[3].limits.idle", "instruments[3].limits.session",
 		"instruments[4].allow_from lan-b", "instruments[4].limits.idle", "instruments[4].limits.session",
-		"instruments[6].tls modern", "instruments[6].hl7.ack", "instruments[8].emerald",
+		"instruments[6].tls modern", "instruments[6].hl7.ack",
 		"destinations[0].senaite.confirm", "destinations[2].capture.wire",
 		"owner config_drive", "config_drive", "network", "update", "spool.keep_days", "spool.keep_size", "box.timezone",
 		"admin.allow_from admin", "admin.token_file admin", "console.users console",
@@ -288,4 +289,33 @@ func FuzzConfig(f *testing.F) {
 			one.describeLine()
 		}
 	})
+}
+
+// Of an Emerald only patients' results go to a LIMS, unless the file says more.
+func TestConfigEmerald(t *testing.T) {
+	for text, want := range map[string]struct {
+		profile, protocol string
+		deliver           []string
+	}{
+		"emerald: {listen: ':1'}":                                            {"celldyn_emerald", "vendor", []string{"result"}},
+		"emerald: {listen: ':1'}, deliver: [result, qc]":                     {"celldyn_emerald", "vendor", []string{"result", "qc"}},
+		"serial: {port: /dev/ttyS0}, protocol: vendor":                       {"celldyn_emerald", "vendor", []string{"result"}},
+		"serial: {port: /dev/ttyS0}, profile: celldyn_emerald":               {"celldyn_emerald", "vendor", []string{"result"}},
+		"serial: {port: /dev/ttyS0}, protocol: vendor, profile: spotchem_el": {"spotchem_el", "vendor", instrument.Defaults().Deliver},
+		"astm: {listen: ':1'}, protocol: vendor":                             {"", "astm", instrument.Defaults().Deliver},
+	} {
+		c, err := parseConfig([]byte("version: 1\ninstruments: [{name: a, "+text+"}]"), "f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		profiles, err := profile.Load(profile.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := &gateway{config: c, service: &instrument.Service{Profiles: profiles}}
+		got := g.member(c.Instruments[0]).Settings
+		if got.Profile != want.profile || got.Protocol != want.protocol || !reflect.DeepEqual(got.Deliver, want.deliver) {
+			t.Errorf("%s: profile %q, protocol %q, deliver %v", text, got.Profile, got.Protocol, got.Deliver)
+		}
+	}
 }

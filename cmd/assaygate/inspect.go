@@ -27,7 +27,7 @@ type inspectCommand struct {
 
 // captureFiles are what every way of inspecting takes.
 type captureFiles struct {
-	Files []string `arg:"" help:"Captures: ASTM framed or not, HL7 in MLLP blocks or not." type:"existingfile"`
+	Files []string `arg:"" help:"Captures: ASTM framed or not, HL7 in MLLP blocks or not, packets of the mini VIDAS and Spotchem EL, frames of the CELL-DYN Emerald." type:"existingfile"`
 }
 
 // each reads every file and calls f with what it holds. A file that cannot be

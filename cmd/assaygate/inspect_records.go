@@ -11,6 +11,7 @@ import (
 	"github.com/assaygate/assaygate/device/capturefile"
 	"github.com/assaygate/assaygate/protocols/hl7"
 	"github.com/assaygate/assaygate/protocols/lis02"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 type inspectRecords struct{ captureFiles }
@@ -22,7 +23,7 @@ func (c *inspectRecords) Run(s *streams) error {
 		for _, t := range list {
 			for _, m := range t.Messages() {
 				fmt.Fprintf(s.out, "%s: %s, from byte %d\n", file, t.Protocol, t.At)
-				if err := printRecords(s.out, t.Protocol, m.Text); err != nil {
+				if err := printRecords(s.out, t, m.Text); err != nil {
 					errs = append(errs, fmt.Errorf("%s: byte %d: %w", file, t.At, err))
 				}
 			}
@@ -32,8 +33,8 @@ func (c *inspectRecords) Run(s *streams) error {
 }
 
 // printRecords prints a message as far as it can be split.
-func printRecords(out io.Writer, protocol capturefile.Protocol, text []byte) error {
-	switch protocol {
+func printRecords(out io.Writer, t capturefile.Transmission, text []byte) error {
+	switch t.Protocol {
 	case capturefile.HL7:
 		m, err := hl7.Parse(text)
 		for _, segment := range m.Segments {
@@ -51,7 +52,18 @@ func printRecords(out io.Writer, protocol capturefile.Protocol, text []byte) err
 		}
 		return err
 	}
-	return errors.New("this format has no records")
+	packet, err := vendor.Parse(t.Format, inUTF8(text))
+	p := fieldPrinter{out: out, separator: "."}
+	joined := strings.NewReplacer(string(rune(vendor.Component)), "^", string(rune(vendor.Repeat)), `\`)
+	for _, record := range packet.Records {
+		fields := make([][]byte, len(record))
+		for i, field := range record {
+			fields[i] = []byte(joined.Replace(field))
+		}
+		p.name = record[0]
+		p.print(fields, false)
+	}
+	return err
 }
 
 // fieldPrinter prints the fields of one record or segment.
@@ -112,18 +124,23 @@ func (p fieldPrinter) line(indent int, name string, text []byte) {
 	fmt.Fprintf(p.out, "%*s%-*s %s\n", indent, "", len(p.name)+4, name, readable(text))
 }
 
-// readable is text that a terminal can show: bytes that are not UTF-8 are taken
-// for ISO 8859-1, and control characters are written as their code.
-func readable(text []byte) string {
-	if !utf8.Valid(text) {
-		runes := make([]rune, len(text))
-		for i, b := range text {
-			runes[i] = rune(b)
-		}
-		text = []byte(string(runes))
+// inUTF8 is text in UTF-8; bytes that are not such are taken for ISO 8859-1.
+func inUTF8(text []byte) string {
+	if utf8.Valid(text) {
+		return string(text)
 	}
+	runes := make([]rune, len(text))
+	for i, b := range text {
+		runes[i] = rune(b)
+	}
+	return string(runes)
+}
+
+// readable is text that a terminal can show: control characters are written as
+// their code.
+func readable(text []byte) string {
 	var out strings.Builder
-	for _, r := range string(text) {
+	for _, r := range inUTF8(text) {
 		if unicode.IsControl(r) {
 			fmt.Fprintf(&out, "\\x%02X", r)
 			continue

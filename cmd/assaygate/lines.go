@@ -12,6 +12,7 @@ import (
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/device/profile"
+	"github.com/assaygate/assaygate/envelope"
 )
 
 // lineDeadline is within how long a serial or dialled line must report that it
@@ -87,7 +88,7 @@ func (g *gateway) startLines(ctx context.Context, running *sync.WaitGroup, set l
 		if !opened || g.keptClosed(i) {
 			continue
 		}
-		g.metrics.expect(i.Name, i.protocol())
+		g.metrics.expect(i.Name, envelope.Protocol(i.member(g.service.Profiles).Settings.Protocol))
 		progress := g.health.Register("line "+i.Name, lineDeadline)
 		run := g.service.Dial
 		if settings.Serial != nil {

@@ -14,7 +14,7 @@ import (
 
 type simulateCommand struct {
 	Capture     string        `arg:"" help:"The capture file to play." type:"existingfile"`
-	To          string        `required:"" help:"astm://HOST:PORT, mllp://HOST:PORT or serial:PORT[,BAUD]." placeholder:"TARGET"`
+	To          string        `required:"" help:"astm://HOST:PORT, mllp://HOST:PORT, emerald://HOST:PORT or serial:PORT[,BAUD]." placeholder:"TARGET"`
 	Count       int           `help:"How often to play it, on each connection." default:"1"`
 	Interval    time.Duration `help:"The pause between two plays."`
 	Connections int           `help:"How many connections play at the same time." default:"1"`
@@ -44,7 +44,11 @@ func (c *simulateCommand) Run(s *streams) error {
 	result, err := simulator.Run(ctx, target, messages, simulator.Options{
 		Verbatim: c.Verbatim, Count: c.Count, Interval: c.Interval, Connections: c.Connections,
 	})
-	fmt.Fprintf(s.out, "%d acknowledged, %d refused\n", len(result.Acknowledged), len(result.Refused))
+	fmt.Fprintf(s.out, "%d acknowledged, %d refused", len(result.Acknowledged), len(result.Refused))
+	if len(result.Sent) > 0 {
+		fmt.Fprintf(s.out, ", %d sent in a format without acknowledgement", len(result.Sent))
+	}
+	fmt.Fprintln(s.out)
 	for _, r := range result.Refused {
 		fmt.Fprintf(s.err, "refused: %s: %s\n", r.ControlID, r.Reason)
 	}

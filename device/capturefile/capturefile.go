@@ -18,6 +18,7 @@ import (
 	"slices"
 
 	"github.com/assaygate/assaygate/protocols/lis01"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 // Protocol is the language of a transmission.
@@ -25,14 +26,16 @@ type Protocol string
 
 // The protocols.
 const (
-	ASTM Protocol = "astm"
-	HL7  Protocol = "hl7"
+	ASTM   Protocol = "astm"
+	HL7    Protocol = "hl7"
+	Vendor Protocol = "vendor" // a maker's own format
 )
 
 // Transmission is one ASTM session, or one HL7 message.
 type Transmission struct {
 	Protocol Protocol
-	At       int // the byte of the file where it begins, from 0
+	Format   vendor.Format // of a maker's own
+	At       int           // the byte of the file where it begins, from 0
 
 	// Text is what the frames carry joined, bare records ended by CR, or the
 	// content of an MLLP block.

@@ -34,6 +34,9 @@ func readEmerald(data []byte) (messages []Message) {
 	if bytes.IndexByte(data, '\r') < 0 {
 		data = bytes.ReplaceAll(data, []byte{'\n'}, []byte{'\r'})
 	}
+	if len(data) > 0 && data[len(data)-1] != '\r' {
+		data = append(bytes.Clone(data), '\r')
+	}
 	add := func(frame []byte) {
 		if _, err := vendor.Parse(vendor.Emerald, strings.ToValidUTF8(string(frame), "?")); err == nil {
 			messages = append(messages, Message{Protocol: Vendor, Format: vendor.Emerald, Text: frame})
@@ -51,7 +54,7 @@ func readEmerald(data []byte) (messages []Message) {
 		}
 	}
 	if rest := r.Rest(); rest != nil {
-		add(seal(append(bytes.Clone(rest), data...), ""))
+		add(seal(bytes.Clone(rest), ""))
 	}
 	return messages
 }
