@@ -3,14 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/assaygate/assaygate/device/simulator"
-	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/uplink/senaite/senaitetest"
 )
 
@@ -95,42 +93,5 @@ func wantVendor(t *testing.T, r *running, server *senaitetest.Server, result sim
 	kept, err := os.ReadFile(files[0])
 	if err != nil || string(kept) != string(data) {
 		t.Errorf("on disk %q (%v), want %q", kept, err, data)
-	}
-}
-
-// An ACK_RESULT;OK stands for what survives a kill: the same store, opened by
-// the next gateway, has all that was acknowledged.
-func TestEmeraldSurvivesTheGateway(t *testing.T) {
-	directory := t.TempDir()
-	config := base(directory) + `
-instruments: [{name: emerald, emerald: {listen: "127.0.0.1:0"}}]
-`
-	r := start(t, config)
-	data, err := simulator.Capture("celldyn_emerald.bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := dial(t, r.addresses["emerald"])
-	if _, err := conn.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	answer := make([]byte, len("ACK_RESULT;OK\r"))
-	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "ACK_RESULT;OK\r" {
-		t.Fatalf("answered %q (%v)", answer, err)
-	}
-	// A part of the next one is kept too, for the audit.
-	if _, err := conn.Write(data[:200]); err != nil {
-		t.Fatal(err)
-	}
-	conn.Close()
-	eventually(t, "the part is kept", func() bool {
-		list, err := r.store.List(t.Context(), spoolFilter())
-		return err == nil && len(list) == 2
-	})
-	r.end()
-	again := start(t, config)
-	list, err := again.store.List(t.Context(), spoolFilter())
-	if err != nil || len(list) != 2 || list[1].Intake != envelope.Accepted || list[1].SampleID != "SIM-7001" || list[0].Intake != envelope.Incomplete {
-		t.Errorf("the store has %+v (%v)", list, err)
 	}
 }

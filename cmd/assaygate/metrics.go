@@ -89,6 +89,9 @@ func gauge(name, help string) prometheus.Gauge {
 func (m *metrics) expect(name string, protocol envelope.Protocol) {
 	for _, outcome := range []string{instrument.Received, instrument.Parsed, instrument.Rejected, instrument.Incomplete} {
 		m.messages.WithLabelValues(name, string(protocol), outcome)
+		if protocol == envelope.ASTM { // makers' packets come over such lines too
+			m.messages.WithLabelValues(name, string(envelope.Vendor), outcome)
+		}
 	}
 	for _, reason := range instrument.NegativeAckReasons(protocol) {
 		m.naks.WithLabelValues(name, reason)
