@@ -44,7 +44,9 @@ type astm struct {
 
 var errJunk = errors.New("too many bytes that belong to no frame; check baud rate and wiring, or limits.junk")
 
-func (a *astm) idle() bool { return !a.session && len(a.text.Rest()) == 0 }
+func (a *astm) idle() bool {
+	return !a.session && len(a.text.Rest()) == 0 && a.packets.open == nil
+}
 
 // kept counts text and frames.
 func (a *astm) kept() int { return 2 * len(a.text.Rest()) }

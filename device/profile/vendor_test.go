@@ -136,6 +136,12 @@ func TestVendorOrders(t *testing.T) {
 	if strings.Contains(list[1].Metadata.ASTM, "A-1") || !strings.Contains(list[1].Metadata.ASTM, "R|2|TSH|3") {
 		t.Errorf("metadata of the second sample: %q", list[1].Metadata.ASTM)
 	}
+	// Nor does the metadata of what an allowlist leaves.
+	allow := envelope.Allowlist{ASTM: &envelope.Allowed{Fields: map[string][]int{"P": {5}, "O": {3}, "R": {3, 4}}, DropUnmatched: true}}
+	list = load(t, Options{Allow: allow}).Envelopes(m, at)
+	if len(list) != 2 || !strings.Contains(list[1].Metadata.ASTM, "P|2|||Y") || strings.Contains(list[1].Metadata.ASTM+list[1].Metadata.LIS2A, "A-1") {
+		t.Errorf("metadata under an allowlist: %q", list[1].Metadata.ASTM)
+	}
 }
 
 func TestEmeraldKinds(t *testing.T) {
