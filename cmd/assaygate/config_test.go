@@ -301,7 +301,7 @@ func TestConfigEmerald(t *testing.T) {
 		"emerald: {listen: ':1'}, deliver: [result, qc]":                     {"celldyn_emerald", "vendor", []string{"result", "qc"}},
 		"serial: {port: /dev/ttyS0}, protocol: vendor":                       {"celldyn_emerald", "vendor", []string{"result"}},
 		"serial: {port: /dev/ttyS0}, profile: celldyn_emerald":               {"celldyn_emerald", "vendor", []string{"result"}},
-		"serial: {port: /dev/ttyS0}, protocol: vendor, profile: spotchem_el": {"spotchem_el", "vendor", instrument.Defaults().Deliver},
+		"serial: {port: /dev/ttyS0}, protocol: vendor, profile: spotchem_el": {"spotchem_el", "astm", instrument.Defaults().Deliver},
 		"astm: {listen: ':1'}, protocol: vendor":                             {"", "astm", instrument.Defaults().Deliver},
 	} {
 		c, err := parseConfig([]byte("version: 1\ninstruments: [{name: a, "+text+"}]"), "f")

@@ -111,10 +111,13 @@ func (g *gateway) startLines(ctx context.Context, running *sync.WaitGroup, set l
 }
 
 // member is the instrument at the end of a line that the box opens. Where the
-// file does not say what it speaks on a serial line, its profile does.
+// file does not say what it speaks on a serial line, its profile does; where it
+// says a maker's own format, the profile tells an Emerald's line from one for
+// packets, which is one for ASTM.
 func (i Instrument) member(profiles *profile.Set) instrument.Instrument {
 	member := i.instrument()
-	if protocol, known := profiles.Protocol(i.Profile); known && i.Serial != nil && i.Protocol == "" {
+	protocol, known := profiles.Protocol(i.Profile)
+	if known && i.Serial != nil && (i.Protocol == "" || i.Protocol == string(envelope.Vendor)) {
 		member.Settings.Protocol = string(protocol)
 	}
 	return member

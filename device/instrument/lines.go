@@ -132,11 +132,11 @@ func (s *Service) Serve(ctx context.Context, conn port.Line, remote string, memb
 func (s *Service) serve(ctx context.Context, conn port.Line, remote string, members []Instrument, log *slog.Logger, progress func(), busy func(bool)) (err error) {
 	l := &line{Service: s, conn: conn, remote: remote, members: members, log: log, progress: progress, busy: onChange(busy)}
 	var of link = &astm{line: l}
-	switch protocol, _ := s.Profiles.Protocol(members[0].Settings.Profile); {
-	case members[0].Settings.Protocol == string(envelope.HL7):
+	switch envelope.Protocol(members[0].Settings.Protocol) {
+	case envelope.HL7:
 		of = &mllpLink{line: l}
-	case members[0].Settings.Protocol == string(envelope.Vendor) && protocol == envelope.Vendor:
-		of = &emeraldLink{line: l} // the makers' other formats come over ASTM lines
+	case envelope.Vendor: // the packets of other makers come over ASTM lines
+		of = &emeraldLink{line: l}
 	}
 	defer func() {
 		if p := recover(); p != nil {

@@ -71,7 +71,7 @@ func TestVendorResults(t *testing.T) {
 		"Spotchem EL": {
 			spotchemPacket("25/03/09 07:05 ID# A-1 [Serum] K 4.10 mmol/L Na ----- mmol/L"), "spotchem_el", "lab/SE-1520^Spotchem^1.0.0",
 			[]envelope.Result{
-				{Test: "K", Value: "4.1", Units: "mmol/L", ObservedAt: "202503090705", Kind: envelope.KindResult},
+				{Test: "K", Value: "4.10", Units: "mmol/L", ObservedAt: "202503090705", Kind: envelope.KindResult},
 				{Test: "Na", Value: "-----", Units: "mmol/L", ObservedAt: "202503090705", Kind: envelope.KindResult},
 			},
 		},

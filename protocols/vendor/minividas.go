@@ -2,6 +2,7 @@ package vendor
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -160,19 +161,19 @@ func first(tags []Tag, name string) string {
 
 func (v *vidas) take(t Tag) {
 	switch {
-	case contains(patientTags, t.Name):
+	case slices.Contains(patientTags, t.Name):
 		if _, again := v.patient[t.Name]; again {
 			v.flush(true, true)
 			clear(v.patient)
 			v.shown = false
 		}
 		v.patient[t.Name] = t.Value
-	case contains(sampleTags, t.Name):
+	case slices.Contains(sampleTags, t.Name):
 		if _, again := v.sample[t.Name]; again {
 			v.flush(true, false)
 		}
 		v.sample[t.Name] = t.Value
-	case contains(resultTags, t.Name):
+	case slices.Contains(resultTags, t.Name):
 		if _, again := v.result[t.Name]; again {
 			v.flush(false, false)
 		}
@@ -183,15 +184,6 @@ func (v *vidas) take(t Tag) {
 		r.set(3, t.Value)
 		v.others = append(v.others, r)
 	}
-}
-
-func contains(list []string, name string) bool {
-	for _, one := range list {
-		if one == name {
-			return true
-		}
-	}
-	return false
 }
 
 // flush writes the result that is all there. With it ends its sample, or its

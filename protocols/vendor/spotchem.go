@@ -53,11 +53,14 @@ func parseSpotchem(text string) (Packet, error) {
 		if len(p.Records)-2 == mostResults {
 			return Packet{}, ErrExcessive
 		}
-		result := newRecord("R", strconv.Itoa(len(p.Records)-1), 14)
+		result := newRecord("R", strconv.Itoa(len(p.Records)-1), 15)
 		result.set(3, name)
-		result.set(4, value)
+		result.set(4, spotchemValue(value))
 		result.set(5, units)
 		result.set(13, at)
+		if value != result[3] {
+			result.set(15, value) // beyond LIS02-A2's fields: as it came
+		}
 		p.Records = append(p.Records, result)
 	}
 	if len(p.Records) == 2 {
@@ -88,15 +91,15 @@ func measurement(words []string) (name, value, units string, used int) {
 	for i := 1; i < min(len(words), 5); i++ {
 		switch {
 		case i > 1 && analyte(words[i]) && i+1 < len(words) && measured(words[i+1]):
-			return words[0], spotchemValue(words[1:i]), "", i
+			return words[0], strings.Join(words[1:i], " "), "", i
 		case i > 1 && strings.ContainsAny(words[i], "/%"):
-			return words[0], spotchemValue(words[1:i]), words[i], i + 1
+			return words[0], strings.Join(words[1:i], " "), words[i], i + 1
 		}
 	}
 	if !measured(words[1]) {
 		return "", "", "", 0
 	}
-	return words[0], spotchemValue(words[1:2]), "", 2
+	return words[0], words[1], "", 2
 }
 
 // analyte reports whether a word can be the name of one.
@@ -119,8 +122,7 @@ func measured(word string) bool { return strings.IndexByte("0123456789.-+<>*=", 
 
 // spotchemValue is a value's text: a bare number is written as the contract has
 // it, 131 as 131.0, anything else as it came.
-func spotchemValue(words []string) string {
-	text := strings.Join(words, " ")
+func spotchemValue(text string) string {
 	if text == "" || len(text) > 15 || strings.Trim(text, "0123456789.") != "" {
 		return text
 	}

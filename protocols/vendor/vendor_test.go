@@ -106,20 +106,20 @@ func TestMiniVIDASSum(t *testing.T) {
 
 func TestSpotchem(t *testing.T) {
 	header, order, end := `H|\^&|||SE-1520^Spotchem^1.0.0|||||||||202503090705`, `O|1|A-1||Serum|||202503090705`, `L|1|N`
-	result := func(n, test, value, units string) string {
-		return "R|" + n + "|" + test + "|" + value + "|" + units + "||||||||202503090705"
+	result := func(n, test, value, units string, raw ...string) string {
+		return "R|" + n + "|" + test + "|" + value + "|" + units + "||||||||202503090705||" + strings.Join(raw, "")
 	}
 	for name, test := range map[string]struct {
 		text string
 		want []string
 	}{
-		"as it comes":               {spotchem, []string{header, order, result("1", "Na", "138.0", "mmol/L"), result("2", "K", "4.1", "mmol/L"), result("3", "Cl", "101.0", "mmol/L"), end}},
-		"one analyte":               {"\x0225/03/09 07:05 ID# A-1 [Serum] K 4.10 mmol/L\x03", []string{header, order, result("1", "K", "4.1", "mmol/L"), end}},
-		"no type, small letters":    {"\x0225/03/09 07:05 ID# a.1 Na 138 mmol/L\x03", []string{header, `O|1|a.1|||||202503090705`, result("1", "Na", "138.0", "mmol/L"), end}},
-		"no id, no type":            {"\x0225/03/09 07:05 ID#   Na 138 mmol/L\x03", []string{header, `O|1||||||202503090705`, result("1", "Na", "138.0", "mmol/L"), end}},
+		"as it comes":               {spotchem, []string{header, order, result("1", "Na", "138.0", "mmol/L", "138"), result("2", "K", "4.1", "mmol/L"), result("3", "Cl", "101.0", "mmol/L", "101"), end}},
+		"one analyte":               {"\x0225/03/09 07:05 ID# A-1 [Serum] K 4.10 mmol/L\x03", []string{header, order, result("1", "K", "4.1", "mmol/L", "4.10"), end}},
+		"no type, small letters":    {"\x0225/03/09 07:05 ID# a.1 Na 138 mmol/L\x03", []string{header, `O|1|a.1|||||202503090705`, result("1", "Na", "138.0", "mmol/L", "138"), end}},
+		"no id, no type":            {"\x0225/03/09 07:05 ID#   Na 138 mmol/L\x03", []string{header, `O|1||||||202503090705`, result("1", "Na", "138.0", "mmol/L", "138"), end}},
 		"flags and no value":        {"\x0225/03/09 07:05 ID# A-1 [Serum] Na ----- mmol/L K <1.0 mmol/L Cl 101 H mmol/L\x03", []string{header, order, result("1", "Na", "-----", "mmol/L"), result("2", "K", "<1.0", "mmol/L"), result("3", "Cl", "101 H", "mmol/L"), end}},
-		"no units":                  {"\x0225/03/09 07:05 ID# A-1 [Serum] Na 138 K 4\x03", []string{header, order, result("1", "Na", "138.0", ""), result("2", "K", "4.0", ""), end}},
-		"the mark of the simulator": {"\x0225/03/09 07:05 ID# A-1 [Serum] K 4 mmol/L TEST\x03", []string{`H|\^&|||SE-1520^Spotchem^1.0.0|||||||T||202503090705`, order, result("1", "K", "4.0", "mmol/L"), end}},
+		"no units":                  {"\x0225/03/09 07:05 ID# A-1 [Serum] Na 138 K 4\x03", []string{header, order, result("1", "Na", "138.0", "", "138"), result("2", "K", "4.0", "", "4"), end}},
+		"the mark of the simulator": {"\x0225/03/09 07:05 ID# A-1 [Serum] K 4 mmol/L TEST\x03", []string{`H|\^&|||SE-1520^Spotchem^1.0.0|||||||T||202503090705`, order, result("1", "K", "4.0", "mmol/L", "4"), end}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := Parse(SpotchemEL, test.text)
