@@ -79,7 +79,7 @@ func TestCheckAllowlist(t *testing.T) {
 		},
 		"hl7": {
 			"instruments: [{name: a, hl7: {listen: ':1'}}]\nprivacy: {astm: {allow: {O: [5]}}, hl7: {allow: {OBR: [4], OBX: [3, 6]}}}\n",
-			"drops SPM.2 and SAC.3 and OBR.3 and OBR.2, where the sample id of a stands|drops OBX.5, where the value of a stands",
+			"drops SPM.2 and SAC.3 and OBR.3 and OBR.2 and ORC.3 and ORC.2, where the sample id of a stands|drops OBX.5, where the value of a stands",
 		},
 		"either place": {
 			"instruments: [{name: a, hl7: {listen: ':1'}}]\nprivacy: {astm: {allow: {O: [5]}}, hl7: {allow: {SPM: [2], OBX: [3, 5, 6]}}}\n", "",

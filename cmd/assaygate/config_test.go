@@ -312,8 +312,7 @@ func TestConfigEmerald(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := &gateway{config: c, service: &instrument.Service{Profiles: profiles}}
-		got := g.member(c.Instruments[0]).Settings
+		got := c.Instruments[0].member(profiles).Settings
 		if got.Profile != want.profile || got.Protocol != want.protocol || !reflect.DeepEqual(got.Deliver, want.deliver) {
 			t.Errorf("%s: profile %q, protocol %q, deliver %v", text, got.Profile, got.Protocol, got.Deliver)
 		}

@@ -102,6 +102,7 @@ type message struct {
 	raw       []byte   // as kept
 	problems  []string
 	opaque    bool // it could not be split into records
+	scrubbed  bool // an allowlist was applied
 	dropped   bool // and so, under an allowlist, it is not kept
 	damaged   bool // there are bytes that its character set does not have
 	excessive bool // it would unfold to more than the box holds
@@ -163,6 +164,7 @@ func (s *Set) scrub(b *message, groups []group, m Raw) []group {
 	if allowed == nil {
 		return groups
 	}
+	b.scrubbed = true
 	if b.opaque {
 		b.note(fmt.Sprintf("%d bytes that could not be split into records were not kept, digest %s", len(m.Text), s.digest(m.Text)))
 		b.records, b.frames, b.raw, b.dropped = nil, nil, nil, true
@@ -211,13 +213,29 @@ func (b *message) fill(rd *reader, g group, alone bool, zone *time.Location, e *
 	}
 	e.Metadata.Version, e.Metadata.HeaderRx = rd.profile.version, rd.profile.headerRx
 	e.SampleID = rd.profile.sampleID(records)
-	flat := rd.profile.flatten(records, e.SampleID, e.Kind, zone)
+	flat := rd.profile.flatten(records, e.Kind, zone)
 	e.Results, e.Comments = flat.results, flat.comments
 	problems := slices.Concat(b.problems, rd.problems, flat.problems)
 	if damage != "" {
 		problems = append(problems, damage)
 	}
+	if missing := missing(*e); missing != "" && !b.scrubbed {
+		problems = append(problems, missing)
+	}
 	e.Problem = strings.Join(problems, "; ")
+}
+
+// missing says what a patient's results cannot do without and did not bring: a
+// message that is accepted and yet gives a LIMS nothing must be seen by somebody.
+func missing(e envelope.Envelope) string {
+	switch {
+	case e.Kind != envelope.KindResult:
+	case len(e.Results) > 0 && e.SampleID == "":
+		return "no sample id was found"
+	case len(e.Results) == 0 && len(e.Records.O) > 0:
+		return "the order has no results"
+	}
+	return ""
 }
 
 // exact reports whether a time is given to the second.

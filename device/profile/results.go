@@ -33,9 +33,8 @@ type flattened struct {
 }
 
 // flatten lists a group's results, each with the comments that follow it.
-func (p *profile) flatten(records []record, sample string, kind envelope.Kind, zone *time.Location) flattened {
+func (p *profile) flatten(records []record, kind envelope.Kind, zone *time.Location) flattened {
 	var f flattened
-	ordered := false
 	rest := make([]record, 0, len(records))
 	for _, r := range records {
 		if !isResult(r.name) {
@@ -56,7 +55,7 @@ func (p *profile) flatten(records []record, sample string, kind envelope.Kind, z
 			f.results = append(f.results, result)
 			comments = &f.results[len(f.results)-1].Comments
 		case "O", "OBR":
-			comments, ordered = &f.comments, true
+			comments = &f.comments
 		case "C", "NTE":
 			if text := first([]record{r}, p.results[partComment]); text != "" && comments != nil {
 				*comments = append(*comments, text)
@@ -68,12 +67,6 @@ func (p *profile) flatten(records []record, sample string, kind envelope.Kind, z
 				f.results = append(f.results, image)
 			}
 		}
-	}
-	switch {
-	case len(f.results) == 0 && ordered && kind == envelope.KindResult:
-		f.problems = append(f.problems, "the order has no results")
-	case len(f.results) > 0 && sample == "" && kind == envelope.KindResult:
-		f.problems = append(f.problems, "no sample id was found")
 	}
 	return f
 }

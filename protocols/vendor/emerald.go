@@ -152,7 +152,9 @@ func parseEmerald(text string) (Packet, error) {
 		r.set(11, operator)
 		r.set(13, at)
 	}
-	p.Records = append(append(p.Records, f.results...), f.comments...)
+	// They are of the whole sample: above the results nobody takes them for a
+	// remark on the last one.
+	p.Records = append(append(p.Records, f.comments...), f.results...)
 	return p, nil
 }
 

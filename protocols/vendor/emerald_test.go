@@ -26,10 +26,10 @@ func TestEmerald(t *testing.T) {
 		`H||||EMD22^1^SN-9||||||ANNA|NORMAL||20250309070533`,
 		`P|1|||P-1|ROE^JANE||19800201|F|||||DR X||||||||||||W`,
 		`O|1|A-1|2^3|DIF|||||||||||FEMALE||||||||||F`,
+		`C|1|ALARMS|L1;N2`,
 		`R|1|WBC|6.9||3.7^3.8^10.0^10.1|*\H||F||||20250309070533`,
 		`R|2|RBC|+++++||4^4^5^5|||F||||20250309070533`,
-		`R|3|HGB|-----||1^2^3^4|D||F||||20250309070533`,
-		`C|1|ALARMS|L1;N2`)
+		`R|3|HGB|-----||1^2^3^4|D||F||||20250309070533`)
 	if p.FrameID != "RESULT" || p.Mode != "NORMAL" || p.UnitSystem != "1" {
 		t.Errorf("frame %q, mode %q, units %q", p.FrameID, p.Mode, p.UnitSystem)
 	}
