@@ -132,7 +132,7 @@ func (s *scanner) scan(text []byte, whole bool) int {
 // with, or the customary one.
 func fieldDelimiter(text []byte) byte {
 	text = bytes.TrimLeft(text, between)
-	if len(text) > 1 && text[0] == 'H' && delimiter(text[1]) {
+	if len(text) > 1 && capital(text[0]) == 'H' && delimiter(text[1]) {
 		return text[1]
 	}
 	return DefaultDelimiters().Field
@@ -140,14 +140,14 @@ func fieldDelimiter(text []byte) byte {
 
 // startsRecord reports whether text begins as a record of the standard does.
 func startsRecord(text []byte, field byte) bool {
-	return len(text) > 1 && text[1] == field && bytes.IndexByte([]byte("HPORCMLQS"), text[0]) >= 0
+	return len(text) > 1 && text[1] == field && bytes.IndexByte([]byte("HPORCMLQS"), capital(text[0])) >= 0
 }
 
 // laterHeader reports whether a record within a text is the Header record of
 // the next message. It asks for more than at the start of a text, where nothing
 // else can stand: a line of free text must not cut a message in two.
 func laterHeader(record []byte, field byte) bool {
-	if len(record) < 2 || record[0] != 'H' {
+	if len(record) < 2 || capital(record[0]) != 'H' {
 		return false
 	}
 	return record[1] == field || len(record) > 2 && delimiter(record[1]) && delimiter(record[2])

@@ -28,7 +28,7 @@ func TestComplete(t *testing.T) {
 		"H|\\^&\rLU|5":                   false,
 		"H|\\^&\rC|1|I|L|1|N\r":          false,
 		"H|\\^&\rR|1|^^^L|5\r":           false,
-		"H|\\^&\rl|1|n\r":                false,
+		"H|\\^&\rl|1|n\r":                true,
 		"H|\\^&\rL|1|N\rH|\\^&\r":        false,
 		"H|\\^&\rL|1|N\rH|\\^&\rL|1|N\r": true,
 		"L|1|N\r":                        true,

@@ -20,7 +20,7 @@ func DefaultDelimiters() Delimiters { return Delimiters{'|', '\\', '^', '&'} }
 // after the fourth are ignored.
 func headerDelimiters(record []byte) (Delimiters, bool) {
 	d := DefaultDelimiters()
-	if len(record) < 2 || record[0] != 'H' || !delimiter(record[1]) {
+	if len(record) < 2 || capital(record[0]) != 'H' || !delimiter(record[1]) {
 		return d, false
 	}
 	d.Field = record[1]

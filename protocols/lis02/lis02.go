@@ -16,7 +16,7 @@
 // [Unescape] comes last.
 //
 // Reading is tolerant, because instruments are not: letters that the standard
-// does not know are kept, lower case is kept, blanks before a record are cut
-// off, empty records are skipped. Where a text has no CR at all, LF ends its
+// does not know are kept, record types may be small letters, blanks before a
+// record are cut off, empty records are skipped. Where a text has no CR at all, LF ends its
 // records. Sequence numbers are not looked at.
 package lis02

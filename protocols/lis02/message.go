@@ -121,10 +121,19 @@ func countRecords(text []byte, end byte) int {
 // that end records in CR LF.
 func trim(record []byte) []byte { return bytes.TrimLeft(record, " \t\n\x00") }
 
-// recordType returns the single character of the first field, or 0.
+// recordType returns the single character of the first field, a letter as a
+// capital one, or 0.
 func recordType(record []byte, field byte) byte {
 	if first, _, _ := bytes.Cut(record, []byte{field}); len(bytes.TrimRight(first, " \t\n\x00")) == 1 {
-		return first[0]
+		return capital(first[0])
 	}
 	return 0
+}
+
+// capital makes a letter a capital one: some senders write record types small.
+func capital(c byte) byte {
+	if 'a' <= c && c <= 'z' {
+		return c - 'a' + 'A'
+	}
+	return c
 }

@@ -24,7 +24,7 @@ func TestParse(t *testing.T) {
 		{"empty records", "\r\rH|\\^&\r\rL|1\r\r", "HL", usual, true},
 		{"blanks before records", "  H|\\^&\r\t P|1\r L\r", "HPL", usual, true},
 		{"NUL at the end", "H|\\^&\rL\x00", "HL", usual, true},
-		{"lower case and unknown letters", "H|\\^&\rp|1\rX|1\r9|1\rL\r", "HpX9L", usual, true},
+		{"lower case and unknown letters", "h|\\^&\rp|1\rx|1\r9|1\rl\r", "HPX9L", usual, true},
 		{"no record at all", "H|\\^&\rRES|1\rfree text\rL\r", "H..L", usual, true},
 		{"doubled first delimiter", "H|\\\\^&|||x\rL|1\r", "HL", usual, true},
 		{"GeneXpert", "H|@^\\|id\rR|1|a@b\rL|1\r", "HRL", Delimiters{'|', '@', '^', '\\'}, true},
