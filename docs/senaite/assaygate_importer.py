@@ -81,6 +81,8 @@ NO_RESULT = {"astm": ("X", "I", "N"), "hl7": ("X", "I", "N", "O", "D", "W")}
 NUMBER = r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 NUMERIC = re.compile(r"^" + NUMBER + r"$")
 LIMIT = re.compile(r"^([<>])\s*(" + NUMBER + r")$")
+# HL7 data type SN: comparator^number.
+STRUCTURED = re.compile(r"^([<>]=?|=|)\^(" + NUMBER + r")$")
 COMMA = re.compile(r"^([<>]?\s*[+-]?[0-9]+),([0-9]+)$")
 STAMP = re.compile(
     r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d+)?([+-]\d{4})?$")
@@ -404,6 +406,9 @@ class Target(object):
             return choice, ("", choice)
         if self.analysis.getStringResult():
             return text, ("", text)
+        structured = STRUCTURED.match(text)
+        if structured:
+            text = "".join(structured.groups()).lstrip("=")
         if COMMA.match(text):
             if not comma:
                 raise Refused("a comma in a number; if it is a decimal comma, "

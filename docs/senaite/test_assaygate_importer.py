@@ -195,6 +195,15 @@ class Values(Case):
             self.assertEqual(report.refused, [])
             self.holds(self.GLU, *goal)
 
+    def test_structured_numbers(self):
+        for value, goal in (("<^0.5", ("<", "0.5")), ("^5.4", ("", "5.4")),
+                            ("=^7", ("", "7"))):
+            report = self.try_value(value, manual_limits=True)
+            self.assertEqual(report.refused, [])
+            self.holds(self.GLU, *goal)
+        report = self.try_value("1^-^2", manual_limits=True)
+        self.assertEqual(len(report.refused), 1)
+
     def test_limit_that_senaite_would_change(self):
         for selector in (False, True):
             report = self.try_value("<0.5", limit_selector=selector)
