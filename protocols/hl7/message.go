@@ -143,16 +143,34 @@ func segmentEnd(raw []byte) (text []byte, end byte) {
 
 // trim cuts off what may stand before a segment: blanks, and the LF of senders
 // that end segments in CR LF.
-func trim(segment []byte) []byte { return bytes.TrimLeft(segment, blanks) }
+func trim(segment []byte) []byte {
+	if len(segment) > 0 && segment[0] > ' ' {
+		return segment // nearly always
+	}
+	return bytes.TrimLeft(segment, blanks)
+}
 
 // segmentName returns what stands before the first field separator, without
 // blanks; a name as the standard has it, of three characters, in upper case.
 func segmentName(segment []byte, field byte) string {
 	name, _, _ := bytes.Cut(segment, []byte{field})
+	if len(name) == 3 && capitals(name) {
+		return string(name) // nearly always
+	}
 	if name = bytes.Trim(name, blanks); len(name) == 3 && bytes.ContainsAny(name, "abcdefghijklmnopqrstuvwxyz") {
 		name = upper(name)
 	}
 	return string(name)
+}
+
+// capitals reports whether a name is of capital letters and digits.
+func capitals(name []byte) bool {
+	for _, c := range name {
+		if (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 // upper returns ASCII letters in upper case, and every other byte as it is.
