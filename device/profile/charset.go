@@ -56,7 +56,20 @@ func Charset(name string) (encoding.Encoding, error) {
 			}
 		}
 	}
+	// DOS speaks on in analysers of its time.
+	if page := codePages()[strings.TrimPrefix(strings.TrimPrefix(key, "ibm"), "cp")]; page != nil {
+		return page, nil
+	}
 	return nil, fmt.Errorf("character set %q is not known; try latin-1, cp1252, utf-8 or gbk", name)
+}
+
+// codePages are those of DOS, by number.
+func codePages() map[string]*charmap.Charmap {
+	return map[string]*charmap.Charmap{
+		"437": charmap.CodePage437, "850": charmap.CodePage850, "852": charmap.CodePage852, "855": charmap.CodePage855,
+		"858": charmap.CodePage858, "860": charmap.CodePage860, "862": charmap.CodePage862, "863": charmap.CodePage863,
+		"865": charmap.CodePage865, "866": charmap.CodePage866,
+	}
 }
 
 // decode turns bytes into text. It never fails: bytes that the set does not
