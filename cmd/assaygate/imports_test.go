@@ -26,6 +26,7 @@ func mayImport() map[string][]string {
 		"protocols/mllp":             {},
 		"protocols/hl7":              {},
 		"protocols/vendor":           {},
+		"protocols/memorytest":       {},
 		"envelope":                   {},
 		"envelope/spool":             {"envelope"},
 		"device/port":                {},

@@ -94,7 +94,8 @@ func TestUndecodableBytesAreKeptBeside(t *testing.T) {
 	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	want := []envelope.Undecoded{
 		{Place: "PID-5", Number: 1, Base64: b64("M\xFCller^J\xF6rg\xE9\xE9")},
-		{Place: "OBX-5", Number: 2, Base64: b64("\xFF")}, {Place: "OBX-6", Number: 2, Base64: b64("\xFE")},
+		{Place: "OBX-5", Number: 2, Base64: b64("\xFF")},
+		{Place: "OBX-6", Number: 2, Base64: b64("\xFE")},
 	}
 	if !slices.Equal(e.Undecoded, want) {
 		t.Errorf("got  %v\nwant %v", e.Undecoded, want)

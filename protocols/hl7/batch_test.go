@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
+
+	"github.com/assaygate/assaygate/protocols/memorytest"
 )
 
 func TestParts(t *testing.T) {
@@ -168,7 +170,7 @@ func FuzzParts(f *testing.F) {
 		if blank := len(bytes.TrimLeft(content, blanks+"\r")) == 0; blank == some {
 			t.Fatalf("%q: parts: %v", content, some)
 		}
-		bounded(t, "Parts", repeated(content), everything()["Parts"])
+		memorytest.Bounded(t, "Parts", memorytest.Repeated(content), everything()["Parts"])
 	})
 }
 

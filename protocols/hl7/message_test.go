@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/assaygate/assaygate/protocols/memorytest"
 )
 
 // oddDelimiters returns delimiters that no default could stand for.
@@ -297,7 +299,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q: header %q, %v", raw, h.Segments, err)
 		}
 		for name, use := range everything() {
-			bounded(t, name, repeated(raw), use)
+			memorytest.Bounded(t, name, memorytest.Repeated(raw), use)
 		}
 	})
 }

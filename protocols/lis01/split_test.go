@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/assaygate/assaygate/protocols/memorytest"
 )
 
 // frame returns an encoded frame.
@@ -193,7 +195,7 @@ func FuzzSplit(f *testing.F) {
 			}
 		}
 		for name, use := range everything() {
-			bounded(t, name, repeated(in), use)
+			memorytest.Bounded(t, name, memorytest.Repeated(in), use)
 		}
 	})
 }

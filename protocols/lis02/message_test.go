@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/assaygate/assaygate/protocols/memorytest"
 )
 
 func TestParse(t *testing.T) {
@@ -182,7 +184,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		for name, use := range everything() {
-			bounded(t, name, repeated(text), use)
+			memorytest.Bounded(t, name, memorytest.Repeated(text), use)
 		}
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+
+	"github.com/assaygate/assaygate/protocols/memorytest"
 )
 
 // read splits in, which arrives in parts of the given sizes (the last one
@@ -122,7 +124,7 @@ func FuzzSplit(f *testing.F) {
 			}
 		}
 		for name, use := range everything() {
-			bounded(t, name, repeated(in), use)
+			memorytest.Bounded(t, name, memorytest.Repeated(in), use)
 		}
 	})
 }
