@@ -13,6 +13,7 @@ import (
 	"golang.org/x/text/encoding/traditionalchinese"
 
 	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/protocols/memorytest"
 )
 
 func TestCharsetNames(t *testing.T) {
@@ -138,6 +139,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		memorytest.Bounded(t, names[uint(n)%uint(len(names))], raw, func([]byte) { decode(raw, e) })
 		text, damaged := decode(raw, e)
 		if damaged != marked(text) {
 			t.Errorf("damaged %v, marked %v: %q", damaged, marked(text), text)

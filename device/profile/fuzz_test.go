@@ -1,11 +1,18 @@
 package profile
 
 import (
+	"bytes"
+	"compress/flate"
+	"compress/zlib"
+	"encoding/base64"
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/protocols/lis01"
+	"github.com/assaygate/assaygate/protocols/memorytest"
 )
 
 // Whatever comes over a line becomes envelopes with valid JSON that reads back,
@@ -56,13 +63,41 @@ func FuzzEnvelopes(f *testing.F) {
 	})
 }
 
+// packedStreams are streams of all kinds, packed and damaged.
+func packedStreams() []string {
+	var zeros bytes.Buffer
+	w, _ := flate.NewWriter(&zeros, flate.BestCompression)
+	w.Write(make([]byte, 1<<20))
+	w.Close()
+	return []string{
+		"FLOATLE-stream/deflate:base64^Y2AAAQ4nMMXQA6IdgMghPS3I", "INT16BE-stream/gzip:base64^AAAA", "FLOATLE-stream:base64^AACAPw==",
+		"FLOATLE-stream/deflate:base64^eJxjYAACAAAEAAE=", "INT32LE-stream:base64^////", "X-stream:base64^", "INT16LE-stream/deflate:base64^" + base64.StdEncoding.EncodeToString(zeros.Bytes()),
+		"FLOATBE-stream/deflate:base64^" + strings.Repeat("Y2AA", 5000), "INT16LE-stream:base64^" + strings.Repeat("AAAA", 5000),
+	}
+}
+
+func TestStreamMemory(t *testing.T) {
+	for _, text := range packedStreams() {
+		memorytest.Bounded(t, "stream", []byte(text), func([]byte) { _, _ = decodeStream(text, '^') })
+	}
+}
+
+func TestStreamWithZlibHeader(t *testing.T) {
+	var packed bytes.Buffer
+	w := zlib.NewWriter(&packed)
+	w.Write([]byte{0, 0, 0x80, 0x3F, 0, 0, 0, 0x40})
+	w.Close()
+	numbers, err := decodeStream("FLOATLE-stream/deflate:base64^"+base64.StdEncoding.EncodeToString(packed.Bytes()), '^')
+	if err != nil || !slices.Equal(numbers, envelope.Floats{1, 2}) {
+		t.Errorf("%v, %v", numbers, err)
+	}
+}
+
 func FuzzStream(f *testing.F) {
-	f.Add("FLOATLE-stream/deflate:base64^Y2AAAQ4nMMXQA6IdgMghPS3I")
-	f.Add("INT16BE-stream/gzip:base64^AAAA")
+	for _, text := range packedStreams() {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
-		numbers, err := decodeStream(text, '^')
-		if limit := 64*len(text) + 64<<10; err == nil && len(numbers) > limit {
-			t.Errorf("%d numbers from %d bytes", len(numbers), len(text))
-		}
+		memorytest.Bounded(t, "stream", []byte(text), func([]byte) { _, _ = decodeStream(text, '^') })
 	})
 }

@@ -1,14 +1,13 @@
 package profile
 
 import (
+	"bufio"
 	"bytes"
 	"compress/flate"
 	"compress/gzip"
-	"compress/zlib"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"strings"
@@ -23,8 +22,8 @@ import (
 // Numbers may be FLOAT (32 bit), INT32 or INT16, with LE or BE; packing is
 // deflate (RFC 1951, or with a zlib header), gzip or none; the text is base64.
 func decodeStream(text string, component byte) (envelope.Floats, error) {
-	encoding, data, found := strings.Cut(text, string(rune(component)))
-	numbers, packing, announced := strings.Cut(encoding, "-stream")
+	encoding, data, found := before(text, component)
+	kind, packing, announced := strings.Cut(encoding, "-stream")
 	if !found || !announced {
 		return nil, nil
 	}
@@ -32,15 +31,89 @@ func decodeStream(text string, component byte) (envelope.Floats, error) {
 	if !inBase64 {
 		return nil, errors.New("it is not in base64")
 	}
+	read, err := numberOf(kind)
+	if err != nil {
+		return nil, err
+	}
 	packed, err := base64.StdEncoding.DecodeString(data)
 	if err != nil {
 		return nil, errors.New("its base64 is damaged")
 	}
-	plain, err := unpack(strings.TrimPrefix(packing, "/"), packed)
-	if err != nil {
-		return nil, err
+	return unpack(strings.TrimPrefix(packing, "/"), packed, read, mostNumbers(text))
+}
+
+// mostNumbers bounds what a few bytes may unfold to.
+func mostNumbers(text string) int { return 3*len(text) + 512 }
+
+func unpack(packing string, packed []byte, read number, most int) (envelope.Floats, error) {
+	switch packing {
+	case "":
+		return read.all(bytes.NewReader(packed), most)
+	case "gzip":
+		r, err := gzip.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			return nil, errors.New("its gzip data is damaged")
+		}
+		return read.all(r, most)
+	case "deflate":
+		r := flate.NewReader(bytes.NewReader(packed))
+		numbers, err := read.all(r, most)
+		if err != nil && len(packed) > 2 && packed[0]&0x0F == 8 { // it may have a zlib header
+			if resetErr := r.(flate.Resetter).Reset(bytes.NewReader(packed[2:]), nil); resetErr != nil {
+				return nil, resetErr
+			}
+			numbers, err = read.all(r, most)
+		}
+		return numbers, err
 	}
-	return readNumbers(numbers, plain)
+	return nil, errors.New("its packing is unknown")
+}
+
+// number reads one number of a size.
+type number struct {
+	size int
+	read func([]byte) float64
+}
+
+func numberOf(kind string) (number, error) {
+	var order binary.ByteOrder = binary.LittleEndian
+	base, little := strings.CutSuffix(kind, "LE")
+	if !little {
+		base, order = strings.TrimSuffix(kind, "BE"), binary.BigEndian
+	}
+	switch base {
+	case "FLOAT":
+		return number{4, func(b []byte) float64 { return float64(math.Float32frombits(order.Uint32(b))) }}, nil
+	case "INT32":
+		return number{4, func(b []byte) float64 { return float64(int32(order.Uint32(b))) }}, nil
+	case "INT16":
+		return number{2, func(b []byte) float64 { return float64(int16(order.Uint16(b))) }}, nil
+	}
+	return number{}, errors.New("its type of number is unknown")
+}
+
+// all reads numbers to the end, most at the most.
+func (n number) all(r io.Reader, most int) (envelope.Floats, error) {
+	numbers := make(envelope.Floats, 0, 64)
+	var one [4]byte
+	in := bufio.NewReaderSize(r, 512)
+	for {
+		switch _, err := io.ReadFull(in, one[:n.size]); {
+		case err == io.EOF:
+			return numbers, nil
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, errors.New("it ends inside a number, or its data is damaged")
+		case err != nil:
+			return nil, errors.New("its data is damaged")
+		}
+		if len(numbers) == most {
+			return nil, errors.New("it unfolds to more than it may")
+		}
+		if len(numbers) == cap(numbers) {
+			numbers = append(make(envelope.Floats, 0, min(2*cap(numbers), most)), numbers...)
+		}
+		numbers = append(numbers, n.read(one[:]))
+	}
 }
 
 // streamSize is the size in bytes of what a stream unpacks to; 0 where it is
@@ -52,64 +125,4 @@ func streamSize(text string, component byte) int {
 		return 2 * len(numbers)
 	}
 	return 4 * len(numbers)
-}
-
-// maxUnpacked bounds what a few bytes may unfold to.
-func maxUnpacked(packed []byte) int64 { return 64*int64(len(packed)) + 64<<10 }
-
-func unpack(packing string, packed []byte) ([]byte, error) {
-	readers := map[string][]func(io.Reader) (io.Reader, error){
-		"": {func(r io.Reader) (io.Reader, error) { return r, nil }},
-		"deflate": {
-			func(r io.Reader) (io.Reader, error) { return flate.NewReader(r), nil },
-			func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) },
-		},
-		"gzip": {func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
-	}[packing]
-	if readers == nil {
-		return nil, errors.New("its packing is unknown")
-	}
-	for _, open := range readers {
-		r, err := open(bytes.NewReader(packed))
-		if err != nil {
-			continue
-		}
-		plain, err := io.ReadAll(io.LimitReader(r, maxUnpacked(packed)+1))
-		switch {
-		case err != nil:
-			continue
-		case int64(len(plain)) > maxUnpacked(packed):
-			return nil, errors.New("it unfolds to more than it may")
-		}
-		return plain, nil
-	}
-	return nil, fmt.Errorf("its %s data is damaged", packing)
-}
-
-func readNumbers(kind string, plain []byte) (envelope.Floats, error) {
-	var order binary.ByteOrder = binary.LittleEndian
-	base, little := strings.CutSuffix(kind, "LE")
-	if !little {
-		base, order = strings.TrimSuffix(kind, "BE"), binary.BigEndian
-	}
-	size := 4
-	var read func([]byte) float64
-	switch base {
-	case "FLOAT":
-		read = func(b []byte) float64 { return float64(math.Float32frombits(order.Uint32(b))) }
-	case "INT32":
-		read = func(b []byte) float64 { return float64(int32(order.Uint32(b))) }
-	case "INT16":
-		size, read = 2, func(b []byte) float64 { return float64(int16(order.Uint16(b))) }
-	default:
-		return nil, errors.New("its type of number is unknown")
-	}
-	if len(plain)%size != 0 {
-		return nil, errors.New("it ends inside a number")
-	}
-	numbers := make(envelope.Floats, 0, len(plain)/size)
-	for ; len(plain) > 0; plain = plain[size:] {
-		numbers = append(numbers, read(plain))
-	}
-	return numbers, nil
 }
