@@ -440,3 +440,21 @@ func TestPartsOfResults(t *testing.T) {
 		}
 	}
 }
+
+// On a shared listener a message's beginning tells the instrument, also where
+// that stands behind the header; megabytes behind it cost nothing.
+func TestRecognisedByTheBeginning(t *testing.T) {
+	set := load(t, Options{})
+	long := "OBX|1|ED|X||^IM^PNG^Base64^" + strings.Repeat("A", 1<<20) + "\r"
+	for text, want := range map[string]string{
+		"MSH|^~\\&|||||1||ORU^R01|1|P|2.3.1\rPID|1\rOBR|1|S1||Mindray^BS\r" + long: "mindray_hl7",
+		"MSH|^~\\&|HemoScreen||||1||ORU^R01|1|P|2.4\r" + long:                      "hemoscreen",
+		"MSH|^~\\&|a||||1||ORU^R01|1|P|2.4\r" + long + "OBR|1|||Mindray^\r":        genericHL7,
+		"MSH|^~\\&|" + strings.Repeat("a", 1<<20):                                  genericHL7,
+		"": genericHL7,
+	} {
+		if got := set.Recognise(envelope.HL7, []byte(text)); got != want {
+			t.Errorf("%.60q is %s, want %s", text, got, want)
+		}
+	}
+}

@@ -89,21 +89,30 @@ func (s *Set) Quirks(configured string, text []byte) Quirks {
 }
 
 // Recognise returns the name of the profile that fits a message's text by its
-// header alone.
+// beginning alone.
 func (s *Set) Recognise(protocol envelope.Protocol, text []byte) string {
 	records := headerOf(protocol, text)
 	p, _ := s.recognise(protocol, "", records)
 	return p.name
 }
 
-// headerOf splits no more than the header: what follows may be megabytes.
+// beginning is how much of an HL7 message is looked at to recognise its sender:
+// some leave MSH-3 empty and name themselves in OBR. What follows may be
+// megabytes.
+const beginning = 4 << 10
+
+// headerOf splits no more than what tells the sender: of an ASTM message the
+// header, of an HL7 message its beginning.
 func headerOf(protocol envelope.Protocol, text []byte) []record {
-	if end := bytes.IndexByte(text, '\r'); end >= 0 {
-		text = text[:end+1]
-	}
 	if protocol == envelope.HL7 {
+		if len(text) > beginning {
+			text = text[:max(bytes.LastIndexAny(text[:beginning], "\r\n"), 0)]
+		}
 		records, _ := parseHL7(string(text))
 		return records
+	}
+	if end := bytes.IndexByte(text, '\r'); end >= 0 {
+		text = text[:end+1]
 	}
 	records, _ := parseASTM(string(text))
 	return records
