@@ -107,13 +107,7 @@ bench: go-check ## all benchmarks
 
 .PHONY: fuzz
 fuzz: go-check ## every fuzz target for FUZZTIME (5s) each
-	@found=0; \
-	while IFS=: read -r file line; do \
-		name=$${line#func }; name=$${name%%(*}; found=1; \
-		echo "$$(dirname "$$file") $$name"; \
-		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "./$$(dirname "$$file")"; \
-	done < <(grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' $(wildcard cmd device protocols envelope uplink image)); \
-	if [ $$found = 0 ]; then echo 'no fuzz targets found' >&2; exit 1; fi
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' .ci/fuzz
 
 KILLS ?= 100
 
