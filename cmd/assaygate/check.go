@@ -22,12 +22,12 @@ func (c *checkCommand) Run(s *streams) error {
 	if err != nil {
 		return c.refuse(s, err)
 	}
-	profiles, problem := readsOfProfiles(loaded)
-	if problem != nil {
-		return c.refuse(s, config.Errors{*problem})
+	profiles, err := loaded.usableProfiles()
+	if err == nil {
+		err = loaded.misfits(profiles)
 	}
-	if errs := loaded.unknownProfiles(profiles); errs != nil {
-		return c.refuse(s, errs)
+	if err != nil {
+		return c.refuse(s, err)
 	}
 	for _, found := range [][]config.Error{loaded.missingFiles(), loaded.droppedReadings(profiles)} {
 		for _, warning := range found {
@@ -66,22 +66,6 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// unknownProfiles finds instruments whose profile there is not.
-func (c Config) unknownProfiles(profiles profileReads) config.Errors {
-	var errs config.Errors
-	for i, one := range c.Instruments {
-		if one.Profile == "" {
-			continue
-		}
-		if _, known := profiles(one.Profile, one.protocol()); known {
-			continue
-		}
-		path := fmt.Sprintf("instruments[%d].profile", i)
-		errs = append(errs, c.document.At(path, "there is no profile %s; see `assaygate profiles list`, or put %s.yaml into the directory that profiles: names", one.Profile, one.Profile))
-	}
-	return errs
 }
 
 // missingFiles finds the files that are named, but not on this machine: a
@@ -142,7 +126,7 @@ func (c Config) missingFiles() []config.Error {
 
 // droppedReadings finds what a profile reads, but an allowlist drops: then
 // results arrive without a sample, a test, a value or a unit.
-func (c Config) droppedReadings(profiles profileReads) []config.Error {
+func (c Config) droppedReadings(profiles usableProfiles) []config.Error {
 	list := c.Privacy.Allowlist()
 	var found []config.Error
 	seen := map[string]bool{}
@@ -151,8 +135,7 @@ func (c Config) droppedReadings(profiles profileReads) []config.Error {
 		if one.HL7 != nil || one.protocol() == "hl7" {
 			allowed, path = list.HL7, "privacy.hl7.allow"
 		}
-		reads, _ := profiles(one.Profile, one.protocol())
-		for _, r := range reads {
+		for _, r := range profiles.reads(one) {
 			var places []string
 			for _, at := range r.At {
 				if allowed.Keeps(at.Record, at.Field) {

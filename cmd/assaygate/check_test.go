@@ -104,3 +104,26 @@ func TestCheckAllowlist(t *testing.T) {
 		})
 	}
 }
+
+// A profile for another language would never be used.
+func TestCheckProfileFitsTheLine(t *testing.T) {
+	for line, want := range map[string]string{
+		"hl7: {listen: ':1'}, profile: sysmex_xn":                                      "sysmex_xn is a profile for astm, and this line speaks hl7",
+		"astm: {listen: ':1'}, profile: hemoscreen":                                    "hemoscreen is a profile for hl7, and this line speaks astm",
+		"astm: {listen: ':1'}, profile: celldyn_emerald":                               "celldyn_emerald is a profile for vendor, and this line speaks astm",
+		"emerald: {listen: ':1'}, profile: sysmex_xn":                                  "sysmex_xn is a profile for astm, and this line speaks vendor",
+		"serial: {port: /dev/ttyS0}, protocol: astm, profile: hemoscreen":              "hemoscreen is a profile for hl7, and this line speaks astm",
+		"astm: {listen: ':1'}, profile: nothing":                                       "there is no profile nothing",
+		"astm: {listen: ':1'}, profile: sysmex_xn":                                     "",
+		"astm: {listen: ':1'}, protocol: vendor, profile: spotchem_el":                 "",
+		"hl7: {listen: ':1'}, profile: hemoscreen":                                     "",
+		"serial: {port: /dev/ttyS0}, profile: celldyn_emerald":                         "",
+		"serial: {port: /dev/ttyS0}, profile: hemoscreen":                              "",
+		"serial: {port: /dev/ttyS0}, protocol: vendor, profile: biomerieux_mini_vidas": "",
+	} {
+		_, errs, err := checked(t, written(t, "version: 1\ninstruments: [{name: a, "+line+"}]\ndestinations: [{name: c, capture: {directory: d}}]\n"))
+		if (err != nil) != (want != "") || !strings.Contains(errs, want) {
+			t.Errorf("%s: %v\n%s", line, err, errs)
+		}
+	}
+}

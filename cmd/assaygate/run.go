@@ -55,12 +55,12 @@ func loadWhole(f flags) (Config, []string, error) {
 	if err != nil {
 		return Config{}, nil, err
 	}
-	profiles, problem := readsOfProfiles(config)
-	if problem != nil {
-		return Config{}, nil, problem
+	profiles, err := config.usableProfiles()
+	if err == nil {
+		err = config.misfits(profiles)
 	}
-	if unknown := config.unknownProfiles(profiles); unknown != nil {
-		return Config{}, nil, unknown
+	if err != nil {
+		return Config{}, nil, err
 	}
 	for _, dropped := range config.droppedReadings(profiles) {
 		warnings = append(warnings, dropped.Error())

@@ -83,7 +83,7 @@ func (d *definition) decode(root *yaml.Node, over bases) {
 func (d *definition) nameOf(n *yaml.Node) string {
 	name := d.full(n, "name")
 	if want := strings.TrimSuffix(filepath.Base(d.file), ".yaml"); name != want {
-		d.fail(n, "name: %s is in a file called %s; a profile is named as its file", name, filepath.Base(d.file))
+		d.fail(n, "name: %s is in a file called %s; a profile NAME is in NAME.yaml", name, filepath.Base(d.file))
 	}
 	return name
 }
@@ -105,6 +105,9 @@ func (d *definition) readMatch(n *yaml.Node) {
 		what := "match." + place.Value
 		m := matcher{at: d.location(place, "match")}
 		m.rank = rankOf(m.at)
+		if !d.isRecord(place, m.at.record) {
+			return
+		}
 		if wanted.Kind == yaml.SequenceNode {
 			m.is = d.texts(wanted, what)
 		} else {
@@ -141,17 +144,31 @@ func (d *definition) readReplace(n *yaml.Node) {
 
 func (d *definition) readResults(n *yaml.Node) {
 	known := make([]key, partCount)
-	for part, name := range partNames {
-		known[part] = key{name, func(value *yaml.Node) {
-			d.results[part] = nil
+	for p, name := range partNames {
+		known[p] = key{name, func(value *yaml.Node) {
+			d.results[p] = nil
 			d.items(value, "results."+name, func(item *yaml.Node) {
-				if at := d.location(item, "results."+name); d.isRecord(item, at.record) {
-					d.results[part] = append(d.results[part], at)
+				if at := d.location(item, "results."+name); d.isRecord(item, at.record) && d.mayHold(item, part(p), at.record) {
+					d.results[p] = append(d.results[p], at)
 				}
 			})
 		}}
 	}
 	d.mapping(n, "results", known...)
+}
+
+// mayHold reports whether such a record can hold a part of a result: the value
+// is the result's own, and a comment stands in it or behind it.
+func (d *definition) mayHold(n *yaml.Node, p part, record string) bool {
+	switch {
+	case p == partValue && !isResult(record):
+		d.fail(n, "results.value: a value stands in the result itself (R, OBX), not in %s", record)
+	case p == partComment && !isResult(record) && !isComment(record):
+		d.fail(n, "results.comment: a comment stands in C or NTE, or in the result itself (R, OBX), not in %s", record)
+	default:
+		return true
+	}
+	return false
 }
 
 // readKinds reads the rules, which come before the generic ones.

@@ -121,6 +121,12 @@ func (d *definition) checkField(n *yaml.Node, what string, f *field, said map[st
 	if f.preset && f.value == now && f.kind != typeTime {
 		d.fail(n, "%s: default: now goes with type: time", what)
 	}
+	if f.preset && f.value != "" && f.value != now {
+		rd := &reader{}
+		if rd.value(f, f.value, delimiters{}); len(rd.problems) > 0 && f.kind != typeStream {
+			d.fail(n, "%s: the default %q is not of type %s", what, f.value, f.kind)
+		}
+	}
 }
 
 var usableFieldName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

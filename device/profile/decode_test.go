@@ -12,10 +12,10 @@ func definitionOf(protocol, lines string) string {
 
 func TestMistakesInDefinitions(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
-		{"no YAML", "name: [", "mine.yaml:1:1: not YAML: did not find expected node content"},
+		{"no YAML", "name: [", "mine.yaml:1:1: not YAML, here or in the lines just above or below: did not find expected node content"},
 		{"empty", "", "mine.yaml:1:1: the file is empty; begin with name:, protocol: and title:"},
 		{"a list", "- a", "mine.yaml:1:1: not a mapping; begin with name:, protocol: and title:"},
-		{"other name", "name: other\nprotocol: astm\ntitle: x\n", "mine.yaml:1:7: name: other is in a file called mine.yaml; a profile is named as its file"},
+		{"other name", "name: other\nprotocol: astm\ntitle: x\n", "mine.yaml:1:7: name: other is in a file called mine.yaml; a profile NAME is in NAME.yaml"},
 		{"nothing needed", "version: 1.0\n", "mine.yaml:1:1: name: is missing"},
 		{"unknown protocol", "name: mine\nprotocol: poct\ntitle: x\n", "mine.yaml:2:11: protocol: poct is not one of astm, hl7, vendor"},
 		{"unknown key", definitionOf("astm", "tittle: x\n"), "mine.yaml:4:1: profile: unknown key tittle; allowed are name, protocol"},
@@ -38,6 +38,13 @@ func TestMistakesInDefinitions(t *testing.T) {
 		{"now", definitionOf("astm", "records:\n  R:\n    9: {name: status, default: now}\n"), "mine.yaml:6:8: records.R.9: default: now goes with type: time"},
 		{"prefer", definitionOf("astm", "records:\n  R:\n    3: {name: test, prefer: [4]}\n"), "mine.yaml:6:8: records.R.3: prefer goes with type: significant"},
 		{"replace what is not there", definitionOf("astm", "replace: [Z]\n"), "mine.yaml:4:11: replace: there are no generic names for Z records"},
+		{"foreign match", definitionOf("astm", "match: {MSH.3: Lab}\n"), `mine.yaml:4:9: "MSH" is no record of these`},
+		{"HL7's own spelling", definitionOf("hl7", "results:\n  units: [OBX-6.1]\n"), `mine.yaml:5:11: results.units: "OBX-6.1" is no place in a message: write OBX.6.1`},
+		{"a value elsewhere", definitionOf("hl7", "results:\n  value: [PID.3]\n"), "mine.yaml:5:11: results.value: a value stands in the result itself (R, OBX), not in PID"},
+		{"a comment elsewhere", definitionOf("hl7", "results:\n  comment: [ZCM.3]\n"), "mine.yaml:5:13: results.comment: a comment stands in C or NTE, or in the result itself"},
+		{"default of another type", definitionOf("astm", "records:\n  R:\n    4: {name: value, type: number, default: x}\n"), `mine.yaml:6:8: records.R.4: the default "x" is not of type number`},
+		{"a tab", "name: mine\n\ttitle: x\n", "mine.yaml:2:1: not YAML, here or in the lines just above or below: found a tab character that violates indentation; indent with blanks"},
+		{"double quotes", definitionOf("astm", "match: {H.5: \"\\d+\"}\n"), `mine.yaml:4:1: not YAML, here or in the lines just above or below: found unknown escape character; write expressions in single quotes: '\d+'`},
 		{"unknown part", definitionOf("astm", "results:\n  unit: [R.5]\n"), "mine.yaml:5:3: results: unknown key unit; allowed are sample, test, name, value, units"},
 		{"part in no record", definitionOf("astm", "results:\n  units: [OBX.6]\n"), `mine.yaml:5:11: "OBX" is no record of these`},
 		{"rule without condition", definitionOf("astm", "kinds:\n  - {kind: qc, field: O.12}\n"), "mine.yaml:5:5: kinds: a rule has kind, field, and one of is and matches"},

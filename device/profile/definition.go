@@ -140,5 +140,9 @@ const (
 // partNames are the names of the parts in definitions.
 var partNames = [partCount]string{"sample", "test", "name", "value", "units", "reference_range", "flags", "status", "observed_at", "comment"}
 
+// isComment reports whether records of this name hold remarks on what stands
+// above them.
+func isComment(record string) bool { return record == "C" || record == "NTE" }
+
 // isResult reports whether records of this name carry one result each.
 func isResult(record string) bool { return record == "R" || record == "OBX" }

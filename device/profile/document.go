@@ -29,7 +29,7 @@ func (d *document) root(text []byte) *yaml.Node {
 	switch err := yaml.Unmarshal(text, &file); {
 	case err != nil:
 		line, what := syntaxError(err)
-		d.fail(&yaml.Node{Line: line, Column: 1}, "not YAML: %s", what)
+		d.fail(&yaml.Node{Line: line, Column: 1}, "not YAML, here or in the lines just above or below: %s%s", what, syntaxHint(what))
 		return nil
 	case len(file.Content) == 0:
 		d.fail(start, "the file is empty; begin with name:, protocol: and title:")
@@ -55,6 +55,17 @@ func syntaxError(err error) (line int, what string) {
 	}
 	line, _ = strconv.Atoi(found[1])
 	return max(line, 1), found[2]
+}
+
+// syntaxHint is what usually helps.
+func syntaxHint(what string) string {
+	switch {
+	case strings.Contains(what, "cannot start any token"), strings.Contains(what, "tab character"):
+		return "; indent with blanks, not with tabs, and put quotes around texts that begin with @, ` or %"
+	case strings.Contains(what, "escape character"):
+		return "; write expressions in single quotes: '\\d+'"
+	}
+	return "; look for a bracket, quote or colon that is missing, and for the indentation"
 }
 
 // key is one that a mapping may have.

@@ -2,6 +2,8 @@ package profile
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -256,7 +258,7 @@ func TestUnreadableIsKept(t *testing.T) {
 func TestAmbiguousHeader(t *testing.T) {
 	set := load(t, Options{})
 	e := set.Envelopes(astmMessage(`H|\^&|||H550^Roche^c111`, `L|1|N`), at)[0]
-	if e.Profile != genericASTM || !strings.Contains(e.Problem, "two profiles") {
+	if e.Profile != genericASTM || !strings.Contains(e.Problem, "two profiles match this header equally, horiba_yumizen_h5xx and roche_cobas_c111") {
 		t.Errorf("profile %s, problem %q", e.Profile, e.Problem)
 	}
 }
@@ -456,5 +458,25 @@ func TestRecognisedByTheBeginning(t *testing.T) {
 		if got := set.Recognise(envelope.HL7, []byte(text)); got != want {
 			t.Errorf("%.60q is %s, want %s", text, got, want)
 		}
+	}
+}
+
+// A definition may find comments in the result itself.
+func TestCommentInTheResult(t *testing.T) {
+	directory := t.TempDir()
+	text := "name: mine\nprotocol: hl7\ntitle: mine\nmatch: {MSH.3: [Uro]}\nresults:\n  comment: [OBX.15, NTE.3]\n"
+	if err := os.WriteFile(filepath.Join(directory, "mine.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set := load(t, Options{Directory: directory})
+	e := set.Envelopes(hl7Message(`MSH|^~\&|Uro||||1||ORU^R01|1|P|2.5`, "OBR|1||S1", "OBX|1|NM|GLU||5|mg|||||||||low volume", "NTE|1||cloudy"), at)[0]
+	if got := e.Results[0].Comments; !slices.Equal(got, []string{"low volume", "cloudy"}) {
+		t.Errorf("comments %q", got)
+	}
+	if err := os.WriteFile(filepath.Join(directory, "other.yml"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(Options{Directory: directory}); err == nil || !strings.Contains(err.Error(), "other.yml:1:1: profiles are read from files that end in .yaml; rename it") {
+		t.Errorf("a file that is not read: %v", err)
 	}
 }

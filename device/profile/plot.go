@@ -32,6 +32,7 @@ type plotStream struct {
 
 func (d *definition) readPlot(n *yaml.Node) {
 	p := &plot{}
+	was := len(d.mistakes)
 	places := func(what string, into *[]location) func(*yaml.Node) {
 		return func(n *yaml.Node) {
 			d.items(n, what, func(item *yaml.Node) { *into = append(*into, d.location(item, what)) })
@@ -46,9 +47,13 @@ func (d *definition) readPlot(n *yaml.Node) {
 		key{"test", places("plot.test", &p.test)},
 		key{"name", places("plot.name", &p.name)},
 	)
+	if len(d.mistakes) > was {
+		return
+	}
 	for _, name := range []string{p.kind, p.points.from, p.thresholds.from} {
 		if !slices.ContainsFunc(d.fields[p.record], func(f *field) bool { return f != nil && f.name == name }) {
 			d.fail(n, "plot: record %s has no field called %q; record, kind, points.from and thresholds.from are needed", p.record, name)
+			return
 		}
 	}
 	d.plot = p

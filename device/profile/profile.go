@@ -70,10 +70,32 @@ func ownSources(directory string) (map[string]source, error) {
 		return nil, err
 	}
 	own, err := sources(os.DirFS(directory), ".")
+	if err != nil {
+		return nil, err
+	}
 	for name, s := range own {
 		own[name] = source{filepath.Join(directory, s.file), s.text}
 	}
-	return own, err
+	return own, misnamed(directory)
+}
+
+// misnamed finds files that look like profiles and would not be read.
+func misnamed(directory string) error {
+	entries, err := os.ReadDir(directory)
+	if err != nil {
+		return err
+	}
+	var wrong Mistakes
+	for _, e := range entries {
+		extension := filepath.Ext(e.Name())
+		if lower := strings.ToLower(extension); (lower == ".yml" || lower == ".yaml") && extension != ".yaml" {
+			wrong = append(wrong, Mistake{filepath.Join(directory, e.Name()), 1, 1, "profiles are read from files that end in .yaml; rename it"})
+		}
+	}
+	if wrong == nil {
+		return nil
+	}
+	return wrong
 }
 
 // source is a definition as its file has it.

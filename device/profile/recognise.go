@@ -2,14 +2,12 @@ package profile
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/assaygate/assaygate/envelope"
 )
-
-// ambiguous is the problem of a header that two profiles claim.
-const ambiguous = "two profiles match this header equally; name one with profile: in the configuration"
 
 // recognise returns the profile for a message: the configured one; else the one
 // whose match fits the sender (H-5, MSH-3, MSH-4); else one that fits in any
@@ -19,8 +17,8 @@ func (s *Set) recognise(protocol envelope.Protocol, configured string, records [
 	if p := s.profiles[configured]; p != nil && p.protocol == protocol {
 		return p, ""
 	}
-	var best *profile
-	rank, tie := 0, false
+	var best, tie *profile
+	rank := 0
 	for _, name := range s.names {
 		p := s.profiles[name]
 		if p.protocol != protocol {
@@ -28,14 +26,14 @@ func (s *Set) recognise(protocol envelope.Protocol, configured string, records [
 		}
 		switch r := p.fits(records); {
 		case r > rank:
-			best, rank, tie = p, r, false
+			best, rank, tie = p, r, nil
 		case r == rank && r > 0:
-			tie = true
+			tie = p
 		}
 	}
 	switch {
-	case tie:
-		return s.generic(protocol), ambiguous
+	case tie != nil:
+		return s.generic(protocol), fmt.Sprintf("two profiles match this header equally, %s and %s; name one with profile: in the configuration", best.name, tie.name)
 	case best == nil:
 		return s.generic(protocol), ""
 	}

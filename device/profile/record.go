@@ -125,7 +125,13 @@ func parseLocation(path string) (location, error) {
 	parts := strings.Split(path, ".")
 	at := location{record: parts[0]}
 	if len(parts) < 2 || len(parts) > 3 || at.record == "" {
-		return location{}, fmt.Errorf("%q is no place in a message: write R.3 or R.3.4", path)
+		if dotted := strings.Replace(path, "-", ".", 1); dotted != path {
+			return location{}, fmt.Errorf("%q is no place in a message: write %s", path, dotted)
+		}
+		return location{}, fmt.Errorf("%q is no place in a message: write R.3 or R.3.4, OBX.3 or OBX.3.4", path)
+	}
+	if strings.Contains(at.record, "-") {
+		return location{}, fmt.Errorf("%q is no place in a message: write %s", path, strings.Replace(path, "-", ".", 1))
 	}
 	numbers := parts[1:2]
 	if len(parts) == 3 {

@@ -52,6 +52,9 @@ func (p *profile) flatten(records []record, kind envelope.Kind, zone *time.Locat
 			if problem != "" {
 				f.problems = append(f.problems, problem)
 			}
+			if text := first([]record{r}, p.results[partComment]); text != "" {
+				result.Comments = append(result.Comments, text)
+			}
 			f.results = append(f.results, result)
 			comments = &f.results[len(f.results)-1].Comments
 		case "O", "OBR":
