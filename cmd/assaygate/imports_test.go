@@ -32,7 +32,7 @@ func mayImport() map[string][]string {
 		"device/port":                {},
 		"device/profile":             {"protocols/...", "envelope"},
 		"device/instrument":          {"device/port", "device/profile", "protocols/...", "envelope", "envelope/spool"},
-		"device/simulator":           {"device/port", "protocols/..."},
+		"device/simulator":           {"device/capturefile", "device/port", "protocols/..."},
 		"device/capturefile":         {"protocols/..."},
 		"device/config":              {},
 		"device/owner":               {},

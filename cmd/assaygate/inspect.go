@@ -55,14 +55,10 @@ func sayProblems(out io.Writer, file string, capture capturefile.File) error {
 		}
 		fmt.Fprintf(out, "%s: %s\n", file, problem)
 	}
-	if n := capture.Restored(); n > 0 {
-		fmt.Fprintf(out, "%s: %s\n", file, sayRestored(n))
+	for _, note := range capture.Notes() {
+		fmt.Fprintf(out, "%s: %s\n", file, note)
 	}
 	return errors.Join(errs...)
-}
-
-func sayRestored(frames int) string {
-	return count(frames, "frame") + " held ISO 8859-1 as UTF-8; the bytes were put back that the checksum is of"
 }
 
 // meaning is what a transmission comes to.

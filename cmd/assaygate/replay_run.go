@@ -214,9 +214,7 @@ func (r *replay) intake(ctx context.Context, file string) (envelopes []envelope.
 			problems = append(problems, err.Error())
 		}
 	}
-	if n := read.Restored(); n > 0 {
-		notes = append(notes, sayRestored(n))
-	}
+	notes = append(notes, read.Notes()...)
 	if rebuilt > 0 {
 		notes = append(notes, count(rebuilt, "frame")+" got a right checksum")
 	}

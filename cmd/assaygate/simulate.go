@@ -31,13 +31,14 @@ func (c *simulateCommand) Run(s *streams) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--to: %w", err)}
 	}
-	data, err := os.ReadFile(c.Capture)
+	capture, err := readCapture(c.Capture)
 	if err != nil {
 		return err
 	}
-	messages, err := simulator.Read(data)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.Capture, err)
+	unread := sayProblems(s.err, c.Capture, capture)
+	messages := simulator.Messages(capture)
+	if len(messages) == 0 {
+		return unread
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -55,5 +56,5 @@ func (c *simulateCommand) Run(s *streams) error {
 	if err == nil && len(result.Refused) > 0 {
 		err = errors.New("the host refused messages")
 	}
-	return err
+	return errors.Join(unread, err)
 }

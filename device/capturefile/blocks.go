@@ -9,6 +9,7 @@ import (
 // blocks reads MLLP blocks. A batch in a block is taken apart as one in a bare
 // file is.
 func (f *File) blocks(data []byte, base int) {
+	f.expect(bytes.Count(data, []byte{mllp.StartBlock}) + bytes.Count(data, []byte("MSH")))
 	for at := 0; at < len(data); {
 		advance, block, _ := mllp.Split(data[at:], true) // its error is always nil
 		if advance == 0 {
@@ -36,36 +37,25 @@ func (f *File) blocks(data []byte, base int) {
 }
 
 // segments makes a transmission from each MSH segment on. The segments around a
-// batch are no message; what they hold goes one by one.
+// batch are no message; what they hold goes one by one. Each segment ends in CR;
+// an LF within one is data where CRs end them.
 func (f *File) segments(data []byte, base int) {
-	crs := bytes.IndexByte(data, '\r') >= 0
-	var open *Transmission
-	var from, to int // of the open message in data
-	finish := func() {
-		if open == nil {
-			return
-		}
-		open.Text = append(bytes.Clone(data[from:to]), '\r')
-		if !crs {
-			// A CR at its end would make data of the LFs within it.
-			open.Text = bytes.ReplaceAll(open.Text, []byte{'\n'}, []byte{'\r'})
-		}
-		f.Transmissions = append(f.Transmissions, *open)
-		open = nil
+	if f.Transmissions == nil {
+		f.expect(bytes.Count(data, []byte("MSH")))
 	}
-	for _, l := range lines(data, base) {
+	var open *Transmission
+	for l := range lines(data, base) {
 		switch {
 		case beginsWith(l.text, "FHS", "BHS", "BTS", "FTS"):
-			finish()
+			open = nil
 			continue
 		case beginsWith(l.text, "MSH"):
-			finish()
-			open, from = &Transmission{Protocol: HL7, At: l.at}, l.at-base
+			f.Transmissions = append(f.Transmissions, Transmission{Protocol: HL7, At: l.at})
+			open = &f.Transmissions[len(f.Transmissions)-1]
 		case open == nil:
 			f.broken(l.at, "a segment outside any message")
 			continue
 		}
-		to = l.at - base + len(l.text)
+		open.Text = append(append(open.Text, l.text...), '\r')
 	}
-	finish()
 }

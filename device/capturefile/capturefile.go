@@ -2,19 +2,23 @@
 // files of the capture destination, those that senaite.astm writes, recordings
 // of a line, and bare records or segments that a person has typed.
 //
-//	ASTM   frames, with or without ENQ, EOT and the receiver's replies, in one
-//	       piece or one a line; or records from H on
-//	HL7    MLLP blocks; or segments from MSH on, in batches (FHS, BHS) or not
+//	ASTM     frames, with or without ENQ, EOT and the receiver's replies, in one
+//	         piece or one a line; or records from H on, also with their frame
+//	         numbers before them
+//	HL7      MLLP blocks; or segments from MSH on, in batches (FHS, BHS) or not
+//	vendor   packets of the mini VIDAS and the Spotchem EL, alone or among
+//	         frames; what a CELL-DYN Emerald sends, or its frames alone
 //
 // Nothing is lost silently: what does not fit is a [Problem] with its byte. A
 // frame with a wrong checksum is read all the same and says so; the reader
-// decides what that means. The package is pure: functions over bytes.
+// decides what that means. Where a file does not have the bytes that were sent
+// and the checksum proves what they were, they are put back. The package is
+// pure: functions over bytes.
 package capturefile
 
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/assaygate/assaygate/protocols/lis01"
@@ -31,75 +35,59 @@ const (
 	Vendor Protocol = "vendor" // a maker's own format
 )
 
-// Transmission is one ASTM session, or one HL7 message.
+// Transmission is one ASTM session, one HL7 message, or one packet or frame in
+// a maker's own format.
 type Transmission struct {
 	Protocol Protocol
 	Format   vendor.Format // of a maker's own
 	At       int           // the byte of the file where it begins, from 0
 
-	// Text is what the frames carry joined, bare records ended by CR, or the
-	// content of an MLLP block.
+	// Text is what the frames carry joined, with the CRs that end frames left
+	// out; bare records or segments ended by CR; the content of an MLLP block;
+	// or a packet or frame as it was received.
 	Text []byte
 	// Frames are those of a session, without the ones that their sender
 	// repeated. Bare records have none.
 	Frames []Frame
+	// Sealed says that the file had an Emerald's frame without its END line, and
+	// that it was given one: such files are known, and no line takes it without.
+	Sealed bool
 }
 
 // Frame is one frame of a file.
 type Frame struct {
 	At    int    // the byte of the file where it begins
+	In    int    // where its text begins in the transmission's
 	Token []byte // STX to the end of its line, as far as it is there
-	// Err wraps lis01.ErrChecksum or lis01.ErrMalformed; nil for a sound one.
+	// Err wraps lis01.ErrChecksum; nil for a sound one.
 	Err error
-	// Restored says that the file had the frame's ISO 8859-1 bytes as UTF-8,
-	// which is proven by the checksum: it fits the bytes in Token only.
-	Restored bool
+	// Restored says what the file had made of the frame, where the checksum
+	// proves it: Token is what was sent.
+	Restored Restoration
 }
 
-// Problem is what does not fit.
-type Problem struct {
-	At   int // the byte of the file
-	Text string
-	// Broken says that something could not be read. Else it was read, and it
-	// is doubtful.
-	Broken bool
-	// Frame says that it is a Frame's Err.
-	Frame bool
-}
+// Name is the frame's number for people.
+func (f Frame) Name() string { return string(f.Token[1:2]) }
 
-// String gives the problem with its place.
-func (p Problem) String() string { return fmt.Sprintf("byte %d: %s", p.At, p.Text) }
+// text is what a frame carries, and whether it is an end frame. It is whole but
+// perhaps for its checksum.
+func (f Frame) text() (text []byte, end bool) {
+	mark := bytes.IndexAny(f.Token[1:], "\x03\x17") + 1
+	return f.Token[2:mark], f.Token[mark] == lis01.ETX
+}
 
 // File is what a capture file holds.
 type File struct {
 	Transmissions []Transmission
 	Problems      []Problem
-}
 
-func (f *File) broken(at int, format string, args ...any) {
-	f.Problems = append(f.Problems, Problem{At: at, Text: fmt.Sprintf(format, args...), Broken: true})
-}
-
-func (f *File) doubtful(at int, format string, args ...any) {
-	f.Problems = append(f.Problems, Problem{At: at, Text: fmt.Sprintf(format, args...)})
-}
-
-// Restored counts the frames that got their bytes back.
-func (f File) Restored() (n int) {
-	for _, t := range f.Transmissions {
-		for _, frame := range t.Frames {
-			if frame.Restored {
-				n++
-			}
-		}
-	}
-	return n
+	more int // problems in the last one
 }
 
 // The errors of Read.
 var (
 	ErrEmpty      = errors.New("the file is empty")
-	ErrNotCapture = errors.New("neither ASTM (frames, or records from H on) nor HL7 (blocks, or segments from MSH on)")
+	ErrNotCapture = errors.New("neither ASTM (frames, or records from H on) nor HL7 (blocks, or segments from MSH on) nor a maker's format that is known")
 )
 
 // Read takes a file apart. The error says that it is no capture; then the File
@@ -109,6 +97,7 @@ func Read(data []byte) (File, error) {
 	data = bytes.TrimPrefix(data, []byte("\xEF\xBB\xBF"))
 	base -= len(data) // places count from the file's first byte
 	start := bytes.TrimLeft(data, " \t\r\n\x00\x02\x0B")
+	records := bytes.TrimLeft(data, " \t\r\n\x00\x05\x06\x15")
 	var f File
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:
@@ -119,13 +108,16 @@ func Read(data []byte) (File, error) {
 		f.segments(start, base+len(data)-len(start))
 	case bytes.IndexByte(data, lis01.STX) >= 0:
 		f.frames(data, base)
-	case isHeader(start):
-		f.records(start, base+len(data)-len(start))
+	case IsHeader(records), numbered(records) && IsHeader(records[1:]):
+		f.records(records, base+len(data)-len(records))
+	default:
+		f.emerald(data, base)
 	}
 	begins := bytes.TrimLeft(data, " \r\n\x00\x05\x06\x15")
 	if !f.readable() && (len(f.Problems) == 0 || !beginsWith(begins, "\x02", "\x0B")) {
 		return File{}, ErrNotCapture
 	}
+	f.finishProblems()
 	return f, nil
 }
 
@@ -133,6 +125,12 @@ func Read(data []byte) (File, error) {
 // control characters, but hardly one with a number.
 func (f *File) readable() bool {
 	return slices.ContainsFunc(f.Transmissions, func(t Transmission) bool { return len(t.Text) > 0 })
+}
+
+// expect makes room for at most so many transmissions at once: grown one by one
+// they would take several times the memory, and a file may hold very many.
+func (f *File) expect(most int) {
+	f.Transmissions = make([]Transmission, 0, most)
 }
 
 func beginsWith(data []byte, prefixes ...string) bool {
@@ -144,8 +142,8 @@ func beginsWith(data []byte, prefixes ...string) bool {
 	return false
 }
 
-// isHeader reports whether a record is an H record: an H and its delimiters.
-func isHeader(record []byte) bool {
+// IsHeader reports whether a record is an H record: an H and its delimiters.
+func IsHeader(record []byte) bool {
 	if len(record) < 2 || record[0] != 'H' {
 		return false
 	}
@@ -154,42 +152,4 @@ func isHeader(record []byte) bool {
 		return false
 	}
 	return true
-}
-
-// line is a record or segment with its place.
-type line struct {
-	at   int
-	text []byte
-}
-
-// lines cuts at CR, with any LF after it; where there is no CR at all, at LF, as
-// the standards' readers do. Empty lines are left out.
-func lines(data []byte, base int) (list []line) {
-	end := byte('\n')
-	if bytes.IndexByte(data, '\r') >= 0 {
-		end = '\r'
-	}
-	for at := 0; at < len(data); {
-		n := bytes.IndexByte(data[at:], end)
-		if n < 0 {
-			n = len(data) - at
-		}
-		text := bytes.TrimLeft(data[at:at+n], "\n")
-		if trimmed := bytes.TrimRight(text, "\n\x00"); len(trimmed) > 0 {
-			list = append(list, line{base + at + n - len(text), trimmed})
-		}
-		at += n + 1
-	}
-	return list
-}
-
-// records makes a transmission from each H record on.
-func (f *File) records(data []byte, base int) {
-	for _, l := range lines(data, base) {
-		if isHeader(l.text) {
-			f.Transmissions = append(f.Transmissions, Transmission{Protocol: ASTM, At: l.at})
-		}
-		t := &f.Transmissions[len(f.Transmissions)-1] // data begins with a header
-		t.Text = append(append(t.Text, l.text...), '\r')
-	}
 }

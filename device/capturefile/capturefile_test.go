@@ -62,11 +62,14 @@ func TestFrames(t *testing.T) {
 			[]string{text},
 			nil,
 		},
-		"a wrong checksum":   {strings.Replace(one, "O|1|A", "O|1|B", 1), []string{strings.Replace(text, "A", "B", 1)}, []string{"byte 13: frame 2: checksum does not match: want 10"}},
-		"no frame number":    {one + "\x02\x0300\r\n", []string{text}, []string{"byte 39: frame without number: malformed frame: no frame number"}},
-		"cut off":            {one + "\x021H|", []string{text}, []string{"byte 39: a frame without end"}},
-		"nothing but a part": {"\x021H|\\^&\r", nil, []string{"byte 0: a frame without end"}},
-		"junk between":       {"\x05" + one + "abc\x04", []string{text}, []string{"byte 40: 3 bytes outside any frame"}},
+		"a wrong checksum":                   {strings.Replace(one, "O|1|A", "O|1|B", 1), []string{strings.Replace(text, "A", "B", 1)}, []string{"byte 13: frame 2: checksum does not match: want 10"}},
+		"no frame number":                    {one + "\x02\x0300\r\n", []string{text}, []string{"byte 39: frame without number: malformed frame: no frame number"}},
+		"cut off":                            {one + "\x021H|", []string{text}, []string{"byte 39: a frame without end"}},
+		"nothing but a part":                 {"\x021H|\\^&\r", nil, []string{"byte 0: a frame without end"}},
+		"an unfinished frame and its repeat": {one[:20] + one[13:], []string{text}, nil},
+		"two repeats of an unfinished frame": {one[:20] + one[13:20] + one[13:], []string{text}, []string{"byte 13: a frame without end"}},
+		"an unfinished frame before others":  {"\x05\x021H|\\^&\rX\x04\x05" + other + "\x04", []string{"H|\\^&\rL|1\r"}, []string{"byte 1: a frame without end"}},
+		"junk between":                       {"\x05" + one + "abc\x04", []string{text}, []string{"byte 40: 3 bytes outside any frame"}},
 	} {
 		f := read(t, c.data)
 		if !slices.Equal(texts(f), c.want) {
@@ -78,6 +81,95 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// TestRearranged: drivers turn CRs into LFs, leave them out or wrap lines where a
+// screen ends. The checksum proves what was sent.
+func TestRearranged(t *testing.T) {
+	const text = "H|\\^&\rP|1||||M\xFCller\rO|1|A\rL|1|N\r"
+	one := frame('1', "H|\\^&\r", false) + frame('2', "P|1||||M\xFCller\rO|1|A\r", true) + frame('3', "L|1|N\r", true)
+	var wrapped strings.Builder
+	for i := range len(one) {
+		if wrapped.WriteByte(one[i]); i%8 == 7 {
+			wrapped.WriteByte('\n')
+		}
+	}
+	for name, data := range map[string]string{
+		"LF for CR":           strings.ReplaceAll(one, "\r", "\n"),
+		"CR LF for CR":        strings.ReplaceAll(strings.ReplaceAll(one, "\n", ""), "\r", "\r\n"),
+		"no CR":               strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(one, "\r\x03", "\x03"), "\r\x17", "\x17"), "\rO", "\nO"),
+		"wrapped":             wrapped.String(),
+		"wrapped, and UTF-8":  strings.ReplaceAll(wrapped.String(), "\xFC", "\u00FC"),
+		"wrapped, and twice":  strings.ReplaceAll(wrapped.String(), "\x02", "\x02") + "\x15" + frame('3', "L|1|N\r", true),
+		"LF for CR, as UTF-8": strings.ReplaceAll(strings.ReplaceAll(one, "\r", "\n"), "\xFC", "\u00FC"),
+	} {
+		f := read(t, data)
+		if name == "no CR" { // what stood between two records of a frame cannot be proven
+			if f.Transmissions[0].Frames[0].Restored != Rearranged || f.Transmissions[0].Frames[2].Restored != Rearranged {
+				t.Errorf("%s: %+v", name, f)
+			}
+			continue
+		}
+		if !slices.Equal(texts(f), []string{text}) || len(f.Problems) > 0 || len(f.Transmissions[0].Frames) != 3 {
+			t.Errorf("%s: %q, %q", name, texts(f), problems(f))
+		}
+		for _, frame := range f.Transmissions[0].Frames {
+			if !strings.Contains(one, string(frame.Token)) || frame.Restored != Rearranged && frame.Token[1] != '3' {
+				t.Errorf("%s: %q", name, frame.Token)
+			}
+		}
+	}
+	if notes := read(t, strings.ReplaceAll(one, "\r", "\n")).Notes(); !slices.Equal(notes, []string{"3 frames had line ends other than were sent; the bytes were put back that the checksum is of"}) {
+		t.Errorf("notes %q", notes)
+	}
+}
+
+// TestLeftOutCR: a sender that ends records with the end frame alone is read as
+// on a line, and each frame tells where its text is.
+func TestLeftOutCR(t *testing.T) {
+	f := read(t, frame('1', "H|\\^&", true)+frame('2', "O|1|", false)+frame('3', "A", true)+frame('4', "L|1|N", true))
+	m := f.Transmissions[0]
+	if string(m.Text) != "H|\\^&\rO|1|A\rL|1|N" || len(f.Problems) > 0 {
+		t.Errorf("%q %q", texts(f), problems(f))
+	}
+	for _, frame := range m.Frames {
+		parsed, _ := lis01.ParseFrame(frame.Token)
+		if !bytes.HasPrefix(m.Text[frame.In:], parsed.Text) {
+			t.Errorf("frame %s is not at %d", frame.Name(), frame.In)
+		}
+	}
+}
+
+// TestNoSTX: some drivers log the frames without STX and checksum.
+func TestNoSTX(t *testing.T) {
+	const text = "H|\\^&\rO|1|A\rL|1|N\r"
+	for name, data := range map[string]string{
+		"each its number":   "1H|\\^&\n2O|1|A\n3L|1|N\n",
+		"the first one":     "1H|\\^&\rO|1|A\rL|1|N\r",
+		"later in its line": "4H|\\^&\rO|1|A\rL|1|N\r",
+		"their ETX":         "1H|\\^&\r\x03\r2O|1|A\r\x03\r3L|1|N\r\x03",
+		"their checksum":    "\x051H|\\^&\r\x03E5\r\n2O|1|A\r\x0352\r\n3L|1|N\r\x0306\r\n\x04",
+		"a repeat":          "1H|\\^&\r\x03E5\r\n2O|1|A\r\x0352\r\n2O|1|A\r\x0352\r\n3L|1|N\r\x0306\r\n",
+		"in one line":       "1H|\\^&\x03E5\r\n2O|1|A\x0352\r\n3L|1|N\x0306\r\n",
+		"split":             "1H|\\^&\r\x1700\r\n2O|1|\x1700\r\n3A\r\x0300\r\n4L|1|N\r\x0306\r\n",
+	} {
+		f := read(t, data)
+		if !slices.Equal(texts(f), []string{text}) || len(f.Problems) > 0 {
+			t.Errorf("%s: %q, %q", name, texts(f), problems(f))
+		} else if at := f.Transmissions[0].At; data[at] != 'H' {
+			t.Errorf("%s: at byte %d", name, at)
+		}
+	}
+}
+
+// TestManyProblems: a file of noise does not fill the screen, and says how much
+// there is of it.
+func TestManyProblems(t *testing.T) {
+	f := read(t, frame('1', "H|\\^&\rL|1\r", true)+strings.Repeat("\x02\x03", 300))
+	last := f.Problems[len(f.Problems)-1]
+	if len(f.Problems) != mostProblems+1 || last.Text != "and 200 more from here on" || !last.Broken {
+		t.Errorf("%d, the last is %q", len(f.Problems), last)
+	}
+}
+
 // TestRewritten: senaite.astm writes ISO 8859-1 as UTF-8. The checksum proves
 // what the bytes were.
 func TestRewritten(t *testing.T) {
@@ -86,15 +178,15 @@ func TestRewritten(t *testing.T) {
 	if len(f.Problems) > 0 || len(f.Transmissions) != 1 {
 		t.Fatalf("%+v", f)
 	}
-	if got := f.Transmissions[0].Frames[0]; !got.Restored || string(got.Token) != sent {
+	if got := f.Transmissions[0].Frames[0]; got.Restored != Recoded || string(got.Token) != sent {
 		t.Errorf("restored %v: %q", got.Restored, got.Token)
 	}
 	// Without that proof the bytes stay.
 	f = read(t, strings.ReplaceAll(strings.ReplaceAll(sent, "\xFC", "\u00FC"), "P|1", "P|2"))
-	if got := f.Transmissions[0].Frames[0]; got.Restored || !errors.Is(got.Err, lis01.ErrChecksum) || !bytes.Contains(got.Token, []byte("\u00FC")) {
+	if got := f.Transmissions[0].Frames[0]; got.Restored != AsSent || !errors.Is(got.Err, lis01.ErrChecksum) || !bytes.Contains(got.Token, []byte("\u00FC")) {
 		t.Errorf("restored %v: %q, %v", got.Restored, got.Token, got.Err)
 	}
-	if f = read(t, sent); f.Transmissions[0].Frames[0].Restored {
+	if f = read(t, sent); f.Transmissions[0].Frames[0].Restored != AsSent {
 		t.Error("a sound frame was changed")
 	}
 }
@@ -216,41 +308,4 @@ func TestMessages(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.frames)
 		}
 	}
-}
-
-func FuzzRead(f *testing.F) {
-	for _, seed := range []string{
-		frame('1', "H|\\^&\rO|1|A\rL|1\r", true), "\x05" + frame('1', "H|\\^&\r", false) + frame('2', "L|1\r", true) + "\x04", "H|\\^&\nL|1", "H!\r",
-		"MSH|^~\\&|A\rOBX|1\r", "\x0bMSH|^~\\&|A\r\x1c\r", "FHS|^~\\&\nMSH|^~\\&\nBTS|1", "\x021P|M\u00FCller\x0300\r\n",
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Read(data)
-		if (err == nil) != (len(file.Transmissions)+len(file.Problems) > 0) {
-			t.Errorf("error %v with %+v", err, file)
-		}
-		for _, p := range file.Problems {
-			if p.At < 0 || p.At >= len(data) {
-				t.Errorf("%s: there are %d bytes", p, len(data))
-			}
-		}
-		for _, m := range file.Transmissions {
-			if m.At < 0 || m.At >= len(data) {
-				t.Errorf("a transmission at byte %d of %d", m.At, len(data))
-			}
-			var text []byte
-			for _, part := range m.Messages() {
-				text = append(text, part.Text...)
-			}
-			// Blanks before a record belong to none.
-			if got, want := dense(text), dense(m.Text); !bytes.Equal(got, want) {
-				t.Errorf("messages hold %q of %q", got, want)
-			}
-		}
-	})
-}
-
-func dense(text []byte) []byte {
-	return bytes.Join(bytes.FieldsFunc(text, func(r rune) bool { return r <= ' ' }), nil)
 }

@@ -2,191 +2,203 @@ package capturefile
 
 import (
 	"bytes"
-	"errors"
-	"unicode/utf8"
 
 	"github.com/assaygate/assaygate/protocols/lis01"
 	"github.com/assaygate/assaygate/protocols/lis02"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
-// frames makes a transmission from each session. A file without ENQ and EOT
-// shows a new one by frame number 1 with an H record.
+// frames makes a transmission from each session, and from each packet. A file
+// without ENQ and EOT shows a new session by frame number 1 with an H record.
 func (f *File) frames(data []byte, base int) {
-	var s session
-	finish := func() {
-		if t, problems := s.end(); len(t.Frames) > 0 {
-			f.Transmissions = append(f.Transmissions, t)
-			f.Problems = append(f.Problems, problems...)
-		}
-		s = session{}
-	}
+	starts, packets := bytes.Count(data, []byte{lis01.STX}), packetStarts(data)
+	f.expect(min(starts, bytes.Count(data, []byte{lis01.ENQ})+bytes.Count(data, []byte{lis01.EOT})+bytes.Count(data, []byte("\x021H"))+packets+1))
+	s := session{file: f, all: make([]Frame, 0, starts-packets)}
 	for at := 0; at < len(data); {
-		advance, token, _ := lis01.Split(data[at:], true) // its error is always nil
-		if advance == 0 {
-			if lis01.Junk(data[at:]) > 0 {
-				finish()
-				f.broken(base+at, "a frame without end")
-			}
-			break
+		if format := s.opens(data[at:]); format != "" {
+			at += s.packet(format, data[at:], base+at)
+			continue
 		}
+		advance, token, _ := lis01.Split(data[at:], true) // its error is always nil
 		skipped := data[at : at+advance-len(token)]
 		switch n := lis01.Junk(skipped); {
+		case advance == 0:
+			s.unread(base+at, data[at:], "a frame without end")
+			advance = len(data) - at
 		case n > 0 && skipped[0] == lis01.STX:
-			f.broken(base+at, "a frame without end")
+			s.unread(base+at, skipped, "a frame without end")
 		case n > 0:
 			f.doubtful(base+at, "%d bytes outside any frame", n)
 		}
 		at += advance
 		switch {
 		case len(token) == 1 && (token[0] == lis01.ENQ || token[0] == lis01.EOT):
-			finish()
+			s.finish()
+			s.open, s.last = token[0] == lis01.ENQ, nil
 		case len(token) > 1:
-			frame := newFrame(token, base+at-len(token))
-			if s.begins(frame) {
-				finish()
-			}
-			s.add(frame)
+			at -= len(token)
+			at += s.token(token, upToNext(data[at:]), base+at)
 		}
 	}
-	finish()
+	s.finish()
 }
 
-// newFrame judges a token.
-func newFrame(token []byte, at int) Frame {
-	_, err := lis01.ParseFrame(token)
-	if !errors.Is(err, lis01.ErrChecksum) {
-		return Frame{At: at, Token: token, Err: err}
+// upToNext is data, which begins with STX, up to the next one.
+func upToNext(data []byte) []byte {
+	if next := bytes.IndexByte(data[1:], lis01.STX); next >= 0 {
+		return data[:1+next]
 	}
-	if latin, ok := latin1(token); ok {
-		if _, wrong := lis01.ParseFrame(latin); wrong == nil {
-			return Frame{At: at, Token: latin, Restored: true}
-		}
-	}
-	return Frame{At: at, Token: token, Err: err}
-}
-
-// latin1 gives text back that was ISO 8859-1 and was written as UTF-8.
-func latin1(text []byte) ([]byte, bool) {
-	if !utf8.Valid(text) {
-		return nil, false
-	}
-	out := make([]byte, 0, len(text))
-	for _, r := range string(text) {
-		if r > 0xFF {
-			return nil, false
-		}
-		out = append(out, byte(r))
-	}
-	return out, len(out) < len(text)
+	return data
 }
 
 // session is a transmission on its way.
-type session struct{ frames []Frame }
+type session struct {
+	file *File
+	all  []Frame // of the file; those of this session from here on
+	from int
+	open bool   // there was an ENQ
+	last []byte // packet of this session
+	part part
+}
+
+// part is what there is of a frame that cannot be read. Its sender may have
+// repeated it.
+type part struct {
+	at   int
+	text []byte
+	why  string
+}
+
+// token takes the frame that data begins with, and returns how much of data it
+// is.
+func (s *session) token(token, data []byte, at int) int {
+	frame, n, err := newFrame(token, data, at)
+	if err != nil {
+		name := "without number"
+		if len(token) > 1 && token[1] >= '0' && token[1] <= '9' {
+			name = string(token[1:2])
+		}
+		s.unread(at, token, "frame "+name+": "+err.Error())
+		return n
+	}
+	if s.begins(frame) {
+		s.finish()
+	}
+	s.settle(&frame)
+	// A repeat takes the place of what it repeats.
+	if s.repeats(frame) {
+		s.all = s.all[:len(s.all)-1]
+	}
+	s.all = append(s.all, frame)
+	return n
+}
+
+// unread notes what cannot be read. It is a problem unless the next frame is the
+// same again.
+func (s *session) unread(at int, text []byte, why string) {
+	s.settle(nil)
+	s.part = part{at, text, why}
+}
+
+// settle says that a part could not be read, unless a frame is all of it.
+func (s *session) settle(by *Frame) {
+	p := s.part
+	s.part = part{}
+	if p.text == nil || by != nil && by.Err == nil && (isPartOf(p.text, by.Token) || likely(p.text, by.Token)) {
+		return
+	}
+	s.file.broken(p.at, p.why)
+}
+
+// isPartOf reports whether a token goes on as part does, whatever was made of
+// the ends of its lines. Frames with the same number, and not only that, are the
+// same frame.
+func isPartOf(part, token []byte) bool {
+	seen := 0
+	at := 0
+	for _, c := range part {
+		if c == lis01.CR || c == lis01.LF {
+			continue
+		}
+		for at < len(token) && (token[at] == lis01.CR || token[at] == lis01.LF) {
+			at++
+		}
+		if at == len(token) || token[at] != c {
+			return false
+		}
+		at++
+		seen++
+	}
+	return seen > len("\x021H")
+}
 
 // begins reports whether a frame is the first one of another session.
 func (s *session) begins(frame Frame) bool {
-	parsed, err := lis01.ParseFrame(frame.Token)
-	return err == nil && parsed.Number == '1' && isHeader(parsed.Text) && len(s.frames) > 0 && !s.repeats(frame)
+	text, _ := frame.text()
+	return frame.Err == nil && frame.Token[1] == '1' && IsHeader(text) && len(s.all) > s.from && !s.repeats(frame)
 }
 
 // repeats reports whether a frame is the last one again: its bytes, or what
 // they were before the line damaged them.
 func (s *session) repeats(frame Frame) bool {
-	if len(s.frames) == 0 {
+	if len(s.all) == s.from {
 		return false
 	}
-	last := s.frames[len(s.frames)-1]
-	a, b := bytes.TrimRight(last.Token, "\r\n"), bytes.TrimRight(frame.Token, "\r\n")
-	if bytes.Equal(a, b) {
+	last := s.all[len(s.all)-1]
+	if bytes.Equal(bytes.TrimRight(last.Token, "\r\n"), bytes.TrimRight(frame.Token, "\r\n")) {
 		return true
 	}
-	return last.Err != nil && frame.Err == nil && len(a) == len(b) && len(a) > 1 && a[1] == b[1]
+	return last.Err != nil && frame.Err == nil && likely(last.Token, frame.Token)
 }
 
-// add takes a frame. A repeat takes the place of what it repeats.
-func (s *session) add(frame Frame) {
-	if s.repeats(frame) {
-		s.frames = s.frames[:len(s.frames)-1]
-	}
-	s.frames = append(s.frames, frame)
+// likely reports whether a damaged frame was a sound one: one as long, with the
+// same number.
+func likely(damaged, sound []byte) bool {
+	a, b := bytes.TrimRight(damaged, "\r\n"), bytes.TrimRight(sound, "\r\n")
+	return len(a) == len(b) && len(a) > 1 && a[1] == b[1]
 }
 
-// end joins the session.
-func (s *session) end() (t Transmission, problems []Problem) {
-	if len(s.frames) == 0 {
-		return Transmission{}, nil
+// finish makes a transmission of the frames so far.
+func (s *session) finish() {
+	s.settle(nil)
+	frames := s.all[s.from:len(s.all):len(s.all)]
+	s.from = len(s.all)
+	if len(frames) == 0 {
+		return
 	}
-	t = Transmission{Protocol: ASTM, At: s.frames[0].At, Frames: s.frames}
-	for _, frame := range s.frames {
-		parsed, _ := lis01.ParseFrame(frame.Token) // a malformed one may be empty
-		t.Text = append(t.Text, parsed.Text...)
-		if frame.Err != nil {
-			problems = append(problems, Problem{
-				At: frame.At, Text: "frame " + frame.Name() + ": " + frame.Err.Error(),
-				Broken: errors.Is(frame.Err, lis01.ErrMalformed), Frame: true,
-			})
-		}
+	size := 0
+	for _, frame := range frames {
+		size += len(frame.Token)
 	}
-	return t, problems
-}
-
-// Name is the frame's number for people, as far as it has one.
-func (f Frame) Name() string {
-	if len(f.Token) > 1 && f.Token[1] >= '0' && f.Token[1] <= '9' {
-		return string(f.Token[1:2])
-	}
-	return "without number"
-}
-
-// Message is one message of a transmission.
-type Message struct {
-	Text   []byte
-	Frames [][]byte // ASTM: as a sender of this message alone has them
-}
-
-// Messages cuts a transmission into its messages: an HL7 one is a message, an
-// ASTM session may hold several. A frame that holds the end of one and the start
-// of the next is made two; bare records are put into frames.
-func (t Transmission) Messages() (list []Message) {
-	if t.Protocol != ASTM {
-		return []Message{{Text: t.Text}}
-	}
-	if len(t.Frames) == 0 {
-		for text := t.Text; len(text) > 0; {
-			message, rest, found := lis02.Cut(text)
-			if !found {
-				message, rest = text, nil
-			}
-			list = append(list, Message{Text: message, Frames: lis01.AppendMessage(nil, message, 0)})
-			text = rest
-		}
-		return list
-	}
+	text := make([]byte, 0, size)
 	var joined lis02.Joiner
-	var frames [][]byte
-	for _, frame := range t.Frames {
-		parsed, _ := lis01.ParseFrame(frame.Token)
+	for i := range frames {
+		frame := &frames[i]
+		part, end := frame.text()
 		before := len(joined.Rest())
-		joined.Add(parsed.Text, parsed.End)
-		whole := true // the frame is of one message only, so far
-		for message, found := joined.Next(); found; message, found = joined.Next() {
-			last := frame.Token
-			if !whole || len(joined.Rest()) > 0 {
-				last = lis01.AppendFrame(nil, lis01.Frame{Number: parsed.Number, Text: message[before:], End: true})
+		joined.Add(part, end)
+		if len(joined.Rest())-before > len(part) {
+			text = append(text, lis01.CR) // it ends a record whose sender leaves it out
+		}
+		for _, found := joined.Next(); found; _, found = joined.Next() {
+		}
+		frame.In = len(text)
+		text = append(text, part...)
+		if frame.Err != nil {
+			if p := s.file.add(Problem{At: frame.At, Frame: true}); p != nil {
+				p.Text = "frame " + frame.Name() + ": " + frame.Err.Error()
 			}
-			list = append(list, Message{Text: message, Frames: append(frames, last)})
-			frames, before, whole = nil, 0, false
-		}
-		switch rest := joined.Rest(); {
-		case len(rest) == 0:
-		case whole:
-			frames = append(frames, frame.Token)
-		default:
-			frames = [][]byte{lis01.AppendFrame(nil, lis01.Frame{Number: parsed.Number, Text: rest, End: parsed.End})}
 		}
 	}
-	if rest := joined.Rest(); len(rest) > 0 {
-		list = append(list, Message{Text: bytes.Clone(rest), Frames: frames})
+	s.file.Transmissions = append(s.file.Transmissions, Transmission{Protocol: ASTM, At: frames[0].At, Text: text, Frames: frames})
+}
+
+// opens tells the format of the packet that data begins with. A Spotchem's
+// cannot be told from a frame within a session, and none sends so.
+func (s *session) opens(data []byte) vendor.Format {
+	format, _ := vendor.Opens(data)
+	if format == vendor.SpotchemEL && s.open {
+		return ""
 	}
-	return list
+	return format
 }

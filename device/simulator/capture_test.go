@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/assaygate/assaygate/device/capturefile"
 	"github.com/assaygate/assaygate/protocols/lis01"
 )
 
@@ -51,63 +52,37 @@ func TestCaptures(t *testing.T) {
 	}
 }
 
-func TestReadASTM(t *testing.T) {
+// What device/capturefile reads is played as it stands there: frames end in
+// CR LF, whatever the file has, and a repeat goes out once.
+func TestRead(t *testing.T) {
 	const text = "H|\\^&\rO|1|A\rL|1|N\r"
 	one := string(frame(1, "H|\\^&\r", false)) + string(frame(2, "O|1|A\r", false)) + string(frame(3, "L|1|N\r", true))
-	other := string(frame(1, "H|\\^&\rL|1\r", true))
-	for name, data := range map[string]string{
-		"frames":                one,
-		"frames, LF":            strings.ReplaceAll(one, "\r\n", "\n"),
-		"frames, no CR LF":      strings.TrimSuffix(strings.ReplaceAll(one, "\r\n\x02", "\x02"), "\r\n"),
-		"the wire":              "\x05\x06" + strings.ReplaceAll(one, "\n", "\n\x06") + "\x04",
-		"records, LF":           strings.ReplaceAll(text, "\r", "\n"),
-		"records, CR":           text,
-		"records, CR LF":        strings.ReplaceAll(text, "\r", "\r\n"),
-		"records, no last end":  strings.TrimSuffix(text, "\r"),
-		"records, byte order":   "\xEF\xBB\xBF" + text,
-		"records, blank before": "\r\n" + text,
+	const segments = "MSH|^~\\&|A||||||ORU^R01|1|P|2.4\rOBX|1\r"
+	for name, c := range map[string]struct {
+		data     string
+		protocol Protocol
+		text     string
+		frames   string
+	}{
+		"frames":           {one, ASTM, text, one},
+		"frames, LF":       {strings.ReplaceAll(one, "\r\n", "\n"), ASTM, text, one},
+		"frames, no CR LF": {strings.TrimSuffix(strings.ReplaceAll(one, "\r\n\x02", "\x02"), "\r\n"), ASTM, text, one},
+		"the wire":         {"\x05\x06" + strings.ReplaceAll(one, "\n", "\n\x06") + "\x04", ASTM, text, one},
+		"a repeat":         {one + string(frame(3, "L|1|N\r", true)), ASTM, text, one},
+		"a wrong checksum": {strings.Replace(one, "O|1|A", "O|1|B", 1), ASTM, strings.Replace(text, "A", "B", 1), strings.Replace(one, "O|1|A", "O|1|B", 1)},
+		"a part":           {one + "\x024", ASTM, text, one},
+		"records":          {strings.ReplaceAll(text, "\r", "\n"), ASTM, text, ""},
+		"segments":         {"\n\n" + strings.ReplaceAll(segments, "\r", "\r\n"), HL7, segments, ""},
+		"a block":          {"\x0b" + segments + "\x1c\r", HL7, segments, ""},
 	} {
-		messages := read(t, []byte(data))
-		if len(messages) != 1 || messages[0].Protocol != ASTM || string(messages[0].Text) != text {
-			t.Errorf("%s: %q", name, messages)
-			continue
-		}
-		if strings.Contains(data, "\x02") && string(bytes.Join(messages[0].Frames, nil)) != one {
-			t.Errorf("%s: frames %q", name, messages[0].Frames)
-		}
-	}
-	for name, data := range map[string]string{
-		"two sessions":                 "\x05" + one + "\x04\x05" + other + "\x04",
-		"two sessions, no ENQ and EOT": one + other,
-		"records":                      text + "H|\\^&\rL|1\r",
-	} {
-		messages := read(t, []byte(data))
-		if len(messages) != 2 || string(messages[0].Text) != text || string(messages[1].Text) != "H|\\^&\rL|1\r" {
+		messages := read(t, []byte(c.data))
+		if len(messages) != 1 || messages[0].Protocol != c.protocol || string(messages[0].Text) != c.text || string(bytes.Join(messages[0].Frames, nil)) != c.frames {
 			t.Errorf("%s: %q", name, messages)
 		}
 	}
 	// Numbers that go on are one session.
 	if n := len(read(t, append([]byte(one), frame(4, "H|\\^&\rL|1\r", true)...))); n != 1 {
 		t.Errorf("two messages in one session: %d", n)
-	}
-}
-
-func TestReadHL7(t *testing.T) {
-	const one, two = "MSH|^~\\&|A||||||ORU^R01|1|P|2.4\rOBX|1\r", "MSH|^~\\&|A||||||ORU^R01|2|P|2.4\rOBX|2\r"
-	for name, data := range map[string]string{
-		"CR":           one + two,
-		"LF":           strings.ReplaceAll(one+two, "\r", "\n"),
-		"CR LF":        strings.ReplaceAll(one+two, "\r", "\r\n"),
-		"MLLP":         "\x0b" + one + "\x1c\r\x0b" + two + "\x1c\r",
-		"batch":        "FHS|^~\\&\rBHS|^~\\&\r" + one + two + "BTS|2\rFTS|1\r",
-		"junk before":  "\x02\x02" + one + two,
-		"no last end":  strings.TrimSuffix(one+two, "\r"),
-		"order of CRs": "\n\n" + one + "\r\n" + two,
-	} {
-		messages := read(t, []byte(data))
-		if len(messages) != 2 || messages[0].Protocol != HL7 || string(messages[0].Text) != one || string(messages[1].Text) != two {
-			t.Errorf("%s: %q", name, messages)
-		}
 	}
 }
 
@@ -119,7 +94,7 @@ func TestReadRefuses(t *testing.T) {
 			t.Errorf("%s: %q", name, messages)
 		}
 	}
-	if _, err := Read([]byte("%PDF-1.7")); !errors.Is(err, ErrNotCapture) {
+	if _, err := Read([]byte("%PDF-1.7")); !errors.Is(err, capturefile.ErrNotCapture) {
 		t.Errorf("%v", err)
 	}
 }

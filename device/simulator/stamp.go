@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/assaygate/assaygate/device/capturefile"
 	"github.com/assaygate/assaygate/protocols/lis01"
 )
 
@@ -77,7 +78,7 @@ func (m Message) stampFrames(out *outgoing, stamp stamper, size int) error {
 		}
 		ends := frame.End || bytes.HasSuffix(frame.Text, []byte("\r"))
 		last := frame.Text[bytes.LastIndexByte(bytes.TrimSuffix(frame.Text, []byte("\r")), '\r')+1:]
-		if !ends && isHeader(last) {
+		if !ends && capturefile.IsHeader(last) {
 			out.frames = lis01.AppendMessage(nil, stamp.apply(m.Text), size)
 			return nil
 		}
@@ -129,7 +130,7 @@ func (s stamper) apply(text []byte) []byte {
 		if end < 0 {
 			end = len(text)
 		}
-		if record := text[:end]; isHeader(record) || bytes.HasPrefix(record, []byte("MSH")) && len(record) > 4 {
+		if record := text[:end]; capturefile.IsHeader(record) || bytes.HasPrefix(record, []byte("MSH")) && len(record) > 4 {
 			out = append(out, s.header(record)...)
 		} else {
 			out = append(out, record...)

@@ -16,49 +16,6 @@ import (
 	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
-// readPacket reads the packet of a mini VIDAS or Spotchem EL that data begins
-// with; n is 0 where it begins with none.
-func readPacket(data []byte) (m Message, n int) {
-	n, packet, _ := vendor.Split(data, true)
-	if packet == nil {
-		return Message{}, 0
-	}
-	format, _ := vendor.Opens(data)
-	return Message{Protocol: Vendor, Format: format, Text: bytes.Clone(packet)}, n
-}
-
-// readEmerald reads what an Emerald has sent: frames, with or without the lines
-// between them. A last one without its END line, as some write it to files, is
-// given one.
-func readEmerald(data []byte) (messages []Message) {
-	if bytes.IndexByte(data, '\r') < 0 {
-		data = bytes.ReplaceAll(data, []byte{'\n'}, []byte{'\r'})
-	}
-	if len(data) > 0 && data[len(data)-1] != '\r' {
-		data = append(bytes.Clone(data), '\r')
-	}
-	add := func(frame []byte) {
-		if _, err := vendor.Parse(vendor.Emerald, strings.ToValidUTF8(string(frame), "?")); err == nil {
-			messages = append(messages, Message{Protocol: Vendor, Format: vendor.Emerald, Text: frame})
-		}
-	}
-	var r vendor.Receiver
-	for {
-		n, line, _ := vendor.SplitLine(data, true)
-		if n == 0 {
-			break
-		}
-		data = data[n:]
-		if out := r.Step(line); out.Frame != nil {
-			add(out.Frame)
-		}
-	}
-	if rest := r.Rest(); rest != nil {
-		add(seal(bytes.Clone(rest), ""))
-	}
-	return messages
-}
-
 // preparePacket makes a message in a maker's own format ready for the line. What
 // is stamped is the time and the mark of a test; an Emerald's result gets a
 // number of its own besides, so that two of one second are two.
@@ -128,7 +85,6 @@ func stampEmerald(frame []byte, now time.Time) (stamped []byte, number string) {
 	}
 	number = "SEQ-" + n.String()
 	lines := bytes.Split(bytes.TrimRight(frame, "\r\n"), []byte{'\r'})
-	var end string
 	var out []byte
 	put := func(line string) { out = append(append(out, line...), '\r') }
 	for _, line := range lines {
@@ -138,7 +94,7 @@ func stampEmerald(frame []byte, now time.Time) (stamped []byte, number string) {
 			put("DATE;" + now.Format("02/01/2006"))
 		case "TIME":
 			put("TIME;" + now.Format("15:04:05"))
-		case "MODE", "SEQ":
+		case "MODE", "SEQ", "END_RESULT", "END_CALI": // written anew
 		case "RESULT":
 			put(word)
 			put("MODE;TEST")
@@ -151,27 +107,11 @@ func stampEmerald(frame []byte, now time.Time) (stamped []byte, number string) {
 			put(word + ";" + strings.Join(fields, ";"))
 			put("MODE;TEST")
 			put("SEQ;" + number)
-		case "END_RESULT", "END_CALI":
-			end = word
 		default:
 			put(string(line))
 		}
 	}
-	return seal(out, end), number
-}
-
-// seal ends a frame with its sum; end is the word for it, or "" to find it.
-func seal(frame []byte, end string) []byte {
-	if end == "" {
-		end = "END_RESULT"
-		switch {
-		case bytes.Contains(frame, []byte("\rSTARTUP")) || bytes.HasPrefix(frame, []byte("STARTUP")):
-			return frame
-		case bytes.Contains(frame, []byte("\rCALIBRATION")) || bytes.HasPrefix(frame, []byte("CALIBRATION")):
-			end = "END_CALI"
-		}
-	}
-	return fmt.Appendf(frame, "%s;%d\r", end, vendor.EmeraldSum(frame))
+	return vendor.SealEmerald(out), number
 }
 
 // packetHost is a host at the other end of a line that takes packets: it never
