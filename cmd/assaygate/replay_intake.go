@@ -16,6 +16,7 @@ import (
 	"github.com/assaygate/assaygate/protocols/hl7"
 	"github.com/assaygate/assaygate/protocols/lis01"
 	"github.com/assaygate/assaygate/protocols/mllp"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 // answerLimit is how long the gateway's side may take for an answer: longer than
@@ -38,7 +39,7 @@ func (r *replay) members(file string) map[capturefile.Protocol][]instrument.Inst
 		name, known = parts[1], true
 	}
 	list := map[capturefile.Protocol][]instrument.Instrument{}
-	for _, protocol := range []capturefile.Protocol{capturefile.ASTM, capturefile.HL7} {
+	for _, protocol := range []capturefile.Protocol{capturefile.ASTM, capturefile.HL7, capturefile.Vendor} {
 		stranger := instrument.Instrument{Name: name, Settings: instrument.Defaults()}
 		stranger.Settings.Protocol = string(protocol)
 		var all []instrument.Instrument
@@ -65,11 +66,20 @@ func (r *replay) members(file string) map[capturefile.Protocol][]instrument.Inst
 	return list
 }
 
+// lineOf is the protocol of the line that a transmission comes over: packets come
+// over lines for ASTM, and only the Emerald has lines of its own.
+func lineOf(t capturefile.Transmission) capturefile.Protocol {
+	if t.Protocol == capturefile.Vendor && t.Format != vendor.Emerald {
+		return capturefile.ASTM
+	}
+	return t.Protocol
+}
+
 // take plays a transmission to a line of the gateway, as its instrument would. An
 // error says why the gateway did not take it, with the place.
-func (r *replay) take(t capturefile.Transmission, members []instrument.Instrument, changed map[int]bool) (err error) {
-	if len(members) == 0 {
-		return fmt.Errorf("byte %d: messages in the format %s cannot be replayed in this version", t.At, t.Protocol)
+func (r *replay) take(ctx context.Context, t capturefile.Transmission, members []instrument.Instrument, changed map[int]bool) (err error) {
+	if t.Protocol == capturefile.Vendor {
+		return r.takePacket(ctx, t, members, changed[0])
 	}
 	if len(t.Frames) == 0 && t.Protocol == capturefile.ASTM {
 		for _, m := range t.Messages() {
@@ -81,19 +91,8 @@ func (r *replay) take(t capturefile.Transmission, members []instrument.Instrumen
 	if goesOn(t.Frames) {
 		members = withoutNumbers(members)
 	}
-	near, far := net.Pipe()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		// What fails there is seen here: in the answers and in the store.
-		_ = r.service.Serve(context.Background(), far, replayed, members)
-		far.Close()
-	}()
-	defer func() {
-		near.Close()
-		<-ended
-	}()
-	p := &player{conn: near, refusals: r.refusals}
+	p := r.plug(members)
+	defer p.unplug()
 	if t.Protocol == capturefile.HL7 {
 		if err := p.block(t.Text); err != nil {
 			return fmt.Errorf("byte %d: %w", t.At, err)
@@ -130,7 +129,27 @@ func withoutNumbers(members []instrument.Instrument) []instrument.Instrument {
 // player is the instrument's side of a line. It never sends anything twice.
 type player struct {
 	conn     net.Conn
+	ended    chan struct{} // closed when the gateway is done with the line
 	refusals *refusals
+}
+
+// plug opens a line to the gateway.
+func (r *replay) plug(members []instrument.Instrument) *player {
+	near, far := net.Pipe()
+	p := &player{conn: near, ended: make(chan struct{}), refusals: r.refusals}
+	go func() {
+		defer close(p.ended)
+		// What fails there is seen here: in the answers and in the store.
+		_ = r.service.Serve(context.Background(), far, replayed, members)
+		far.Close()
+	}()
+	return p
+}
+
+// unplug ends the line, and returns when the gateway has kept what came over it.
+func (p *player) unplug() {
+	p.conn.Close()
+	<-p.ended
 }
 
 // ask writes bytes, if any, and reads an answer where there is room for one.

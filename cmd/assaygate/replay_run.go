@@ -206,11 +206,11 @@ func (r *replay) intake(ctx context.Context, file string) (envelopes []envelope.
 	members := r.members(file)
 	rebuilt := 0
 	for _, t := range read.Transmissions {
-		changed := r.replaceSamples(&t, members[t.Protocol])
+		changed := r.replaceSamples(&t, members[lineOf(t)])
 		if r.RebuildChecksums {
 			rebuilt += rebuildChecksums(&t)
 		}
-		if err := r.take(t, members[t.Protocol], changed); err != nil {
+		if err := r.take(ctx, t, members[lineOf(t)], changed); err != nil {
 			problems = append(problems, err.Error())
 		}
 	}

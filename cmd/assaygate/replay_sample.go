@@ -11,6 +11,7 @@ import (
 	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/protocols/lis01"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 // rename is one --sample-id OLD=NEW.
@@ -23,8 +24,8 @@ func parseRename(text string) (rename, error) {
 	if !found || old == "" || replacement == "" {
 		return rename{}, fmt.Errorf("%q is not OLD=NEW", text)
 	}
-	if i := strings.IndexFunc(replacement, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`|\^&~`, r) }); i >= 0 {
-		return rename{}, fmt.Errorf("%q cannot stand in a field; take printable ASCII without | \\ ^ & ~", replacement)
+	if i := strings.IndexFunc(replacement, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`|\^&~;[]`, r) }); i >= 0 {
+		return rename{}, fmt.Errorf("%q cannot stand in a field; take printable ASCII without | \\ ^ & ~ ; [ ]", replacement)
 	}
 	return rename{old, replacement}, nil
 }
@@ -47,7 +48,7 @@ func (r *replay) countSamples(files []string) error {
 		for i, one := range r.renames {
 			n := 0
 			for _, t := range capture.Transmissions {
-				n += len(r.sampleEdits(t, members[t.Protocol], one))
+				n += len(r.sampleEdits(t, members[lineOf(t)], one))
 			}
 			if found[i] += n; n > 0 {
 				in[i]++
@@ -69,14 +70,17 @@ func (r *replay) sampleEdits(t capturefile.Transmission, members []instrument.In
 		return nil
 	}
 	from := instrument.Sender(r.service.Profiles, members, envelope.Protocol(t.Protocol), t.Text)
+	if t.Protocol == capturefile.Vendor {
+		from = instrument.PacketSender(members, t.Format)
+	}
 	return r.service.Profiles.SampleEdits(profile.Raw{
-		Protocol: envelope.Protocol(t.Protocol), Text: t.Text, Profile: from.Settings.Profile, Charset: from.Settings.Charset,
+		Protocol: envelope.Protocol(t.Protocol), Format: string(t.Format), Text: t.Text, Profile: from.Settings.Profile, Charset: from.Settings.Charset,
 	}, one.old, one.replacement)
 }
 
 // replaceSamples changes the sample ids of a transmission, all at the same time:
 // two may be exchanged. Checksums stay as they are. It returns which frames
-// changed.
+// changed; what has none counts as one.
 func (r *replay) replaceSamples(t *capturefile.Transmission, members []instrument.Instrument) (changed map[int]bool) {
 	var edits []profile.Edit
 	for _, one := range r.renames {
@@ -88,22 +92,24 @@ func (r *replay) replaceSamples(t *capturefile.Transmission, members []instrumen
 	slices.SortFunc(edits, func(a, b profile.Edit) int { return a.At - b.At })
 	if len(t.Frames) == 0 {
 		t.Text = edited(t.Text, 0, edits)
-		return nil
+		if t.Sealed {
+			t.Text = vendor.Resum(t.Format, t.Text) // the file has no sum that could fit
+		}
+		return map[int]bool{0: true}
 	}
 	changed = map[int]bool{}
-	frames, at := slices.Clone(t.Frames), 0
+	frames := slices.Clone(t.Frames)
 	for i, frame := range frames {
 		parsed, err := lis01.ParseFrame(frame.Token)
 		if err != nil && !errors.Is(err, lis01.ErrChecksum) {
 			continue
 		}
-		if text := edited(parsed.Text, at, edits); string(text) != string(parsed.Text) {
+		if text := edited(parsed.Text, frame.In, edits); string(text) != string(parsed.Text) {
 			behind := 2 + len(parsed.Text) // STX and the number
 			frames[i].Token = slices.Concat(frame.Token[:2], text, frame.Token[behind:])
 			_, frames[i].Err = lis01.ParseFrame(frames[i].Token)
 			changed[i] = true
 		}
-		at += len(parsed.Text)
 	}
 	t.Frames = frames
 	return changed
@@ -129,6 +135,10 @@ func edited(part []byte, base int, edits []profile.Edit) []byte {
 
 // rebuildChecksums makes sound frames of those whose checksum does not fit.
 func rebuildChecksums(t *capturefile.Transmission) (rebuilt int) {
+	if t.Protocol == capturefile.Vendor && vendor.Verify(t.Format, t.Text) != nil {
+		t.Text = vendor.Resum(t.Format, t.Text)
+		return 1
+	}
 	t.Frames = slices.Clone(t.Frames)
 	for i, frame := range t.Frames {
 		if errors.Is(frame.Err, lis01.ErrChecksum) {

@@ -114,7 +114,7 @@ func Read(data []byte) (File, error) {
 		f.emerald(data, base)
 	}
 	begins := bytes.TrimLeft(data, " \r\n\x00\x05\x06\x15")
-	if !f.readable() && (len(f.Problems) == 0 || !beginsWith(begins, "\x02", "\x0B")) {
+	if !f.readable() && (!f.anyBroken() || !beginsWith(begins, "\x02", "\x0B", "CONNECT;")) {
 		return File{}, ErrNotCapture
 	}
 	f.finishProblems()

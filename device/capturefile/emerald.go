@@ -11,7 +11,8 @@ import (
 // file holds none of its frames.
 //
 // senaite.astm writes frames without their END lines. A file that has no END
-// line at all is taken for such; in any other a frame without is a broken one.
+// line at all, and no line from between frames either, is taken for such; in any
+// other a frame without is a broken one.
 func (f *File) emerald(data []byte, base int) {
 	most := bytes.Count(data, []byte("RESULT")) + bytes.Count(data, []byte("CALIBRATION")) + bytes.Count(data, []byte("STARTUP"))
 	if most == 0 {
@@ -24,7 +25,10 @@ func (f *File) emerald(data []byte, base int) {
 	if last := data[len(data)-1]; last != '\r' && last != '\n' {
 		data = append(bytes.Clone(data), '\r')
 	}
-	r := emeraldReader{file: f, bare: !bytes.Contains(data, []byte("END_RESULT")) && !bytes.Contains(data, []byte("END_CALI"))}
+	r := emeraldReader{file: f, bare: true}
+	for _, word := range []string{"END_RESULT", "END_CALI", "CONNECT;", "RESULT_READY;"} {
+		r.bare = r.bare && !bytes.Contains(data, []byte(word))
+	}
 	for at := 0; at < len(data); {
 		n, line, _ := vendor.SplitLine(data[at:], true) // its error is always nil
 		at += n

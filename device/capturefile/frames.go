@@ -27,6 +27,8 @@ func (f *File) frames(data []byte, base int) {
 			advance = len(data) - at
 		case n > 0 && skipped[0] == lis01.STX:
 			s.unread(base+at, skipped, "a frame without end")
+		case IsHeader(bytes.TrimLeft(skipped, "\r\n\x00 ")):
+			f.broken(base+at, "a message outside any frame")
 		case n > 0:
 			f.doubtful(base+at, "%d bytes outside any frame", n)
 		}

@@ -63,3 +63,8 @@ func (f *File) finishProblems() {
 	}
 	slices.SortStableFunc(f.Problems[:min(len(f.Problems), mostProblems)], func(a, b Problem) int { return a.At - b.At })
 }
+
+// anyBroken reports whether something could not be read.
+func (f *File) anyBroken() bool {
+	return slices.ContainsFunc(f.Problems, func(p Problem) bool { return p.Broken })
+}

@@ -46,6 +46,7 @@ func TestPackets(t *testing.T) {
 		"among sessions":        {"\x05" + one + "\x04" + spotchem + "\x05" + one + "\x04" + vidas("A"), []string{astmOnly, spotchem, astmOnly, vidas("A")}, nil},
 		"one broken off":        {vidas("A")[:12] + vidas("B") + one, []string{vidas("B"), astmOnly}, []string{"byte 0: a packet without end"}},
 		"the last broken off":   {one + vidas("B")[:12], []string{astmOnly}, []string{"byte 17: a packet without end"}},
+		"bare records among":    {vidas("A") + "H|\\^&\r\n", []string{vidas("A")}, []string{"byte 30: a message outside any frame"}},
 		"a wrong sum":           {one + strings.Replace(vidas("A"), "qn5", "qn6", 1), []string{astmOnly, strings.Replace(vidas("A"), "qn5", "qn6", 1)}, []string{"byte 17: the check sum does not match"}},
 		"beside a bad frame":    {vidas("A") + "\x02\x0300\r\n" + spotchem, []string{vidas("A"), spotchem}, []string{"byte 30: frame without number: malformed frame: no frame number"}},
 	} {
@@ -71,6 +72,9 @@ func TestPackets(t *testing.T) {
 func TestEmerald(t *testing.T) {
 	wrong := strings.Replace(ended("A"), "6.9", "9.6", 1)
 	start := "EMD22;1;SN-9;ANNA\rSTARTUP;1\r"
+	if f, err := Read([]byte("CONNECT;9;5\rnothing\r")); !errors.Is(err, ErrNotCapture) {
+		t.Errorf("no frame: %v %+v", err, f)
+	}
 	for name, c := range map[string]struct {
 		data     string
 		want     []string
@@ -86,12 +90,13 @@ func TestEmerald(t *testing.T) {
 			[]int{68, 68 + len(ended("A")) + 14},
 			nil,
 		},
-		"no END line":       {emerald("A"), []string{ended("A")}, []int{0}, nil},
-		"none has its END":  {emerald("A") + emerald("B"), []string{ended("A"), ended("B")}, []int{0, len(emerald("A"))}, nil},
-		"one has none":      {emerald("A") + ended("B"), []string{ended("B")}, []int{len(emerald("A"))}, []string{"byte 0: a frame without end"}},
-		"the last has none": {ended("A") + emerald("B"), []string{ended("A")}, []int{0}, []string{"byte 78: a frame without end"}},
-		"a wrong sum":       {wrong, []string{wrong}, []int{0}, []string{"byte 0: the check sum does not match"}},
-		"text around":       {"hello\rworld\r" + ended("A") + "bye\r", []string{ended("A")}, []int{12}, []string{"byte 0: 12 bytes outside any frame", "byte 90: 4 bytes outside any frame"}},
+		"no END line":                {emerald("A"), []string{ended("A")}, []int{0}, nil},
+		"none has its END":           {emerald("A") + emerald("B"), []string{ended("A"), ended("B")}, []int{0, len(emerald("A"))}, nil},
+		"one has none":               {emerald("A") + ended("B"), []string{ended("B")}, []int{len(emerald("A"))}, []string{"byte 0: a frame without end"}},
+		"the last has none":          {ended("A") + emerald("B"), []string{ended("A")}, []int{0}, []string{"byte 78: a frame without end"}},
+		"a recording that broke off": {"CONNECT;9;5\r" + emerald("B"), nil, nil, []string{"byte 12: a frame without end"}},
+		"a wrong sum":                {wrong, []string{wrong}, []int{0}, []string{"byte 0: the check sum does not match"}},
+		"text around":                {"hello\rworld\r" + ended("A") + "bye\r", []string{ended("A")}, []int{12}, []string{"byte 0: 12 bytes outside any frame", "byte 90: 4 bytes outside any frame"}},
 	} {
 		f := read(t, c.data)
 		var at []int

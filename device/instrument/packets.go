@@ -106,22 +106,25 @@ func (l *line) packetQuirks(m profile.Raw) profile.Quirks {
 	return quirks
 }
 
-// packetMessage is a packet or frame as profile.Set.Envelopes takes it. On a
-// shared listener it is from the instrument with its profile, else from the
-// first without one.
+// packetMessage is a packet or frame as profile.Set.Envelopes takes it.
 func (l *line) packetMessage(format vendor.Format, packet []byte) profile.Raw {
-	from := l.members[0]
-	names := []string{profile.PacketProfile(string(format)), ""}
-	for i := len(names) - 1; i >= 0; i-- {
-		for j := len(l.members) - 1; j >= 0; j-- {
-			if l.members[j].Settings.Profile == names[i] {
-				from = l.members[j]
+	m := l.message(PacketSender(l.members, format), envelope.Vendor)
+	m.Format, m.Text = string(format), bytes.Clone(packet)
+	return m
+}
+
+// PacketSender is the instrument, of at least one, that a packet or frame in a
+// maker's own format is from: of those that share a line the first with its
+// profile, else the first without one.
+func PacketSender(members []Instrument, format vendor.Format) Instrument {
+	for _, wanted := range []string{profile.PacketProfile(string(format)), ""} {
+		for _, m := range members {
+			if m.Settings.Profile == wanted {
+				return m
 			}
 		}
 	}
-	m := l.message(from, envelope.Vendor)
-	m.Format, m.Text = string(format), bytes.Clone(packet)
-	return m
+	return members[0]
 }
 
 // packetPatience is how long to wait for what may stand behind a packet, or for

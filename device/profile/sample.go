@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 // Edit replaces Length bytes at At by New.
@@ -17,14 +18,13 @@ type Edit struct {
 // called old is called replacement, at every place where the message's profile
 // looks for the sample id, in order. The rest of each field stays, padding
 // included. The replacement must hold no delimiter and nothing but printable
-// ASCII, which every character set has.
+// ASCII, which every character set has. In a maker's own format the check sum
+// does not fit afterwards.
 func (s *Set) SampleEdits(m Raw, old, replacement string) (edits []Edit) {
 	b := open(m)
 	if len(b.records) == 0 {
 		return nil
 	}
-	p, _ := s.recognise(m.Protocol, m.Profile, b.records)
-	d := b.records[0].d
 	text, _ := decode(m.Text, b.charset)
 	bytesBefore := func(i int) int { return len(encode(text[:i], b.charset)) }
 	if string(encode(text, b.charset)) != string(m.Text) {
@@ -32,6 +32,20 @@ func (s *Set) SampleEdits(m Raw, old, replacement string) (edits []Edit) {
 		// is, which is right wherever the delimiters are ASCII.
 		text, bytesBefore = string(m.Text), func(i int) int { return i }
 	}
+	change := func(place span) {
+		from := bytesBefore(place.from)
+		edits = append(edits, Edit{At: from, Length: bytesBefore(place.to) - from, New: []byte(replacement)})
+	}
+	if m.Protocol == envelope.Vendor {
+		for _, place := range s.samplePlaces(m, b.records, text) {
+			if strings.TrimSpace(place.of(text)) == old {
+				change(place)
+			}
+		}
+		return edits
+	}
+	p, _ := s.recognise(m.Protocol, m.Profile, b.records)
+	d := b.records[0].d
 	for _, record := range spans(text, "\r\n") {
 		fields := recordFields(text, record, d)
 		name := strings.ToUpper(strings.TrimSpace(fields[0].of(text)))
@@ -46,12 +60,30 @@ func (s *Set) SampleEdits(m Raw, old, replacement string) (edits []Edit) {
 			if place.from == place.to || strings.TrimSpace(d.unescape(place.of(text))) != old {
 				continue
 			}
-			from := bytesBefore(place.from)
-			edits = append(edits, Edit{At: from, Length: bytesBefore(place.to) - from, New: []byte(replacement)})
+			change(place)
 		}
 	}
 	slices.SortFunc(edits, func(a, b Edit) int { return a.At - b.At })
 	return slices.CompactFunc(edits, func(a, b Edit) bool { return a.At == b.At })
+}
+
+// samplePlaces are the places of a packet or frame in a maker's own format where
+// its profile looks for the sample id. One about no sample, such as a control's,
+// has none.
+func (s *Set) samplePlaces(m Raw, records []record, text string) (list []span) {
+	if !slices.ContainsFunc(records, func(r record) bool { return r.name == "O" }) {
+		return nil
+	}
+	p, _ := s.recognisePacket(m, records)
+	for _, place := range vendor.Places(vendor.Format(m.Format), text) {
+		component := max(place.Component, 1)
+		if slices.ContainsFunc(p.results[partSample], func(at location) bool {
+			return at.record == place.Record && at.field == place.Field && (len(at.components) == 0 && place.Component == 0 || len(at.components) > 0 && at.components[0] == component)
+		}) {
+			list = append(list, span{place.From, place.To})
+		}
+	}
+	return list
 }
 
 // span is a part of a text.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 func TestSampleEdits(t *testing.T) {
@@ -57,5 +58,36 @@ func TestSampleEditsChangeTheSample(t *testing.T) {
 		if now := set.Envelopes(m, time.Now())[0].SampleID; now != "N-1" || !strings.Contains(text, "A1&S&B") {
 			t.Errorf("%q: %q became %q", text, was, now)
 		}
+	}
+}
+
+// TestSampleEditsOfPackets: the makers' own formats have their sample ids where
+// their profiles read them.
+func TestSampleEditsOfPackets(t *testing.T) {
+	set := load(t, Options{})
+	for name, m := range map[string]Raw{
+		"mini VIDAS":  vidasPacket("piA-1", "ciA-1", "rtHBS", "rnHBs Antigen", "qlnegative"),
+		"Spotchem EL": spotchemPacket("25/03/09 07:05 ID# A-1   [Serum] K 4.10 mmol/L"),
+		"Emerald":     emeraldFrame(emeraldResult()...),
+	} {
+		if e := one(t, set, m); e.SampleID != "A-1" {
+			t.Fatalf("%s: sample %q", name, e.SampleID)
+		}
+		edits := set.SampleEdits(m, "A-1", "N-2")
+		if len(edits) != 1 {
+			t.Fatalf("%s: %v", name, edits)
+		}
+		m.Text = slices.Concat(m.Text[:edits[0].At], edits[0].New, m.Text[edits[0].At+edits[0].Length:])
+		m.Text = vendor.Resum(vendor.Format(m.Format), m.Text)
+		if e := one(t, set, m); e.SampleID != "N-2" || len(e.Results) == 0 {
+			t.Errorf("%s: sample %q in %q", name, e.SampleID, m.Text)
+		}
+		if edits := set.SampleEdits(m, "A-1", "N-3"); edits != nil {
+			t.Errorf("%s: %v", name, edits)
+		}
+	}
+	control := emeraldFrame("RESULT", "MODE;QC", "SID;A-1", "WBC;8.0 ;;H;4.0 ;6.2")
+	if edits := set.SampleEdits(control, "A-1", "N-2"); edits != nil {
+		t.Errorf("a control: %v", edits)
 	}
 }
