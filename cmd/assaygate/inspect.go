@@ -27,15 +27,19 @@ type inspectCommand struct {
 
 // captureFiles are what every way of inspecting takes.
 type captureFiles struct {
-	Files []string `arg:"" help:"Captures: ASTM framed or not, HL7 in MLLP blocks or not, packets of the mini VIDAS and Spotchem EL, frames of the CELL-DYN Emerald." type:"existingfile"`
+	Files []string `arg:"" help:"Captures, or directories of them: ASTM framed or not, HL7 in MLLP blocks or not, packets of the mini VIDAS and Spotchem EL, frames of the CELL-DYN Emerald." type:"path"`
 }
 
 // each reads every file and calls f with what it holds. A file that cannot be
 // read does not hide the others. What is doubtful is said and read all the same;
 // what is broken makes the command fail.
 func (c captureFiles) each(s *streams, f func(file string, list []capturefile.Transmission) error) error {
+	files, err := captureFilesOf(c.Files)
+	if err != nil {
+		return usageError{err}
+	}
 	var errs []error
-	for _, file := range c.Files {
+	for _, file := range files {
 		capture, err := readCapture(file)
 		if err == nil {
 			err = f(file, capture.Transmissions)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -134,37 +133,6 @@ func (c *replayCommand) configuration() (Config, []string, error) {
 		return Config{}, nil, usageError{none}
 	}
 	return Config{}, nil, fmt.Errorf("%s: %w", c.Config, none)
-}
-
-// captureFilesOf lists the files to replay. A directory stands for its files in
-// the order of their names, which is that of time; hidden ones are files that
-// are being written.
-func captureFilesOf(paths []string) (files []string, err error) {
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, err
-		}
-		if !info.IsDir() {
-			files = append(files, path)
-			continue
-		}
-		entries, err := os.ReadDir(path)
-		if err != nil {
-			return nil, err
-		}
-		found := 0
-		for _, entry := range entries {
-			if entry.Type().IsRegular() && !strings.HasPrefix(entry.Name(), ".") {
-				files = append(files, filepath.Join(path, entry.Name()))
-				found++
-			}
-		}
-		if found == 0 {
-			return nil, fmt.Errorf("%s: there is no file in this directory", path)
-		}
-	}
-	return files, nil
 }
 
 // keepsFiles makes sure that what is written is none of the captures.

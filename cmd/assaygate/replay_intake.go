@@ -82,10 +82,12 @@ func (r *replay) take(ctx context.Context, t capturefile.Transmission, members [
 		return r.takePacket(ctx, t, members, changed[0])
 	}
 	if len(t.Frames) == 0 && t.Protocol == capturefile.ASTM {
+		var tokens [][]byte
 		for _, m := range t.Messages() {
-			for _, token := range m.Frames {
-				t.Frames = append(t.Frames, capturefile.Frame{At: t.At, Token: token})
-			}
+			tokens = lis01.AppendMessage(tokens, m.Text, 0)
+		}
+		for _, token := range tokens {
+			t.Frames = append(t.Frames, capturefile.Frame{At: t.At, Token: token})
 		}
 	}
 	if goesOn(t.Frames) {

@@ -92,7 +92,9 @@ func restore(token, data []byte) (sent []byte, n int, how Restoration) {
 	}
 	// A CR that was left out at the end of its record.
 	if end := bytes.IndexAny(token[1:], "\x03\x17") + 1; end > 2 && token[end-1] != lis01.CR && sumsTo(token, end, lis01.CR) {
-		return canonical(slices.Insert(slices.Clone(token), end, lis01.CR)), len(token), Rearranged
+		if whole := slices.Insert(slices.Clone(token), end, lis01.CR); fits(whole) {
+			return canonical(whole), len(token), Rearranged
+		}
 	}
 	return nil, 0, AsSent
 }
