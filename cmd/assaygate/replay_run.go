@@ -227,13 +227,23 @@ func (r *replay) intake(ctx context.Context, file string) (envelopes []envelope.
 	}
 	for _, e := range envelopes {
 		if e.Intake != envelope.Accepted && e.Part == 0 {
-			problems = append(problems, fmt.Sprintf("%s: %s", e.Intake, e.Reason))
+			problems = append(problems, notTaken(file, e))
 		}
 	}
 	if len(envelopes) == 0 {
 		problems = append(problems, "there is no message in it")
 	}
 	return envelopes, notes, problems
+}
+
+// notTaken says why a message of a file was not taken for a whole one.
+func notTaken(file string, e envelope.Envelope) string {
+	// Its mode, which tells a control from a patient, is only read in its own
+	// format: nothing may be guessed here.
+	if strings.HasSuffix(file, ".bin") && e.Protocol == envelope.ASTM && e.Intake == envelope.Parked {
+		return "a CELL-DYN Emerald's frame of which an allowlist kept only records is no frame any more and cannot be replayed; as long as the gateway has the message, use assaygate spool retry"
+	}
+	return fmt.Sprintf("%s: %s", e.Intake, e.Reason)
 }
 
 // stored returns what the store got since a sequence, in order.
