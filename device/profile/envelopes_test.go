@@ -381,6 +381,15 @@ func TestHL7SpecimenByPosition(t *testing.T) {
 	for name, tt := range map[string]struct{ segments, want string }{
 		"OUL^R24: order, specimen behind": {`MSH|^~\&|a||||1||OUL^R24|1|P|2.6;PID|1;OBR|1|||GLU;ORC|OK;SPM|1|S1;OBX|1|NM|GLU||5;OBR|2|||NA;ORC|OK;SPM|1|S2;OBX|1|NM|NA||140`, "S1: H P O R GLU=5|S2: H P O R NA=140"},
 		"ORU^R30: specimen at the end":    {`MSH|^~\&|a||||1||ORU^R30|1|P|2.6;PID|1;ORC|NW;OBR|1|||GLU;OBX|1|NM|GLU||5;SPM|1|S1`, "S1: H P O R GLU=5"},
+		"OUL^R21: container first":        {`MSH|^~\&|a||||1||OUL^R21|1|P|2.5.1;SAC|||S1;ORC|RE;OBR|1||S1|GLU;OBX|1|NM|GLU||1.1;SAC|||S2;ORC|RE;OBR|2||S2|GLU;OBX|1|NM|GLU||2.2;SAC|||S3;ORC|RE;OBR|3||S3|GLU;OBX|1|NM|GLU||3.3`, "S1: H O R GLU=1.1|S2: H O R GLU=2.2|S3: H O R GLU=3.3"},
+		"OUL^R23: container, specimen":    {`MSH|^~\&|a||||1||OUL^R23|1|P|2.5.1;SAC|||S1;SPM|1|||SER;OBR|1|||GLU;OBX|1|NM|GLU||1.1;SAC|||S2;SPM|2|||SER;OBR|2|||GLU;OBX|1|NM|GLU||2.2`, "S1: H O R GLU=1.1|S2: H O R GLU=2.2"},
+		"OUL^R23: containers of one":      {`MSH|^~\&|a||||1||OUL^R23|1|P|2.5.1;SPM|1;SAC|||S1;OBR|1|||GLU;OBX|1|NM|GLU||1.1;SAC|||S2;OBR|2|||GLU;OBX|1|NM|GLU||2.2`, "S1: H O R GLU=1.1|S2: H O R GLU=2.2"},
+		"OUL^R22: first order without":    {`MSH|^~\&|a||||1||OUL^R22|1|P|2.5.1;OBR|1||S1|GLU;OBX|1|NM|GLU||1.1;SPM|2|S2||SER;OBR|2|||GLU;OBX|1|NM|GLU||2.2`, "S1: H O R GLU=1.1|S2: H O R GLU=2.2"},
+		"OUL^R22: specimens behind":       {`MSH|^~\&|a||||1||OUL^R22|1|P|2.5.1;OBR|1|||GLU;OBX|1|NM|GLU||1.1;SPM|1|S1;OBR|2|||GLU;OBX|1|NM|GLU||2.2;SPM|2|S2`, "S1: H O R GLU=1.1|S2: H O R GLU=2.2"},
+		"ORU: an order without results":   {`MSH|^~\&|a||||1||ORU^R01|1|P|2.5.1;OBR|1|||GLU;ORC|RE||S2;OBR|2|||GLU;OBX|1|NM|GLU||2.2;ORC|RE||S3;OBR|3|||GLU;OBX|1|NM|GLU||3.3`, ": H O|S2: H O R GLU=2.2|S3: H O R GLU=3.3"},
+		"OML: ORC, SPM, OBR":              {`MSH|^~\&|a||||1||OML^O33|1|P|2.5.1;ORC|RE||S2;SPM|1;OBR|1|||GLU;OBX|1|NM|GLU||2.2;ORC|RE||S3;SPM|2;OBR|2|||GLU;OBX|1|NM|GLU||3.3`, "S2: H O R GLU=2.2|S3: H O R GLU=3.3"},
+		"OUL^R22: OBR, NTE, ORC":          {`MSH|^~\&|a||||1||OUL^R22|1|P|2.5.1;OBR|1||S1|GLU;NTE|1||x;ORC|OK;OBX|1|NM|GLU||1.1`, "S1: H O R C GLU=1.1"},
+		"odd MSH-9":                       {`MSH|^~\&|a||||1|| oul_r22 |1|P|2.5.1;OBR|1||S1|GLU;OBX|1|NM|GLU||1.1;SPM|2|S2||SER;OBR|2|||GLU;OBX|1|NM|GLU||2.2`, "S1: H O R GLU=1.1|S2: H O R GLU=2.2"},
 		"OML^O33: specimen, then orders":  {`MSH|^~\&|a||||1||OML^O33|1|P|2.5.1;SPM|1|S1;ORC|NW;OBR|1|||GLU;OBX|1|NM|GLU||5;SPM|2|S2;ORC|NW;OBR|2|||NA`, "S1: H O R GLU=5|S2: H O"},
 	} {
 		list := set.Envelopes(hl7Message(strings.Split(tt.segments, ";")...), at)

@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/assaygate/assaygate/envelope"
@@ -40,88 +39,6 @@ func parseHL7(text string) ([]record, error) {
 		records = append(records, r)
 	}
 	return records, nil
-}
-
-// layout is where specimen and order stand relative to OBR. It differs between
-// structures (HL7 2.5.1 chapters 4 and 7: a specimen precedes its orders in
-// OUL^R22 and OML^O33, and follows its order in ORU^R01, ORU^R30 and OUL^R24; ORC
-// precedes its OBR, except in OUL^R22 to R24) and between makers, so it is taken
-// from where they stand.
-type layout struct {
-	specimenFirst bool // the first SPM stands above the first OBR
-	orderBehind   bool // the first ORC stands directly below an OBR
-}
-
-func layoutOf(records []record) layout {
-	var l layout
-	orders, seen := 0, false // OBR so far; an ORC
-	for i, r := range records {
-		switch r.name {
-		case "OBR":
-			orders++
-		case "SPM":
-			l.specimenFirst = l.specimenFirst || orders == 0
-		case "ORC":
-			l.orderBehind = l.orderBehind || !seen && i > 0 && records[i-1].name == "OBR"
-			seen = true
-		}
-	}
-	return l
-}
-
-// groupHL7 cuts a message at its OBR segments. Patient and specimen go with each
-// of their orders; what else stands above an order with the first order below it
-// only.
-func groupHL7(records []record) []group {
-	layout := layoutOf(records)
-	var header, patient, specimen, loose []record
-	var groups []group
-	open, used := false, true // the last group takes more; all above it went with an order
-	for _, r := range records {
-		specimens := r.name == "SPM" && layout.specimenFirst
-		unused := r.name == "PID" && patient != nil || specimens && specimen != nil ||
-			(r.name == "PID" || r.name == "OBR" && !layout.specimenFirst) && hasResult(loose)
-		if unused && !used {
-			groups = append(groups, group{own: slices.Concat(patient, specimen, loose)})
-			loose = nil
-		}
-		switch {
-		case r.name == "MSH" || r.name == "SFT":
-			header = append(header, r)
-			continue
-		case r.name == "OBR":
-			groups = append(groups, group{own: append(slices.Concat(patient, specimen, loose), r)})
-			loose, open, used = nil, true, true
-			continue
-		case r.name == "PID":
-			patient, specimen, open = []record{r}, nil, false
-		case specimens:
-			specimen, open = []record{r}, false
-		case r.name == "ORC" && !(layout.orderBehind && open):
-			loose, open = append(loose, r), false
-		case open:
-			last := &groups[len(groups)-1]
-			last.own = append(last.own, r)
-			continue
-		case r.name == "PV1" || r.name == "PD1":
-			patient = append(patient, r)
-		case (r.name == "SAC" || r.name == "INV") && specimen != nil:
-			specimen = append(specimen, r)
-		default:
-			loose = append(loose, r)
-		}
-		used = false
-	}
-	if rest := slices.Concat(patient, specimen, loose); !used && len(rest) > 0 {
-		groups = append(groups, group{own: rest})
-	}
-	return withShared(groups, header, nil)
-}
-
-// hasResult reports whether segments above an order hold a result, which must
-// not become the next sample's. In OUL^R22 that is the specimen's own.
-func hasResult(loose []record) bool {
-	return slices.ContainsFunc(loose, func(r record) bool { return r.name == "OBX" })
 }
 
 // hl7Text shows segments as SENAITE's metadata do: ended by CR but for the
