@@ -44,6 +44,7 @@ func parseASTM(text string) ([]record, error) {
 type group struct {
 	header, own, terminator []record
 	kind                    envelope.Kind
+	kinds                   []envelope.Kind // of its results, in their order
 }
 
 // all returns the group's records in the order of the message.

@@ -18,7 +18,7 @@ type bases map[envelope.Protocol]*profile
 
 // decodeDefinition reads one definition. Without bases it is a generic one.
 func decodeDefinition(from source, over bases) (*profile, Mistakes) {
-	d := &definition{document: document{file: from.file}, profile: &profile{generic: over == nil}}
+	d := &definition{document: document{file: from.file}, profile: &profile{generic: over == nil, own: from.own}}
 	if root := d.root(from.text); root != nil {
 		d.decode(root, over)
 	}
@@ -69,7 +69,9 @@ func (d *definition) decode(root *yaml.Node, over bases) {
 	read("quirks", d.readQuirks)
 	read("buckets", func(n *yaml.Node) {
 		d.buckets = map[string]string{}
-		d.entries(n, "buckets", func(segment, letter *yaml.Node) { d.buckets[segment.Value] = d.text(letter, "buckets") })
+		d.entries(n, "buckets", func(segment, letter *yaml.Node) {
+			d.buckets[segment.Value] = d.oneOf(letter, "buckets."+segment.Value, "H", "P", "O", "R", "C", "M", "L", "Q")
+		})
 	})
 	read("names", d.readNames)
 	read("replace", d.readReplace)
@@ -77,6 +79,28 @@ func (d *definition) decode(root *yaml.Node, over bases) {
 	read("plot", d.readPlot)
 	read("results", d.readResults)
 	read("kinds", d.readKinds)
+	if d.generic {
+		d.checkGeneric(root, values)
+	}
+}
+
+// checkGeneric finds what every profile of a protocol would lack.
+func (d *definition) checkGeneric(root *yaml.Node, values map[string]*yaml.Node) {
+	want, needs := envelope.ASTM, []string{"names", "results"}
+	if d.name == genericHL7 {
+		want, needs = envelope.HL7, []string{"buckets", "records", "results"}
+	}
+	if d.protocol != want {
+		d.fail(root, "protocol: %s is the profile that all of %s are laid over", d.name, want)
+	}
+	for _, key := range needs {
+		if values[key] == nil {
+			d.fail(root, "%s: is missing; %s is the profile that all others of its protocol are laid over", key, d.name)
+		}
+	}
+	if len(d.results[partSample]) == 0 && values["results"] != nil {
+		d.fail(values["results"], "results.sample: nothing is left to find a sample by")
+	}
 }
 
 // nameOf reads the name, which is the file's.
@@ -109,9 +133,11 @@ func (d *definition) readMatch(n *yaml.Node) {
 			return
 		}
 		if wanted.Kind == yaml.SequenceNode {
-			m.is = d.texts(wanted, what)
-		} else {
-			m.rx = d.expression(wanted, what)
+			if m.is = d.texts(wanted, what); len(m.is) == 0 {
+				d.fail(wanted, "%s: an empty list fits nothing", what)
+			}
+		} else if m.rx = d.expression(wanted, what); m.rx != nil && m.rx.MatchString("") {
+			d.fail(wanted, "%s: the expression fits the empty text, and so every sender; begin it with ^ and write out what must stand there", what)
 		}
 		d.match = append(d.match, m)
 	})
@@ -130,6 +156,10 @@ func (d *definition) readQuirks(n *yaml.Node) {
 
 // readReplace empties records, so that the generic names are not in them.
 func (d *definition) readReplace(n *yaml.Node) {
+	if d.protocol == envelope.HL7 {
+		d.fail(n, "replace: is for ASTM records; a segment's field is left out by 3: ~")
+		return
+	}
 	d.items(n, "replace", func(item *yaml.Node) {
 		record := d.full(item, "replace")
 		if d.fields[record] == nil {
@@ -155,6 +185,11 @@ func (d *definition) readResults(n *yaml.Node) {
 		}}
 	}
 	d.mapping(n, "results", known...)
+	for _, p := range []part{partTest, partValue} {
+		if len(d.results[p]) == 0 && len(d.mistakes) == 0 {
+			d.fail(n, "results.%s: nothing is left to read a result by; name at least one place", partNames[p])
+		}
+	}
 }
 
 // mayHold reports whether such a record can hold a part of a result: the value
@@ -196,6 +231,8 @@ func (d *definition) readKinds(n *yaml.Node) {
 			d.fail(item, "kinds: a rule has kind, field, and one of is and matches")
 		case rule.kind == envelope.KindImage && !isResult(rule.at.record):
 			d.fail(item, "kinds: only a result is an image; its field is one of R or OBX")
+		case rule.is != nil && len(rule.is) == 0:
+			d.fail(item, "kinds: an empty list fits nothing")
 		case d.isRecord(item, rule.at.record):
 			d.kinds = append(d.kinds, rule)
 		}

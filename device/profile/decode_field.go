@@ -6,12 +6,21 @@ import (
 	"strconv"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/assaygate/assaygate/envelope"
 )
 
 // readNames gives the fields of records their names by position.
 func (d *definition) readNames(n *yaml.Node) {
 	d.entries(n, "names", func(record, names *yaml.Node) {
+		if !d.isRecord(record, record.Value) {
+			return
+		}
+		defer func() { d.uniqueNames(names, "names."+record.Value, d.fields[record.Value]) }()
 		for i, name := range d.texts(names, "names."+record.Value) {
+			if !usableFieldName.MatchString(name) {
+				d.fail(names, "names.%s: the name %q cannot be used; take letters, digits and underscores", record.Value, name)
+			}
 			f := &field{name: name}
 			if name == "seq" {
 				f = sequenceField()
@@ -34,6 +43,9 @@ func (d *definition) readRecords(n *yaml.Node) {
 		what := "records." + record.Value
 		d.entries(fields, what, func(position, value *yaml.Node) {
 			n := d.number(position, what)
+			if !d.mayName(position, record.Value, n, value) {
+				return
+			}
 			if value.Kind == yaml.ScalarNode && value.Tag == "!!null" { // left out, a generic name too
 				if n > 0 && n < len(d.fields[record.Value]) {
 					d.fields[record.Value][n] = nil
@@ -48,11 +60,29 @@ func (d *definition) readRecords(n *yaml.Node) {
 	})
 }
 
+// mayName finds fields that have a meaning of their own in every record: without
+// them neither SENAITE nor this program knows what it has before it.
+func (d *definition) mayName(n *yaml.Node, record string, field int, value *yaml.Node) bool {
+	left := value.Kind == yaml.ScalarNode && value.Tag == "!!null"
+	switch {
+	case d.protocol == envelope.HL7:
+		return true
+	case field == 1:
+		d.fail(n, "records.%s: field 1 is the record's type", record)
+		return false
+	case field == 2 && !(record == "H" && left):
+		d.fail(n, "records.%s: field 2 is the record's number, in H the delimiters", record)
+		return false
+	}
+	return true
+}
+
 // readField reads a bare name, which is a text field, or a mapping.
 func (d *definition) readField(n *yaml.Node, what string) *field {
 	f := &field{}
 	if n.Kind == yaml.ScalarNode {
 		f.name = d.fieldName(n, what)
+		d.checkField(n, what, f, nil)
 		return f
 	}
 	was := len(d.mistakes)
@@ -67,6 +97,9 @@ func (d *definition) readField(n *yaml.Node, what string) *field {
 					*into = append(*into, one)
 				}
 			})
+			if len(*into) == 0 {
+				d.fail(n, "%s: an empty list names nothing", what)
+			}
 			d.uniqueNames(n, what, *into)
 		}
 	}
@@ -102,6 +135,9 @@ func (d *definition) checkField(n *yaml.Node, what string, f *field, said map[st
 	if f.name == "" {
 		d.fail(n, "%s: a field needs a name", what)
 	}
+	if d.protocol == envelope.HL7 && f.name == "type" {
+		d.fail(n, "%s: the name type is taken; it is the bucket's letter", what)
+	}
 	together := func(a, b string) {
 		if said[a] && said[b] {
 			d.fail(n, "%s: %s and %s say different things; remove one", what, a, b)
@@ -122,7 +158,7 @@ func (d *definition) checkField(n *yaml.Node, what string, f *field, said map[st
 		d.fail(n, "%s: default: now goes with type: time", what)
 	}
 	if f.preset && f.value != "" && f.value != now {
-		rd := &reader{}
+		rd := &reader{budget: newBudget()}
 		if rd.value(f, f.value, delimiters{}); len(rd.problems) > 0 && f.kind != typeStream {
 			d.fail(n, "%s: the default %q is not of type %s", what, f.value, f.kind)
 		}

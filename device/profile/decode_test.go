@@ -45,6 +45,17 @@ func TestMistakesInDefinitions(t *testing.T) {
 		{"default of another type", definitionOf("astm", "records:\n  R:\n    4: {name: value, type: number, default: x}\n"), `mine.yaml:6:8: records.R.4: the default "x" is not of type number`},
 		{"a tab", "name: mine\n\ttitle: x\n", "mine.yaml:2:1: not YAML, here or in the lines just above or below: found a tab character that violates indentation; indent with blanks"},
 		{"double quotes", definitionOf("astm", "match: {H.5: \"\\d+\"}\n"), `mine.yaml:4:1: not YAML, here or in the lines just above or below: found unknown escape character; write expressions in single quotes: '\d+'`},
+		{"the type's field", definitionOf("astm", "records:\n  R:\n    1: kind\n"), "mine.yaml:6:5: records.R: field 1 is the record's type"},
+		{"the number's field", definitionOf("astm", "records:\n  R:\n    2: ~\n"), "mine.yaml:6:5: records.R: field 2 is the record's number"},
+		{"a name that is taken", definitionOf("hl7", "records:\n  OBX:\n    3: type\n"), "mine.yaml:6:8: records.OBX.3: the name type is taken"},
+		{"replace in HL7", definitionOf("hl7", "replace: [OBX]\n"), "mine.yaml:4:10: replace: is for ASTM records"},
+		{"no components", definitionOf("astm", "records:\n  R:\n    3: {name: test, components: []}\n"), "mine.yaml:6:33: records.R.3: an empty list names nothing"},
+		{"no test", definitionOf("astm", "results:\n  test: []\n"), "mine.yaml:5:3: results.test: nothing is left to read a result by"},
+		{"a match for all", definitionOf("astm", "match: {H.5: 'x*'}\n"), "mine.yaml:4:14: match.H.5: the expression fits the empty text, and so every sender"},
+		{"a match for none", definitionOf("astm", "match: {H.5: []}\n"), "mine.yaml:4:14: match.H.5: an empty list fits nothing"},
+		{"a kind for none", definitionOf("astm", "kinds:\n  - {kind: qc, field: O.12, is: []}\n"), "mine.yaml:5:5: kinds: an empty list fits nothing"},
+		{"two documents", definitionOf("astm", "---\nname: other\n"), "mine.yaml:4:1: something stands behind the profile"},
+		{"plot in HL7", definitionOf("hl7", "plot: {record: OBX, kind: value, points: {from: value}, thresholds: {from: value}}\n"), "mine.yaml:4:7: plot: an ASTM record holds a plot"},
 		{"unknown part", definitionOf("astm", "results:\n  unit: [R.5]\n"), "mine.yaml:5:3: results: unknown key unit; allowed are sample, test, name, value, units"},
 		{"part in no record", definitionOf("astm", "results:\n  units: [OBX.6]\n"), `mine.yaml:5:11: "OBX" is no record of these`},
 		{"rule without condition", definitionOf("astm", "kinds:\n  - {kind: qc, field: O.12}\n"), "mine.yaml:5:5: kinds: a rule has kind, field, and one of is and matches"},
@@ -117,4 +128,22 @@ func FuzzCheck(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A generic profile is checked with all that are laid over it.
+func TestMistakesInGenericDefinitions(t *testing.T) {
+	for _, tt := range []struct{ file, text, want string }{
+		{"generic_astm.yaml", "name: generic_astm\nprotocol: astm\ntitle: x\n", "generic_astm.yaml:1:1: names: is missing"},
+		{"generic_astm.yaml", "name: generic_astm\nprotocol: hl7\ntitle: x\n", "generic_astm.yaml:1:1: protocol: generic_astm is the profile that all of astm are laid over"},
+		{"generic_hl7.yaml", "name: generic_hl7\nprotocol: hl7\ntitle: x\nbuckets: {OBX: X}\n", "generic_hl7.yaml:4:16: buckets.OBX: X is not one of H, P, O, R, C, M, L, Q"},
+		{"mine.yml", definitionOf("astm", ""), "mine.yml:1:1: profiles are read from files that end in .yaml"},
+	} {
+		mistakes, err := Check(tt.file, []byte(tt.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(mistakes.Error(), tt.want) {
+			t.Errorf("got  %v\nwant %s", mistakes, tt.want)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package profile
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/assaygate/assaygate/envelope"
 )
@@ -16,6 +17,7 @@ type profile struct {
 	version  string // metadata.version
 	headerRx string // metadata.header_rx; text only, recognition is by match
 	generic  bool
+	own      bool // from the user's directory: it wins over a built-in one that fits as well
 	match    []matcher
 	quirks   Quirks
 	buckets  map[string]string   // HL7: the bucket's letter by segment
@@ -91,17 +93,18 @@ type kindRule struct {
 	condition
 }
 
-// condition is what a text must be: one of a list, or match an expression.
+// condition is what a text must be, without the blanks around it: one of a list,
+// whatever its case, or match an expression.
 type condition struct {
 	is []string
 	rx *regexp.Regexp
 }
 
 func (c condition) holds(text string) bool {
-	if c.rx != nil {
+	if text = strings.TrimSpace(text); c.rx != nil {
 		return c.rx.MatchString(text)
 	}
-	return slices.Contains(c.is, text)
+	return slices.ContainsFunc(c.is, func(one string) bool { return strings.EqualFold(one, text) })
 }
 
 // matcher is one condition of `match`.

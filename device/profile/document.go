@@ -1,8 +1,10 @@
 package profile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -26,7 +28,11 @@ func (d *document) fail(at *yaml.Node, format string, args ...any) {
 func (d *document) root(text []byte) *yaml.Node {
 	var file yaml.Node
 	start := &yaml.Node{Line: 1, Column: 1}
-	switch err := yaml.Unmarshal(text, &file); {
+	reader := yaml.NewDecoder(bytes.NewReader(text))
+	switch err := reader.Decode(&file); {
+	case errors.Is(err, io.EOF):
+		d.fail(start, "the file is empty; begin with name:, protocol: and title:")
+		return nil
 	case err != nil:
 		line, what := syntaxError(err)
 		d.fail(&yaml.Node{Line: line, Column: 1}, "not YAML, here or in the lines just above or below: %s%s", what, syntaxHint(what))
@@ -34,6 +40,10 @@ func (d *document) root(text []byte) *yaml.Node {
 	case len(file.Content) == 0:
 		d.fail(start, "the file is empty; begin with name:, protocol: and title:")
 		return nil
+	}
+	var more yaml.Node
+	if err := reader.Decode(&more); !errors.Is(err, io.EOF) {
+		d.fail(&yaml.Node{Line: max(more.Line, 1), Column: 1}, "something stands behind the profile; a file holds one, and no ---")
 	}
 	if root := file.Content[0]; root.Kind == yaml.MappingNode {
 		return root

@@ -52,7 +52,9 @@ func (s *Set) Examine(m Raw, at time.Time) (list []envelope.Envelope, unlisted [
 		}
 	}
 	for i := range groups {
-		groups[i].kind = p.messageKind(groups[i].all())
+		records := groups[i].all()
+		groups[i].kind = p.messageKind(records)
+		groups[i].kinds = p.resultKinds(records, groups[i].kind)
 	}
 	groups = s.scrub(&b, groups, m)
 	if b.dropped && m.Intake != envelope.Incomplete {
@@ -60,11 +62,11 @@ func (s *Set) Examine(m Raw, at time.Time) (list []envelope.Envelope, unlisted [
 	}
 	list = make([]envelope.Envelope, 0, len(groups))
 	whole := s.whole(m, b, p, at)
-	alone := len(groups) == 1
+	alone, budget := len(groups) == 1, newBudget()
 	for i, g := range groups {
 		e := whole
 		e.ID, e.Part, e.Kind = newID(), i, g.kind
-		rd := &reader{profile: p, now: at.Local().Format(timeLayout)}
+		rd := &reader{profile: p, now: at.Local().Format(timeLayout), budget: budget}
 		b.fill(rd, g, alone, m.Zone, &e)
 		showSample(&e, p.generic || m.Protocol == envelope.HL7)
 		if m.Protocol == envelope.Vendor {
@@ -84,10 +86,10 @@ func (s *Set) Examine(m Raw, at time.Time) (list []envelope.Envelope, unlisted [
 const timeLayout = "20060102150405"
 
 // showSample puts the sample's id where SENAITE's importer reads it, when it
-// stands in another place of the message (SPM-2, O-4). Instruments with a profile
-// keep to what their importers know.
+// stands in another place of the message (SPM-2, O-4): one envelope shows one
+// id. Instruments with a profile keep to what their importers know.
 func showSample(e *envelope.Envelope, allowed bool) {
-	if allowed && len(e.Records.O) == 1 && e.SampleID != "" && e.Records.O[0].Text("sample_id") == "" {
+	if allowed && len(e.Records.O) == 1 && e.SampleID != "" {
 		e.Records.O[0].Set("sample_id", e.SampleID)
 	}
 }
@@ -213,7 +215,11 @@ func (b *message) fill(rd *reader, g group, alone bool, zone *time.Location, e *
 	}
 	e.Metadata.Version, e.Metadata.HeaderRx = rd.profile.version, rd.profile.headerRx
 	e.SampleID = rd.profile.sampleID(records)
-	flat := rd.profile.flatten(records, e.Kind, zone)
+	var plots []envelope.Object
+	if plot := rd.profile.plot; plot != nil {
+		plots = *bucketOf(&e.Records, plot.record)
+	}
+	flat := rd.profile.flatten(records, g.kinds, plots, zone)
 	e.Results, e.Comments = flat.results, flat.comments
 	problems := slices.Concat(b.problems, rd.problems, flat.problems)
 	if damage != "" {
@@ -234,6 +240,10 @@ func missing(e envelope.Envelope) string {
 		return "no sample id was found"
 	case len(e.Results) == 0 && len(e.Records.O) > 0:
 		return "the order has no results"
+	case len(e.Results) == 0 && e.Protocol == envelope.HL7:
+		return "the message has no results"
+	case slices.ContainsFunc(e.Results, func(r envelope.Result) bool { return r.Test == "" }):
+		return "a result without a test"
 	}
 	return ""
 }

@@ -1,10 +1,14 @@
 package profile
 
 import (
+	"bytes"
+	"compress/flate"
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -320,11 +324,15 @@ func TestSampleID(t *testing.T) {
 		"deleted filler, placer":   {hl7Message(`MSH|^~\&|Lab||||1||ORU^R01|1|P|2.5`, `OBR|1|S3|""`), "S3"},
 		"specimen":                 {hl7Message(`MSH|^~\&|Lab||||1||OUL^R22|1|P|2.5`, `SPM|1|S7^x`, `OBR|1`), "S7"},
 		"the filler's specimen id": {hl7Message(`MSH|^~\&|Lab||||1||OUL^R22|1|P|2.5`, `SPM|1|^F36`, `OBR|1||A`), "F36"},
-		"a later component":        {astmMessage(`H|\^&`, `O|1|^^S25|R1^2`, `L|1`), "S25"},
-		"the instrument's":         {astmMessage(`H|\^&`, `O|1||S26`, `L|1`), "S26"},
+		"a rack and a position":    {astmMessage(`H|\^&`, `O|1|^3^7|R12^4`, `L|1`), ""},
+		"the number of a run":      {astmMessage(`H|\^&`, `O|1||17^0001^3^^S1^SC`, `L|1`), ""},
+		"a material":               {astmMessage(`H|\^&`, `O|1|^BLOOD|SERUM`, `L|1`), ""},
+		"a material and an id":     {astmMessage(`H|\^&`, `O|1|^BLOOD|20260102`, `L|1`), "20260102"},
+		"a later component":        {astmMessage(`H|\^&`, `O|1|^^S2500|R1^2`, `L|1`), "S2500"},
+		"the instrument's":         {astmMessage(`H|\^&`, `O|1||S2600`, `L|1`), "S2600"},
 	} {
 		e := set.Envelopes(tt.m, at)[0]
-		if shown := e.Records.O[0].Text("sample_id"); e.SampleID != tt.want || shown != tt.want && name != "the filler's specimen id" {
+		if shown := e.Records.O[0].Text("sample_id"); e.SampleID != tt.want || tt.want != "" && shown != tt.want {
 			t.Errorf("%s: sample %q, O.sample_id %q, want %q", name, e.SampleID, shown, tt.want)
 		}
 	}
@@ -487,5 +495,117 @@ func TestCommentInTheResult(t *testing.T) {
 	}
 	if _, err := Load(Options{Directory: directory}); err == nil || !strings.Contains(err.Error(), "other.yml:1:1: profiles are read from files that end in .yaml; rename it") {
 		t.Errorf("a file that is not read: %v", err)
+	}
+}
+
+// Kinds are told from texts as instruments send them, and SPM-11 = P counts more
+// than a name that looks like a control's.
+func TestKinds(t *testing.T) {
+	set := load(t, Options{})
+	astm := func(h12, o12, o16 string) Raw {
+		return astmMessage(`H|\^&|||a|||||||`+h12, `O|1|S1|||||||||`+o12+`||||`+o16, `R|1|^^^GLU|5`, `L|1|N`)
+	}
+	hl7 := func(msh11, obr4, spm11 string) Raw {
+		return hl7Message(`MSH|^~\&|a||||1||OUL^R22|1|`+msh11+`|P|2.5`, `SPM|1|S1|||||||||`+spm11, `OBR|1|||`+obr4, `OBX|1|NM|GLU||5`)
+	}
+	for _, tt := range []struct {
+		m    Raw
+		want envelope.Kind
+	}{
+		{astm("P", "N", ""), envelope.KindResult},
+		{astm("Q", "", ""), envelope.KindQC},
+		{astm("T", "Q", ""), envelope.KindTest},
+		{astm(" d ", "", ""), envelope.KindTest},
+		{astm("P", "Q ", ""), envelope.KindQC},
+		{astm("P", "q", ""), envelope.KindQC},
+		{astm("P", "Q^x", ""), envelope.KindQC},
+		{astm("P", "", "Control^lot 5"), envelope.KindQC},
+		{astm("P", "", "calibrator"), envelope.KindCalibration},
+		{astm("P", "", "Serum"), envelope.KindResult},
+		{hl7("P", "GLU", "P"), envelope.KindResult},
+		{hl7("P", "GLU", "Q "), envelope.KindQC},
+		{hl7("P", "GLU", "q^Control"), envelope.KindQC},
+		{hl7("P", "GLU", "C"), envelope.KindCalibration},
+		{hl7("P", "A^HPV QC", "P"), envelope.KindResult},
+		{hl7("P", "A^LJ QCR", ""), envelope.KindQC},
+		{hl7("T", "GLU", "P"), envelope.KindTest},
+	} {
+		if e := set.Envelopes(tt.m, at)[0]; e.Kind != tt.want || e.Results[0].Kind != tt.want {
+			t.Errorf("%q is %s, its result %s, want %s", tt.m.Text, e.Kind, e.Results[0].Kind, tt.want)
+		}
+	}
+}
+
+// OBX-2 is often wrong: only what looks like a document or a pointer is taken
+// out of the results' way.
+func TestImagesAreWhatTheyLook(t *testing.T) {
+	set := load(t, Options{})
+	for obx, want := range map[string]string{
+		`OBX|1|ED|GLU||5.6|mmol/L`:           "result 5.6",
+		`OBX|1|ED|PIC||^IM^PNG^Base64^AAAA`:  "image ",
+		`OBX|1|ED|PIC||^IM^PNG^zip^AAAA`:     "result ^IM^PNG^zip^AAAA",
+		`OBX|1|RP|PIC||/box/a.png^x^IM^PNG`:  "image /box/a.png^x^IM^PNG",
+		`OBX|1|RP|GLU||7`:                    "result 7",
+		`OBX|1|NM|GLU||7^IM^PNG^Base64^AAAA`: "result 7^IM^PNG^Base64^AAAA",
+	} {
+		r := set.Envelopes(hl7Message(`MSH|^~\&|a||||1||ORU^R01|1|P|2.5`, "OBR|1||S1", obx), at)[0].Results[0]
+		if got := string(r.Kind) + " " + r.Value; got != want {
+			t.Errorf("%s: %q, want %q", obx, got, want)
+		}
+	}
+}
+
+// What says that a result is an image may be dropped: it stays one.
+func TestImageUnderAllowlist(t *testing.T) {
+	set := load(t, Options{Allow: envelope.Allowlist{HL7: &envelope.Allowed{Fields: map[string][]int{"OBR": {3}, "OBX": {3, 5}}, DropUnmatched: true}}})
+	r := set.Envelopes(hl7Message(`MSH|^~\&|a||||1||ORU^R01|1|P|2.5`, "OBR|1||S1", `OBX|1|ED|PIC||^IM^PNG^Base64^AAAA`), at)[0].Results[0]
+	if r.Kind != envelope.KindImage || r.Value != "" || r.Size != 3 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// An own profile that fits as well as a built-in one wins.
+func TestOwnProfileWins(t *testing.T) {
+	directory := t.TempDir()
+	text := "name: mine\nprotocol: astm\ntitle: mine\nmatch: {H.5: 'c311'}\nresults: {sample: [O.3.2]}\n"
+	if err := os.WriteFile(filepath.Join(directory, "mine.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := load(t, Options{Directory: directory}).Envelopes(astmMessage(`H|\^&|||c311^1`, `O|1|106^WB-0001^1`, `R|1|^^^1|5`, `L|1|N`), at)[0]
+	if e.Profile != "mine" || e.SampleID != "WB-0001" || e.Problem != "" {
+		t.Errorf("profile %s, sample %s, problem %q", e.Profile, e.SampleID, e.Problem)
+	}
+}
+
+// Small input must not cost much: fields that unfold, and many results that look
+// at the same surroundings.
+func TestWhatUnfoldsIsBounded(t *testing.T) {
+	set := load(t, Options{})
+	var zeros bytes.Buffer
+	w, _ := flate.NewWriter(&zeros, flate.BestCompression)
+	w.Write(make([]byte, 260_000))
+	w.Close()
+	stream := "FLOATLE-stream/deflate:base64^" + base64.StdEncoding.EncodeToString(zeros.Bytes())
+	plots := slices.Repeat([]string{"M|1|HISTOGRAM|a|b|" + stream + "|" + stream}, 1000)
+	pairs := slices.Repeat([]string{`R|1|^^^A|5`, `C|1|I|x`}, 12_000)
+	for name, m := range map[string]Raw{
+		"streams":    astmMessage(slices.Concat([]string{`H|\^&|||H500^1`, `O|1|S1`}, plots, []string{`L|1|N`})...),
+		"repeats":    astmMessage(`H|\^&|||XN-550`, `O|1||^^S1|`+strings.Repeat(`\`, 1<<20), `L|1|N`),
+		"components": astmMessage(`H|\^&|||ARCHITECT^1`, `O|1|S1`, `R|1|^^^1|5|u||`+strings.Repeat(`^`, 1<<20), `L|1|N`),
+		"results":    astmMessage(slices.Concat([]string{`H|\^&|||a`, `O|1|S1`}, pairs, []string{`L|1|N`})...),
+		"separators": {Protocol: envelope.HL7, Text: append([]byte("MSH!"), bytes.Repeat([]byte("!"), 2<<20)...)},
+	} {
+		least := ^uint64(0)
+		for range 3 {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			list := set.Envelopes(m, at)
+			runtime.ReadMemStats(&after)
+			runtime.KeepAlive(list)
+			least = min(least, after.TotalAlloc-before.TotalAlloc)
+		}
+		if limit := uint64(192*len(m.Text) + 64<<20); least > limit {
+			t.Errorf("%s: %d MB for %d bytes", name, least>>20, len(m.Text))
+		}
 	}
 }

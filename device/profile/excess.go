@@ -19,6 +19,25 @@ const (
 	maxOrders  = 2_000
 )
 
+// budget is what one message may still unfold to within its fields.
+type budget struct {
+	numbers int // of packed curves
+	parts   int // repeats and components that become values of their own
+}
+
+// newBudget is far above what an analyser sends: a curve has some hundred
+// numbers, a cloud some ten thousand, an order some dozen tests.
+func newBudget() *budget { return &budget{numbers: 1_000_000, parts: 200_000} }
+
+// take takes parts off, and reports whether that many are left.
+func (b *budget) take(parts int) bool {
+	if parts > b.parts {
+		return false
+	}
+	b.parts -= parts
+	return true
+}
+
 // maxUnfinished is how long input may be that is kept for the audit only and
 // still be shown record by record.
 const maxUnfinished = 1 << 20

@@ -18,6 +18,7 @@ type reader struct {
 	now      string // the default of a header without a time, YYYYMMDDHHMMSS
 	problems []string
 	unlisted []string // places with values that the definition does not list
+	budget   *budget
 }
 
 // object gives an ASTM record's fields their names, all of the definition's,
@@ -63,6 +64,8 @@ func (rd *reader) value(f *field, text string, d delimiters) any {
 	case f.components != nil:
 		first, _, _ := before(text, d.repeat)
 		return rd.components(f.components, first, d)
+	case f.repeats != nil && !rd.budget.take(len(f.repeats)*count(text, d.repeat, d.component)):
+		return rd.odd(text, f, tooLong)
 	case f.repeats != nil:
 		return rd.repeats(f.repeats, text, d)
 	case text == "" && !f.preset:
@@ -96,16 +99,19 @@ func (rd *reader) value(f *field, text string, d delimiters) any {
 			return nil
 		}
 	case typePassthrough:
-		return passthrough(text, d)
+		return rd.passthrough(text, f, d)
 	case typeJSONList:
+		if !rd.budget.take(count(text, d.component)) {
+			return rd.odd(text, f, tooLong)
+		}
 		return jsonList(text, d)
 	case typeStream:
-		numbers, err := decodeStream(text, d.component)
+		numbers, err := decodeStream(text, d.component, rd.budget)
 		switch {
 		case err != nil:
-			return rd.odd(passthrough(text, d), f, "a stream of numbers: "+err.Error())
+			return rd.odd(rd.passthrough(text, f, d), f, "a stream of numbers: "+err.Error())
 		case numbers == nil:
-			return passthrough(text, d)
+			return rd.passthrough(text, f, d)
 		}
 		return numbers
 	}
@@ -116,6 +122,27 @@ func (rd *reader) value(f *field, text string, d delimiters) any {
 func (rd *reader) odd(v any, f *field, want string) any {
 	rd.problems = append(rd.problems, f.at+" is not "+want)
 	return v
+}
+
+// tooLong is what is wrong with a field that would cost more than a message may.
+const tooLong = "of so few parts that they can be taken apart"
+
+// count is how many parts delimiters make of a text.
+func count(text string, delimiters ...byte) int {
+	n := 1
+	for _, d := range delimiters {
+		if d != 0 {
+			n += strings.Count(text, string([]byte{d}))
+		}
+	}
+	return n
+}
+
+func (rd *reader) passthrough(text string, f *field, d delimiters) any {
+	if !rd.budget.take(count(text, d.repeat, d.component)) {
+		return rd.odd(text, f, tooLong)
+	}
+	return passthrough(text, d)
 }
 
 // wholeNumber writes a number as the contract has it: 0021 is 21. What is no

@@ -78,7 +78,7 @@ func packedStreams() []string {
 
 func TestStreamMemory(t *testing.T) {
 	for _, text := range packedStreams() {
-		memorytest.Bounded(t, "stream", []byte(text), func([]byte) { _, _ = decodeStream(text, '^') })
+		memorytest.Bounded(t, "stream", []byte(text), func([]byte) { _, _ = decodeStream(text, '^', newBudget()) })
 	}
 }
 
@@ -87,7 +87,7 @@ func TestStreamWithZlibHeader(t *testing.T) {
 	w := zlib.NewWriter(&packed)
 	w.Write([]byte{0, 0, 0x80, 0x3F, 0, 0, 0, 0x40})
 	w.Close()
-	numbers, err := decodeStream("FLOATLE-stream/deflate:base64^"+base64.StdEncoding.EncodeToString(packed.Bytes()), '^')
+	numbers, err := decodeStream("FLOATLE-stream/deflate:base64^"+base64.StdEncoding.EncodeToString(packed.Bytes()), '^', newBudget())
 	if err != nil || !slices.Equal(numbers, envelope.Floats{1, 2}) {
 		t.Errorf("%v, %v", numbers, err)
 	}
@@ -98,6 +98,6 @@ func FuzzStream(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		memorytest.Bounded(t, "stream", []byte(text), func([]byte) { _, _ = decodeStream(text, '^') })
+		memorytest.Bounded(t, "stream", []byte(text), func([]byte) { _, _ = decodeStream(text, '^', newBudget()) })
 	})
 }

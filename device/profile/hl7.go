@@ -1,8 +1,6 @@
 package profile
 
 import (
-	"strings"
-
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/protocols/hl7"
 )
@@ -20,7 +18,7 @@ func parseHL7(text string) ([]record, error) {
 		field: m.Delimiters.Field, repeat: m.Delimiters.Repeat, component: m.Delimiters.Component,
 		sub: m.Delimiters.Subcomponent, escape: m.Delimiters.Escape, truncation: m.Delimiters.Truncation, hl7: true,
 	}
-	fields := strings.Count(text, string(rune(d.field))) + 2*len(m.Segments)
+	fields := count(text, d.field) + 2*len(m.Segments)
 	if fields > maxFields {
 		return nil, errExcessive
 	}

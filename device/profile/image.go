@@ -13,9 +13,26 @@ import (
 const obxValue = 5
 
 // encapsulated reports whether a result's value is a document of its own (HL7
-// data type ED): source ^ type ^ subtype ^ encoding ^ data.
+// data type ED): source ^ type ^ subtype ^ encoding ^ data. What OBX-2 says of it
+// is often wrong, or not there under an allowlist.
 func encapsulated(r record) bool {
-	return r.name == "OBX" && strings.TrimSpace(r.field(2)) == "ED"
+	if r.name != "OBX" || strings.Count(r.field(obxValue), string([]byte{r.d.component})) < 4 {
+		return false
+	}
+	kind := strings.TrimSpace(r.field(2))
+	_, known := decodedSize(valuePart(r, 4), "")
+	return known && valuePart(r, 4) != "" && (kind == "" || kind == "ED")
+}
+
+// illustrated reports whether a value is a document, or a pointer to one (HL7
+// data type RP).
+func illustrated(r record) bool {
+	return encapsulated(r) || strings.ContainsAny(valuePart(r, 1), "/\\.:") && strings.TrimSpace(r.field(2)) != "ED"
+}
+
+// valuePart is component n of a result's value.
+func valuePart(r record, n int) string {
+	return strings.TrimSpace(location{record: r.name, field: obxValue, components: []int{n}}.in(r))
 }
 
 // illustrate says of a result that is an image what it is and how large. Of an
@@ -25,11 +42,8 @@ func illustrate(result *envelope.Result, r record) (problem string) {
 		result.MediaType = byExtension(result.Value)
 		return ""
 	}
-	part := func(n int) string {
-		return strings.TrimSpace(location{record: r.name, field: obxValue, components: []int{n}}.in(r))
-	}
-	result.Value, result.MediaType = "", mediaType(part(2), part(3))
-	size, ok := decodedSize(part(4), part(5))
+	result.Value, result.MediaType = "", mediaType(valuePart(r, 2), valuePart(r, 3))
+	size, ok := decodedSize(valuePart(r, 4), valuePart(r, 5))
 	if !ok {
 		return placeOf(r, obxValue) + " is not the data that it announces"
 	}
@@ -90,20 +104,18 @@ func byExtension(reference string) string {
 	return mediaType("image", extension)
 }
 
-// plotted is the result that a record with a plot makes.
-func (p *profile) plotted(r record) (result envelope.Result, drawn bool) {
-	if p.plot == nil || r.name != p.plot.record {
-		return result, false
-	}
-	rd := &reader{profile: p}
-	kind := rd.fieldOf(r, p.plot.kind)
+// plotted is the result that a record with a plot makes; o is what the record
+// became.
+func (p *profile) plotted(r record, o envelope.Object) (result envelope.Result, drawn bool) {
+	kind := o.Text(p.plot.kind)
 	if p.plot.points.lists[kind] == nil {
 		return result, false
 	}
 	own := []record{r}
 	size := 0
 	for _, name := range []string{p.plot.points.from, p.plot.thresholds.from} {
-		size += streamSize(rd.fieldOf(r, name), r.d.component)
+		numbers, _ := o.Value(name).(envelope.Floats)
+		size += len(numbers) * numberSize(p.fieldOf(r, name))
 	}
 	return envelope.Result{
 		Test: first(own, p.plot.test), Name: first(own, p.plot.name), Kind: envelope.KindImage,
@@ -112,8 +124,8 @@ func (p *profile) plotted(r record) (result envelope.Result, drawn bool) {
 }
 
 // fieldOf is the text of the field with a name.
-func (rd *reader) fieldOf(r record, name string) string {
-	for n, f := range rd.profile.fields[r.name] {
+func (p *profile) fieldOf(r record, name string) string {
+	for n, f := range p.fields[r.name] {
 		if f != nil && f.name == name {
 			return r.field(n)
 		}

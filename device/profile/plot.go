@@ -50,6 +50,10 @@ func (d *definition) readPlot(n *yaml.Node) {
 	if len(d.mistakes) > was {
 		return
 	}
+	if d.protocol == envelope.HL7 {
+		d.fail(n, "plot: an ASTM record holds a plot, a segment does not")
+		return
+	}
 	for _, name := range []string{p.kind, p.points.from, p.thresholds.from} {
 		if !slices.ContainsFunc(d.fields[p.record], func(f *field) bool { return f != nil && f.name == name }) {
 			d.fail(n, "plot: record %s has no field called %q; record, kind, points.from and thresholds.from are needed", p.record, name)

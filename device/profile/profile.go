@@ -11,6 +11,7 @@ package profile
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -74,7 +75,7 @@ func ownSources(directory string) (map[string]source, error) {
 		return nil, err
 	}
 	for name, s := range own {
-		own[name] = source{filepath.Join(directory, s.file), s.text}
+		own[name] = source{filepath.Join(directory, s.file), s.text, true}
 	}
 	return own, misnamed(directory)
 }
@@ -102,6 +103,7 @@ func misnamed(directory string) error {
 type source struct {
 	file string // its name, with the directory where it is not a built-in one
 	text []byte
+	own  bool // from the user's directory
 }
 
 // sources returns the definitions by name.
@@ -117,7 +119,7 @@ func sources(files fs.FS, directory string) (map[string]source, error) {
 			return nil, err
 		}
 		file := filepath.Base(name)
-		found[strings.TrimSuffix(file, ".yaml")] = source{file, text}
+		found[strings.TrimSuffix(file, ".yaml")] = source{file, text, false}
 	}
 	return found, nil
 }
@@ -151,20 +153,23 @@ func readBases(texts map[string]source) (bases, Mistakes) {
 	return bases{envelope.ASTM: astm, envelope.Vendor: astm, envelope.HL7: hl7}, append(wrong, more...)
 }
 
-// Check returns all that is wrong in the definition with the given file name.
+// Check returns all that is wrong in the definition with the given file name, and
+// in the built-in ones with it among them.
 func Check(file string, text []byte) (Mistakes, error) {
 	texts, err := sources(builtin, "definitions")
 	if err != nil {
 		return nil, fmt.Errorf("built-in profiles: %w", err)
 	}
-	over, mistakes := readBases(texts)
-	if len(mistakes) == 0 {
-		if name := filepath.Base(file); name == genericASTM+".yaml" || name == genericHL7+".yaml" {
-			over = nil
-		}
-		_, mistakes = decodeDefinition(source{file, text}, over)
+	texts[strings.TrimSuffix(filepath.Base(file), ".yaml")] = source{file, text, true}
+	if extension := filepath.Ext(file); extension != ".yaml" {
+		return Mistakes{{file, 1, 1, "profiles are read from files that end in .yaml; rename it"}}, nil
 	}
-	return mistakes, nil
+	_, err = build(Options{}, texts)
+	var mistakes Mistakes
+	if errors.As(err, &mistakes) {
+		return mistakes, nil
+	}
+	return nil, err
 }
 
 // Names returns the names of all profiles, sorted.

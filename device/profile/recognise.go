@@ -24,7 +24,11 @@ func (s *Set) recognise(protocol envelope.Protocol, configured string, records [
 		if p.protocol != protocol {
 			continue
 		}
-		switch r := p.fits(records); {
+		r := 2 * p.fits(records)
+		if r > 0 && p.own {
+			r++
+		}
+		switch {
 		case r > rank:
 			best, rank, tie = p, r, nil
 		case r == rank && r > 0:

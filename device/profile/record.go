@@ -151,8 +151,11 @@ func parseLocation(path string) (location, error) {
 	return at, nil
 }
 
-// later reports whether the place is a component behind the first.
-func (at location) later() bool { return len(at.components) > 0 && at.components[0] > 1 }
+// uncertain reports whether it is not certain that a sample's id stands at the
+// place: in ASTM that is so everywhere but at the beginning of O-3.
+func (at location) uncertain() bool {
+	return at.record == "O" && (at.field != 3 || len(at.components) > 0 && at.components[0] > 1)
+}
 
 // in returns the text at the location in one record: escaped, of the first
 // repeat where components are asked for.

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -15,14 +16,21 @@ func (p *profile) sampleID(records []record) string {
 		id := strings.TrimSpace(first(records, []location{at}))
 		switch {
 		case id == "" || id == deleted:
-		case p.generic && at.later() && !strings.ContainsAny(id, "0123456789"):
-			// Behind the first component there may be anything, such as the kind
-			// of material: an id has a digit.
+		case p.generic && at.uncertain() && !looksLikeID(id):
+			// A wrong id is worse than none.
 		default:
 			return id
 		}
 	}
 	return ""
+}
+
+// looksLikeID reports whether a text can only be an identifier, where it may as
+// well be a rack, a position, the number of a run or the kind of material.
+func looksLikeID(text string) bool {
+	digits := strings.ContainsAny(text, "0123456789")
+	letters := strings.ContainsFunc(text, unicode.IsLetter)
+	return digits && (len(text) >= 5 || letters && len(text) >= 4)
 }
 
 // flattened is what a group's results come to.
@@ -32,62 +40,88 @@ type flattened struct {
 	problems []string
 }
 
-// flatten lists a group's results, each with the comments that follow it.
-func (p *profile) flatten(records []record, kind envelope.Kind, zone *time.Location) flattened {
+// flatten lists a group's results, each with the comments that follow it. Kinds
+// are those of the results, in their order, as they were judged before anything
+// was scrubbed. Objects are what the plots of the group became.
+func (p *profile) flatten(records []record, kinds []envelope.Kind, plots []envelope.Object, zone *time.Location) flattened {
 	var f flattened
-	rest := make([]record, 0, len(records))
+	order := surroundings{profile: p, found: map[place]string{}}
 	for _, r := range records {
 		if !isResult(r.name) {
-			rest = append(rest, r)
+			order.records = append(order.records, r)
 		}
 	}
-	f.results = make([]envelope.Result, 0, len(records)-len(rest))
+	f.results = make([]envelope.Result, 0, len(records)-len(order.records))
 	// A comment is the result's or the order's that it follows. What follows a
-	// patient or anything else stays in its bucket alone.
+	// patient or a specimen stays in its bucket alone.
 	var comments *[]string
+	n := 0
 	for _, r := range records {
-		switch r.name {
-		case "R", "OBX": // as isResult has it
-			result, problem := p.result(r, rest, kind, zone)
+		switch {
+		case isResult(r.name):
+			result, problem := p.result(r, &order, kinds[n], zone)
+			n++
 			if problem != "" {
 				f.problems = append(f.problems, problem)
 			}
-			if text := first([]record{r}, p.results[partComment]); text != "" {
-				result.Comments = append(result.Comments, text)
-			}
 			f.results = append(f.results, result)
 			comments = &f.results[len(f.results)-1].Comments
-		case "O", "OBR":
-			comments = &f.comments
-		case "C", "NTE":
+		case isComment(r.name):
 			if text := first([]record{r}, p.results[partComment]); text != "" && comments != nil {
 				*comments = append(*comments, text)
 			}
-		case "ORC", "TQ1", "TCD", "SID": // they say more of the same order or result
-		default:
+		case r.name == "O" || r.name == "OBR":
+			comments = &f.comments
+		case slices.Contains([]string{"H", "MSH", "P", "PID", "PD1", "PV1", "NK1", "SPM", "SAC", "M", "Q"}, r.name):
 			comments = nil
-			if image, drawn := p.plotted(r); drawn {
-				f.results = append(f.results, image)
+		}
+		if p.plot != nil && r.name == p.plot.record && len(plots) > 0 {
+			if image, drawn := p.plotted(r, plots[0]); drawn {
+				f.results, comments = append(f.results, image), nil
 			}
+			plots = plots[1:]
 		}
 	}
 	return f
 }
 
+// surroundings are the records of an order that are no results. What a result
+// takes from them is the same for all, so it is looked for once.
+type surroundings struct {
+	*profile
+	records []record
+	found   map[place]string
+}
+
+// place is one of the places of a part.
+type place struct {
+	part  part
+	index int
+}
+
+func (s *surroundings) text(want part, index int) string {
+	at := place{want, index}
+	text, known := s.found[at]
+	if !known {
+		text = textOf(want, s.results[want][index], s.records...)
+		s.found[at] = text
+	}
+	return text
+}
+
 // result flattens one result record. Places outside it (its order's time, the
-// header's) are looked up in the rest of the group.
-func (p *profile) result(r record, rest []record, kind envelope.Kind, zone *time.Location) (result envelope.Result, problem string) {
-	own := []record{r}
+// header's) are looked up in the surroundings.
+func (p *profile) result(r record, order *surroundings, kind envelope.Kind, zone *time.Location) (result envelope.Result, problem string) {
 	find := func(want part) string {
-		for _, at := range p.results[want] {
-			from := rest
+		for i, at := range p.results[want] {
+			text := ""
 			if at.record == r.name {
-				from = own
+				text = textOf(want, at, r)
+			} else {
+				text = order.text(want, i)
 			}
-			for _, r := range from {
-				if text, means := partOf(want, at, at.in(r), r.d); means {
-					return r.d.unescape(text)
-				}
+			if text != "" {
+				return text
 			}
 		}
 		return ""
@@ -95,13 +129,26 @@ func (p *profile) result(r record, rest []record, kind envelope.Kind, zone *time
 	result = envelope.Result{
 		Test: find(partTest), Name: find(partName), Value: find(partValue), Units: find(partUnits),
 		Range: find(partRange), Flags: find(partFlags), Status: find(partStatus),
-		ObservedAt: observedAt(find(partObservedAt), zone),
-		Kind:       p.resultKind(r, kind),
+		ObservedAt: observedAt(find(partObservedAt), zone), Kind: kind,
+	}
+	if text := first([]record{r}, p.results[partComment]); text != "" {
+		result.Comments = append(result.Comments, text)
 	}
 	if result.Kind == envelope.KindImage {
 		problem = illustrate(&result, r)
 	}
 	return result, problem
+}
+
+// textOf is the first text at a place in some records that says something as a
+// part of a result, unescaped.
+func textOf(want part, at location, records ...record) string {
+	for _, r := range records {
+		if text, means := partOf(want, at, at.in(r), r.d); means {
+			return r.d.unescape(text)
+		}
+	}
+	return ""
 }
 
 // partOf is what a text at a place of a result says as a part of the result, and
@@ -150,10 +197,10 @@ func observedAt(text string, zone *time.Location) string {
 	return text
 }
 
-// messageKind is the first kind that applies in the order test, qc,
-// calibration; but a rule that says result comes before all of them.
+// messageKind is the first kind that applies in the order test, result (which
+// makes an exception), qc, calibration.
 func (p *profile) messageKind(records []record) envelope.Kind {
-	for _, kind := range []envelope.Kind{envelope.KindResult, envelope.KindTest, envelope.KindQC, envelope.KindCalibration} {
+	for _, kind := range []envelope.Kind{envelope.KindTest, envelope.KindResult, envelope.KindQC, envelope.KindCalibration} {
 		for _, rule := range p.kinds {
 			if rule.kind != kind || isResult(rule.at.record) {
 				continue
@@ -168,15 +215,29 @@ func (p *profile) messageKind(records []record) envelope.Kind {
 	return envelope.KindResult
 }
 
-// resultKind is the message's kind unless a rule of the result's own says more.
-func (p *profile) resultKind(r record, message envelope.Kind) envelope.Kind {
+// resultKinds are the kinds of a group's results, in their order.
+func (p *profile) resultKinds(records []record, group envelope.Kind) []envelope.Kind {
+	var kinds []envelope.Kind
+	for _, r := range records {
+		if isResult(r.name) {
+			kinds = append(kinds, p.resultKind(r, group))
+		}
+	}
+	return kinds
+}
+
+// resultKind is the group's kind unless a rule of the result's own says more.
+func (p *profile) resultKind(r record, group envelope.Kind) envelope.Kind {
 	for _, rule := range p.kinds {
 		if rule.at.record != r.name {
 			continue
 		}
 		if text := rule.at.in(r); text != "" && rule.holds(text) {
+			if rule.kind == envelope.KindImage && r.name == "OBX" && !illustrated(r) {
+				continue // OBX-2 is often wrong
+			}
 			return rule.kind
 		}
 	}
-	return message
+	return group
 }

@@ -17,25 +17,25 @@ func TestSampleEdits(t *testing.T) {
 		charset    string
 		text, want string
 	}{
-		"generic":         {envelope.ASTM, "", "H|\\^&|||Lab\rO|1|OLD\rR|1|OLD|OLD\rO|2|OLD^x\rO|3|OLDER\rL|1\r", "H|\\^&|||Lab\rO|1|N-1\rR|1|OLD|OLD\rO|2|N-1^x\rO|3|OLDER\rL|1\r"},
-		"its delimiters":  {envelope.ASTM, "", "H*!~$***Lab\rO*1*OLD~x\rL*1\r", "H*!~$***Lab\rO*1*N-1~x\rL*1\r"},
-		"padded":          {envelope.ASTM, "", "H|\\^&|||c311^1\rO|1|1^  OLD    ^1^^004\rL|1\r", "H|\\^&|||c311^1\rO|1|1^  N-1    ^1^^004\rL|1\r"},
+		"generic":         {envelope.ASTM, "", "H|\\^&|||Lab\rO|1|OLD\rR|1|OLD|OLD\rO|2|OLD^x\rO|3|OLDER\rL|1\r", "H|\\^&|||Lab\rO|1|N-100\rR|1|OLD|OLD\rO|2|N-100^x\rO|3|OLDER\rL|1\r"},
+		"its delimiters":  {envelope.ASTM, "", "H*!~$***Lab\rO*1*OLD~x\rL*1\r", "H*!~$***Lab\rO*1*N-100~x\rL*1\r"},
+		"padded":          {envelope.ASTM, "", "H|\\^&|||c311^1\rO|1|1^  OLD    ^1^^004\rL|1\r", "H|\\^&|||c311^1\rO|1|1^  N-100    ^1^^004\rL|1\r"},
 		"another place":   {envelope.ASTM, "", "H|\\^&|||c311^1\rO|1|OLD^ID\rL|1\r", "H|\\^&|||c311^1\rO|1|OLD^ID\rL|1\r"},
-		"two places":      {envelope.ASTM, "", "H|\\^&|||    XN-550^1\rO|1|OLD|^^   OLD^M\rL|1\r", "H|\\^&|||    XN-550^1\rO|1|N-1|^^   N-1^M\rL|1\r"},
-		"behind umlauts":  {envelope.ASTM, "", "H|\\^&|||Lab\rP|1||||M\xFCller\rO|1|OLD\r", "H|\\^&|||Lab\rP|1||||M\xFCller\rO|1|N-1\r"},
-		"multibyte":       {envelope.ASTM, "gbk", "H|\\^&|||Lab\rP|1||||\x81\x7C\x81\x5C\rO|1|OLD\r", "H|\\^&|||Lab\rP|1||||\x81\x7C\x81\x5C\rO|1|N-1\r"},
-		"not of the set":  {envelope.HL7, "utf-8", "MSH|^~\\&|HemoScreen|PixCell\rPID||OLD||M\xFCller\r", "MSH|^~\\&|HemoScreen|PixCell\rPID||N-1||M\xFCller\r"},
-		"HL7":             {envelope.HL7, "", "MSH|^~\\&|A\rSPM|1|OLD&x^y\rOBR|1|OLD|OLD^z\rOBX|1||OLD\r", "MSH|^~\\&|A\rSPM|1|N-1&x^y\rOBR|1|N-1|N-1^z\rOBX|1||OLD\r"},
+		"two places":      {envelope.ASTM, "", "H|\\^&|||    XN-550^1\rO|1|OLD|^^   OLD^M\rL|1\r", "H|\\^&|||    XN-550^1\rO|1|N-100|^^   N-100^M\rL|1\r"},
+		"behind umlauts":  {envelope.ASTM, "", "H|\\^&|||Lab\rP|1||||M\xFCller\rO|1|OLD\r", "H|\\^&|||Lab\rP|1||||M\xFCller\rO|1|N-100\r"},
+		"multibyte":       {envelope.ASTM, "gbk", "H|\\^&|||Lab\rP|1||||\x81\x7C\x81\x5C\rO|1|OLD\r", "H|\\^&|||Lab\rP|1||||\x81\x7C\x81\x5C\rO|1|N-100\r"},
+		"not of the set":  {envelope.HL7, "utf-8", "MSH|^~\\&|HemoScreen|PixCell\rPID||OLD||M\xFCller\r", "MSH|^~\\&|HemoScreen|PixCell\rPID||N-100||M\xFCller\r"},
+		"HL7":             {envelope.HL7, "", "MSH|^~\\&|A\rSPM|1|OLD&x^y\rOBR|1|OLD|OLD^z\rOBX|1||OLD\r", "MSH|^~\\&|A\rSPM|1|N-100&x^y\rOBR|1|N-100|N-100^z\rOBX|1||OLD\r"},
 		"no header":       {envelope.HL7, "", "PID|OLD\r", "PID|OLD\r"},
 		"nothing":         {envelope.ASTM, "", "", ""},
 		"short records":   {envelope.ASTM, "", "H|\\^&\rO\rO|1\rL|1\r", "H|\\^&\rO\rO|1\rL|1\r"},
-		"ended by LF":     {envelope.ASTM, "", "H|\\^&|||Lab\nO|1|OLD\nL|1\n", "H|\\^&|||Lab\nO|1|N-1\nL|1\n"},
-		"CR LF":           {envelope.HL7, "", "MSH|^~\\&|A\r\nOBR|1||OLD\r\n", "MSH|^~\\&|A\r\nOBR|1||N-1\r\n"},
+		"ended by LF":     {envelope.ASTM, "", "H|\\^&|||Lab\nO|1|OLD\nL|1\n", "H|\\^&|||Lab\nO|1|N-100\nL|1\n"},
+		"CR LF":           {envelope.HL7, "", "MSH|^~\\&|A\r\nOBR|1||OLD\r\n", "MSH|^~\\&|A\r\nOBR|1||N-100\r\n"},
 		"without message": {envelope.ASTM, "", "\r\r", "\r\r"},
 	} {
 		m := Raw{Protocol: c.protocol, Charset: c.charset, Text: []byte(c.text), Intake: envelope.Accepted}
 		got := c.text
-		for _, e := range slices.Backward(set.SampleEdits(m, "OLD", "N-1")) {
+		for _, e := range slices.Backward(set.SampleEdits(m, "OLD", "N-100")) {
 			got = got[:e.At] + string(e.New) + got[e.At+e.Length:]
 		}
 		if got != c.want {
@@ -48,14 +48,14 @@ func TestSampleEdits(t *testing.T) {
 func TestSampleEditsChangeTheSample(t *testing.T) {
 	set := load(t, Options{})
 	for _, text := range []string{
-		"H|\\^&|||Lab\rO|1|A1&S&B\rL|1\r", "H|\\^&|||Lab\rO|1||^A1&S&B\rL|1\r", "H|\\^&|||DCA VANTAGE^1\rO|1|A1&S&B\rL|1\r",
+		"H|\\^&|||Lab\rO|1|A1000&S&B\rL|1\r", "H|\\^&|||Lab\rO|1||^A1000&S&B\rL|1\r", "H|\\^&|||DCA VANTAGE^1\rO|1|A1000&S&B\rL|1\r",
 	} {
 		m := Raw{Protocol: envelope.ASTM, Text: []byte(text), Intake: envelope.Accepted}
 		was := set.Envelopes(m, time.Now())[0].SampleID
-		for _, e := range slices.Backward(set.SampleEdits(m, was, "N-1")) {
+		for _, e := range slices.Backward(set.SampleEdits(m, was, "N-100")) {
 			m.Text = slices.Concat(m.Text[:e.At], e.New, m.Text[e.At+e.Length:])
 		}
-		if now := set.Envelopes(m, time.Now())[0].SampleID; now != "N-1" || !strings.Contains(text, "A1&S&B") {
+		if now := set.Envelopes(m, time.Now())[0].SampleID; now != "N-100" || !strings.Contains(text, "A1000&S&B") {
 			t.Errorf("%q: %q became %q", text, was, now)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 func scrub(records []record, allowed *envelope.Allowed) (kept []record, dropped int) {
 	for _, r := range records {
 		name := strings.ToUpper(r.name) // some instruments write it small
-		if allowed.Drops(name) && !structural(name) {
+		if (allowed.Drops(name) || !plausible(r, name)) && !structural(name) {
 			dropped++
 			continue
 		}
@@ -31,6 +31,15 @@ func scrub(records []record, allowed *envelope.Allowed) (kept []record, dropped 
 		kept = append(kept, record{name: r.name, fields: fields, d: r.d})
 	}
 	return kept, dropped
+}
+
+// plausible reports whether a record's name can be one. What is none may hide a
+// record that the list names, so it does not pass as one that it does not name.
+func plausible(r record, name string) bool {
+	if r.d.hl7 {
+		return segmentName.MatchString(name)
+	}
+	return len(name) == 1 && 'A' <= name[0] && name[0] <= 'Z'
 }
 
 // scrubGroups scrubs the records of each group, and leaves out the groups of

@@ -21,7 +21,7 @@ import (
 //
 // Numbers may be FLOAT (32 bit), INT32 or INT16, with LE or BE; packing is
 // deflate (RFC 1951, or with a zlib header), gzip or none; the text is base64.
-func decodeStream(text string, component byte) (envelope.Floats, error) {
+func decodeStream(text string, component byte, budget *budget) (envelope.Floats, error) {
 	encoding, data, found := before(text, component)
 	kind, packing, announced := strings.Cut(encoding, "-stream")
 	if !found || !announced {
@@ -39,7 +39,9 @@ func decodeStream(text string, component byte) (envelope.Floats, error) {
 	if err != nil {
 		return nil, errors.New("its base64 is damaged")
 	}
-	return unpack(strings.TrimPrefix(packing, "/"), packed, read, mostNumbers(text))
+	numbers, err := unpack(strings.TrimPrefix(packing, "/"), packed, read, min(mostNumbers(text), budget.numbers))
+	budget.numbers -= len(numbers)
+	return numbers, err
 }
 
 // mostNumbers bounds what a few bytes may unfold to.
@@ -116,13 +118,10 @@ func (n number) all(r io.Reader, most int) (envelope.Floats, error) {
 	}
 }
 
-// streamSize is the size in bytes of what a stream unpacks to; 0 where it is
-// none.
-func streamSize(text string, component byte) int {
-	numbers, _ := decodeStream(text, component)
-	kind, _, _ := strings.Cut(text, "-stream")
-	if strings.HasPrefix(kind, "INT16") {
-		return 2 * len(numbers)
+// numberSize is how many bytes a number of a stream has where it comes from.
+func numberSize(text string) int {
+	if strings.HasPrefix(text, "INT16") {
+		return 2
 	}
-	return 4 * len(numbers)
+	return 4
 }
