@@ -282,6 +282,10 @@ func TestMessages(t *testing.T) {
 			frame('1', a+b[:6], false) + frame('2', b[6:], true),
 			[][]string{{frame('1', a, true)}, {frame('1', b[:6], false), frame('2', b[6:], true)}},
 		},
+		"no terminator, the next header split": {
+			frame('1', "H|\\^&\rO|1|A\rH", false) + frame('2', "|\\^&\rL|1\r", true),
+			[][]string{{frame('1', "H|\\^&\rO|1|A\r", true)}, {frame('1', "H", false), frame('2', "|\\^&\rL|1\r", true)}},
+		},
 		"bare":       {a + b, [][]string{{frame('1', a, true)}, {frame('1', b, true)}}},
 		"unfinished": {frame('1', a, true) + frame('2', b[:6], true), [][]string{{frame('1', a, true)}, {frame('2', b[:6], true)}}},
 	} {

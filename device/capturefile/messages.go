@@ -32,30 +32,22 @@ func (t Transmission) Messages() (list []Message) {
 		return list
 	}
 	var joined lis02.Joiner
-	var frames [][]byte
+	var frames lis01.Transcript
 	for _, frame := range t.Frames {
 		parsed, _ := lis01.ParseFrame(frame.Token)
 		before := len(joined.Rest())
 		joined.Add(parsed.Text, parsed.End)
-		whole := true // the frame is of one message only, so far
+		after := len(joined.Rest())
+		frames.Add(frame.Token, parsed, max(before, after-len(parsed.Text)), after)
 		for message, found := joined.Next(); found; message, found = joined.Next() {
-			last := frame.Token
-			if !whole || len(joined.Rest()) > 0 {
-				last = lis01.AppendFrame(nil, lis01.Frame{Number: parsed.Number, Text: message[before:], End: true})
-			}
-			list = append(list, Message{Text: message, Frames: append(frames, last)})
-			frames, before, whole = nil, 0, false
+			list = append(list, Message{Text: message, Frames: frames.Cut(message)})
 		}
-		switch rest := joined.Rest(); {
-		case len(rest) == 0:
-		case whole:
-			frames = append(frames, frame.Token)
-		default:
-			frames = [][]byte{lis01.AppendFrame(nil, lis01.Frame{Number: parsed.Number, Text: rest, End: parsed.End})}
+		if len(joined.Rest()) == 0 {
+			frames = lis01.Transcript{}
 		}
 	}
 	if rest := joined.Rest(); len(rest) > 0 {
-		list = append(list, Message{Text: bytes.Clone(rest), Frames: frames})
+		list = append(list, Message{Text: bytes.Clone(rest), Frames: frames.Tokens(rest)})
 	}
 	return list
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/assaygate/assaygate/device/profile"
@@ -33,12 +32,12 @@ type astm struct {
 	session  bool // counted as open
 	from     Instrument
 	quirks   profile.Quirks
-	text     lis02.Joiner // of the message so far, from acknowledged frames
-	frames   [][]byte     // those frames as received
-	whole    bool         // the last acknowledged frame was an end frame
-	refused  bool         // the last frame got NAK
-	drafted  bool         // the message so far is stored as a draft
-	junk     int          // bytes outside frames since the last good one
+	text     lis02.Joiner     // of the message so far, from acknowledged frames
+	frames   lis01.Transcript // those frames
+	whole    bool             // the last acknowledged frame was an end frame
+	refused  bool             // the last frame got NAK
+	drafted  bool             // the message so far is stored as a draft
+	junk     int              // bytes outside frames since the last good one
 	packets  packets
 }
 
@@ -220,32 +219,21 @@ func (a *astm) storeAll(ctx context.Context, complete []profile.Raw) bool {
 func (a *astm) cut(frame lis01.Frame, token []byte) (complete []profile.Raw) {
 	before := len(a.text.Rest())
 	a.text.Add(frame.Text, frame.End)
-	frames := slices.Clip(a.frames)
-	for {
-		message, found := a.text.Next()
-		rest := a.text.Rest()
-		if !found {
-			if len(rest) == 0 {
-				a.frames = nil
-			} else if len(complete) == 0 {
-				a.frames = append(frames, bytes.Clone(token))
-			} else {
-				a.frames = [][]byte{lis01.AppendFrame(nil, lis01.Frame{Number: frame.Number, Text: rest, End: frame.End})}
-			}
-			return complete
-		}
-		last := bytes.Clone(token)
-		if len(complete) > 0 || len(rest) > 0 {
-			last = lis01.AppendFrame(nil, lis01.Frame{Number: frame.Number, Text: message[before:], End: true})
-		}
+	after := len(a.text.Rest())
+	// What stands before the frame's own text is the CR that the last one lacks.
+	a.frames.Add(bytes.Clone(token), frame, max(before, after-len(frame.Text)), after)
+	for message, found := a.text.Next(); found; message, found = a.text.Next() {
 		m := a.line.message(a.from, envelope.ASTM)
-		m.Text, m.Frames = message, append(frames, last)
+		m.Text, m.Frames = message, a.frames.Cut(message)
 		if !lis02.Complete(message) {
 			m.Intake, m.Reason = envelope.Parked, noTerminator
 		}
 		complete = append(complete, m)
-		before, frames = 0, nil
 	}
+	if len(a.text.Rest()) == 0 {
+		a.frames = lis01.Transcript{}
+	}
+	return complete
 }
 
 // noTerminator is why a message is parked that did not end as it should.
@@ -320,7 +308,7 @@ func (a *astm) close() {
 
 func (a *astm) part(intake envelope.Intake, reason string) profile.Raw {
 	m := a.line.message(a.from, envelope.ASTM)
-	m.Text, m.Frames, m.Intake, m.Reason = bytes.Clone(a.text.Rest()), a.frames, intake, reason
+	m.Text, m.Frames, m.Intake, m.Reason = bytes.Clone(a.text.Rest()), a.frames.Tokens(a.text.Rest()), intake, reason
 	return m
 }
 
@@ -331,5 +319,5 @@ func (a *astm) keepPart(ctx context.Context, intake envelope.Intake, reason stri
 		a.drafted = false
 	}
 	a.text.Reset()
-	a.frames, a.whole = nil, false
+	a.frames, a.whole = lis01.Transcript{}, false
 }
