@@ -184,7 +184,9 @@ func (l *line) member(protocol envelope.Protocol, text []byte) Instrument {
 }
 
 // Sender is the instrument, of at least one, that a message is from: of those
-// that share a line the one whose profile fits, else the first without a profile.
+// that share a line the one whose profile fits, else the first without a
+// profile. Where there is none either it is the first, but without its profile,
+// which would read places that the message does not have.
 func Sender(profiles *profile.Set, members []Instrument, protocol envelope.Protocol, text []byte) Instrument {
 	if len(members) == 1 {
 		return members[0]
@@ -197,7 +199,9 @@ func Sender(profiles *profile.Set, members []Instrument, protocol envelope.Proto
 			}
 		}
 	}
-	return members[0]
+	stranger := members[0]
+	stranger.Settings.Profile = ""
+	return stranger
 }
 
 // message puts together what profile.Set.Envelopes needs.

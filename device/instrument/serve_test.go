@@ -72,10 +72,15 @@ func spoolSettings(t testing.TB) spool.Settings {
 
 // connect opens a line to the service.
 func (b *bench) connect(settings Settings) {
+	b.t.Helper()
+	b.connectTo(Instrument{Name: "analyser", Settings: settings})
+}
+
+// connectTo opens a line that several instruments share.
+func (b *bench) connectTo(members ...Instrument) {
 	here, there := socketPair(b.t)
 	ctx, stop := context.WithCancel(b.t.Context())
 	b.line, b.stop, b.ended = here, stop, make(chan error, 1)
-	members := []Instrument{{Name: "analyser", Settings: settings}}
 	go func() {
 		defer there.Close()
 		b.ended <- b.service.serve(ctx, there, "peer", members, b.service.Log, func() {}, func(bool) {})

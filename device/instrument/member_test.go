@@ -1,0 +1,73 @@
+package instrument
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/assaygate/assaygate/envelope/spool"
+)
+
+// sharing is a line that instruments with these profiles share, each named as
+// its profile.
+func sharing(t *testing.T, settings Settings, profiles ...string) *bench {
+	t.Helper()
+	b := newBench(t, settings)
+	b.hangUp()
+	var members []Instrument
+	for _, name := range profiles {
+		settings.Profile = name
+		members = append(members, Instrument{Name: "the " + name, Settings: settings})
+	}
+	b.connectTo(members...)
+	return b
+}
+
+// taken are instrument, profile and sample of what is kept, oldest first.
+func (b *bench) taken() (list []string) {
+	b.t.Helper()
+	summaries, err := b.store.List(b.t.Context(), spool.Filter{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, s := range summaries {
+		detail, err := b.store.Show(b.t.Context(), s.ID)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		e := detail.Envelope
+		list = append(list, strings.Join([]string{e.Instrument, e.Profile, e.SampleID}, ", "))
+	}
+	slices.Reverse(list)
+	return list
+}
+
+func (b *bench) wantTaken(want ...string) {
+	b.t.Helper()
+	if got := b.taken(); !slices.Equal(got, want) {
+		b.t.Errorf("taken %q\nwant %q", got, want)
+	}
+}
+
+// of is a message whose header names its sender.
+func of(sender, sample string) string {
+	return "H|\\^&|||" + sender + "|||||||P|1|20240102030405\rP|1\rO|1|" + sample + "|^^^GLU\r" + result + last
+}
+
+// Whom nobody on a shared line expects is read by its own profile or the generic
+// one, never by another instrument's.
+func TestASTMStrangerOnASharedLine(t *testing.T) {
+	b := sharing(t, Defaults(), "roche_cobas_c111", "sysmex_xn")
+	b.say("\x05", ack)
+	b.say(frame('1', of("Lab^1", "S1^x^y|"), true), ack)
+	b.say("\x04", "")
+	b.silence()
+	b.wantTaken("the roche_cobas_c111, generic_astm, S1")
+}
+
+func TestHL7StrangerOnASharedLine(t *testing.T) {
+	settings := hl7Settings()
+	b := sharing(t, settings, "mindray_hl7", "hemoscreen")
+	b.ask(block(oru), 1)
+	b.wantTaken("the mindray_hl7, generic_hl7, S1")
+}
