@@ -29,8 +29,8 @@ const (
 type astm struct {
 	*line
 	receiver lis01.Receiver
-	session  bool // counted as open
-	from     Instrument
+	session  bool       // counted as open
+	from     Instrument // as far as the first frame tells
 	quirks   profile.Quirks
 	text     lis02.Joiner     // of the message so far, from acknowledged frames
 	frames   lis01.Transcript // those frames
@@ -223,8 +223,8 @@ func (a *astm) cut(frame lis01.Frame, token []byte) (complete []profile.Raw) {
 	// What stands before the frame's own text is the CR that the last one lacks.
 	a.frames.Add(bytes.Clone(token), frame, max(before, after-len(frame.Text)), after)
 	for message, found := a.text.Next(); found; message, found = a.text.Next() {
-		m := a.line.message(a.from, envelope.ASTM)
-		m.Text, m.Frames = message, a.frames.Cut(message)
+		m := a.message(message)
+		m.Frames = a.frames.Cut(message)
 		if !lis02.Complete(message) {
 			m.Intake, m.Reason = envelope.Parked, noTerminator
 		}
@@ -306,9 +306,17 @@ func (a *astm) close() {
 	a.session, a.refused = false, false
 }
 
+// message is a text with the instrument that its own header tells: there are
+// lines with several, and frames with messages of several.
+func (a *astm) message(text []byte) profile.Raw {
+	m := a.line.message(a.member(envelope.ASTM, text), envelope.ASTM)
+	m.Text = text
+	return m
+}
+
 func (a *astm) part(intake envelope.Intake, reason string) profile.Raw {
-	m := a.line.message(a.from, envelope.ASTM)
-	m.Text, m.Frames, m.Intake, m.Reason = bytes.Clone(a.text.Rest()), a.frames.Tokens(a.text.Rest()), intake, reason
+	m := a.message(bytes.Clone(a.text.Rest()))
+	m.Frames, m.Intake, m.Reason = a.frames.Tokens(m.Text), intake, reason
 	return m
 }
 

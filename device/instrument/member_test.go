@@ -54,6 +54,11 @@ func of(sender, sample string) string {
 	return "H|\\^&|||" + sender + "|||||||P|1|20240102030405\rP|1\rO|1|" + sample + "|^^^GLU\r" + result + last
 }
 
+const (
+	xn   = "XN-550^00-14^15678"
+	c111 = "c111^Roche^c111^1.0^1^1234"
+)
+
 // Whom nobody on a shared line expects is read by its own profile or the generic
 // one, never by another instrument's.
 func TestASTMStrangerOnASharedLine(t *testing.T) {
@@ -70,4 +75,29 @@ func TestHL7StrangerOnASharedLine(t *testing.T) {
 	b := sharing(t, settings, "mindray_hl7", "hemoscreen")
 	b.ask(block(oru), 1)
 	b.wantTaken("the mindray_hl7, generic_hl7, S1")
+}
+
+// The messages of a session, or of a frame, may be of several instruments: some
+// middleware sends so.
+func TestASTMMembersOfOneSession(t *testing.T) {
+	want := []string{"the sysmex_xn, sysmex_xn, A", "the roche_cobas_c111, roche_cobas_c111, B"}
+	first, second := of(xn, "|^^A^M"), of(c111, "B^7^1|")
+	open := strings.TrimSuffix(first, last)
+	for name, frames := range map[string][]string{
+		"one frame":                    {frame('1', first+second, true)},
+		"no terminator between them":   {frame('1', open, true), frame('2', second, true)},
+		"cut within the second header": {frame('1', first+second[:3], false), frame('2', second[3:], true)},
+		"the second one has no end":    {frame('1', first, true), frame('2', strings.TrimSuffix(second, last), true)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := sharing(t, Defaults(), "sysmex_xn", "roche_cobas_c111")
+			b.say("\x05", ack)
+			for _, one := range frames {
+				b.say(one, ack)
+			}
+			b.say("\x04", "")
+			b.silence()
+			b.wantTaken(want...)
+		})
+	}
 }
