@@ -23,6 +23,9 @@ const (
 	// restartQuiet tells a sender that broke a frame off and starts anew from
 	// line noise inside a frame: the sender then waits for an answer.
 	restartQuiet = time.Second
+	// frameCost is what the box needs for a frame beside its text, about: without
+	// it empty frames would cost nothing.
+	frameCost = 64
 )
 
 // astm is the receiving side of a LIS01-A2 line with LIS02-A2 messages.
@@ -48,7 +51,7 @@ func (a *astm) idle() bool {
 }
 
 // kept counts text and frames.
-func (a *astm) kept() int { return 2 * len(a.text.Rest()) }
+func (a *astm) kept() int { return 2*len(a.text.Rest()) + frameCost*a.frames.Len() }
 
 func (a *astm) patience(data []byte) (quiet, limit time.Duration) {
 	if _, ours := a.opens(data); ours {
@@ -141,7 +144,7 @@ func (a *astm) step(ctx context.Context, token []byte) byte {
 		return reply
 	}
 	a.junk = 0
-	if limit := a.from.Settings.Limits.Message; int64(len(a.text.Rest())+len(frame.Text)) > limit {
+	if limit := a.from.Settings.Limits.Message; int64(len(a.text.Rest())+len(frame.Text)+frameCost*a.frames.Len()) > limit {
 		a.log.Warn("message refused: longer than limits.message", "from", a.from.Name, "limit", limit)
 		a.nak(reasonTooLong)
 		a.keepPart(ctx, envelope.Rejected, "longer than limits.message")

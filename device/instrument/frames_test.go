@@ -1,8 +1,11 @@
 package instrument
 
 import (
+	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/assaygate/assaygate/protocols/lis01"
 )
 
 // Senders that leave the terminator out show the end of a message by the next
@@ -54,5 +57,49 @@ func TestASTMNextHeaderEndsAMessage(t *testing.T) {
 			b.silence()
 			b.wantKept(tt.want...)
 		})
+	}
+}
+
+// Empty frames cost the box though they add no text: each must not cost more
+// than the one before, and there is an end to them.
+func TestASTMEmptyFrames(t *testing.T) {
+	newLink := func() *astm {
+		b := newBench(t, Defaults())
+		a := &astm{line: &line{Service: b.service, members: []Instrument{{Name: "analyser", Settings: Defaults()}}, log: b.service.Log, remote: "peer"}}
+		a.members[0].Settings.Limits.Message = 1 << 20
+		a.step(t.Context(), []byte("\x05"))
+		a.step(t.Context(), []byte(frame('1', header+order, true)))
+		return a
+	}
+	number := 1
+	next := func() []byte {
+		number = (number + 1) % 8
+		return []byte(frame('0'+byte(number), "", false))
+	}
+	a := newLink()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	held := a.kept()
+	for range 10_000 {
+		if reply := a.step(t.Context(), next()); reply != lis01.ACK {
+			t.Fatalf("reply %#x", reply)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / 10_000; each > 2_000 {
+		t.Errorf("%d bytes of memory a frame", each)
+	}
+	if grown := a.kept() - held; grown < 10_000*len(next()) {
+		t.Errorf("%d bytes are said to be held", grown)
+	}
+	reply := byte(lis01.ACK)
+	a, number = newLink(), 1
+	for range 1 << 20 / 7 {
+		if reply = a.step(t.Context(), next()); reply != lis01.ACK {
+			break
+		}
+	}
+	if reply != lis01.NAK {
+		t.Error("frames without end are acknowledged in spite of limits.message")
 	}
 }
