@@ -145,10 +145,21 @@ func startsRecord(text []byte, field byte) bool {
 
 // laterHeader reports whether a record within a text is the Header record of
 // the next message. It asks for more than at the start of a text, where nothing
-// else can stand: a line of free text must not cut a message in two.
+// else can stand, for a line of free text must not cut a message in two: for the
+// field delimiter of the message that it ends, or for four delimiters of its
+// own, each another.
 func laterHeader(record []byte, field byte) bool {
 	if len(record) < 2 || capital(record[0]) != 'H' {
 		return false
 	}
-	return record[1] == field || len(record) > 2 && delimiter(record[1]) && delimiter(record[2])
+	return record[1] == field || len(record) > 4 && fourDelimiters(record[1:5])
+}
+
+func fourDelimiters(text []byte) bool {
+	for i, c := range text {
+		if !delimiter(c) || bytes.IndexByte(text[:i], c) >= 0 {
+			return false
+		}
+	}
+	return true
 }

@@ -27,6 +27,7 @@ func TestParse(t *testing.T) {
 		{"blanks before records", "  H|\\^&\r\t P|1\r L\r", "HPL", usual, true},
 		{"NUL at the end", "H|\\^&\rL\x00", "HL", usual, true},
 		{"lower case and unknown letters", "h|\\^&\rp|1\rx|1\r9|1\rl\r", "HPX9L", usual, true},
+		{"free text that looks like a header", "H|\\^&\rC|1|I|a\rH++ hemolytic\rR|1|x\rL|1\r", "HC.RL", usual, true},
 		{"no record at all", "H|\\^&\rRES|1\rfree text\rL\r", "H..L", usual, true},
 		{"doubled first delimiter", "H|\\\\^&|||x\rL|1\r", "HL", usual, true},
 		{"GeneXpert", "H|@^\\|id\rR|1|a@b\rL|1\r", "HRL", Delimiters{'|', '@', '^', '\\'}, true},
