@@ -16,8 +16,11 @@ func DefaultDelimiters() Delimiters { return Delimiters{'|', '\\', '^', '&'} }
 // the customary ones for the rest.
 //
 // A doubled first character (`H|\\^&`) is an artefact of software that escaped
-// the record once too often; records are split as if it said `\^&`. Characters
-// after the fourth are ignored.
+// the record once too often; records are split as if it said `\^&`. Where ^ comes
+// first it is the component delimiter all the same, and the repeat delimiter is
+// the one after it: nobody repeats with ^. So `H|^~\&`, HL7's characters, has
+// repeat ~ and escape \, and `H|^\&` repeat \ and escape &. Characters after the
+// fourth are ignored.
 func headerDelimiters(record []byte) (Delimiters, bool) {
 	d := DefaultDelimiters()
 	if len(record) < 2 || capital(record[0]) != 'H' || !delimiter(record[1]) {
@@ -32,6 +35,9 @@ func headerDelimiters(record []byte) (Delimiters, bool) {
 		return d, true
 	}
 	d.Repeat, d.Component, d.Escape = declared[0], at(declared, 1), at(declared, 2)
+	if d.Repeat == '^' {
+		d.Repeat, d.Component = d.Component, d.Repeat
+	}
 	return d, true
 }
 
