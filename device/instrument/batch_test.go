@@ -38,6 +38,7 @@ func TestHL7BatchIsAnsweredMessageByMessage(t *testing.T) {
 		{"whole batch", open + c1 + c2 + c3 + shut, []string{"AA c1", "AA c2", "AA c3"}, []string{"accepted " + open + c1, "accepted " + c2, "accepted " + c3 + shut}},
 		{"CR LF", lines(open+c1+c2+shut, "\r\n"), []string{"AA c1", "AA c2"}, []string{"accepted " + lines(open+c1, "\r\n"), "accepted " + lines(c2+shut, "\r\n")}},
 		{"LF", lines(open+c1+c2+shut, "\n"), []string{"AA c1", "AA c2"}, []string{"accepted " + lines(open+c1, "\n"), "accepted " + lines(c2+shut, "\n")}},
+		{"LF, then CR", lines(c1, "\n") + c2, []string{"AA c1", "AA c2"}, []string{"accepted " + lines(c1, "\n"), "accepted " + c2}},
 		{"no batch segments", c1 + c2, []string{"AA c1", "AA c2"}, []string{"accepted " + c1, "accepted " + c2}},
 		{"other delimiters in the batch's header", "FHS$%*!@$App\rBHS#~^\\&#Dep\r" + c1 + "BTS#1\rFTS$1", []string{"AA c1"}, []string{"accepted FHS$%*!@$App\rBHS#~^\\&#Dep\r" + c1 + "BTS#1\rFTS$1"}},
 		{

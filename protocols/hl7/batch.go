@@ -41,18 +41,18 @@ func (p Part) Count() (n int, stated bool) {
 // block that holds nothing else is one message. A block of blanks has none.
 //
 // Segments end as Parse has it, but a batch segment with CR or LF in any case.
+// Messages of one block may end theirs otherwise.
 func Parts(content []byte) iter.Seq[Part] {
 	return func(yield func(Part) bool) {
+		_, end := segmentEnd(content)
 		c := cutter{content: content, yield: yield, file: DefaultDelimiters(), batch: DefaultDelimiters()}
-		_, c.end = segmentEnd(content)
-		c.cut()
+		c.cut(newSegments(content, end))
 	}
 }
 
 // cutter cuts a block's content.
 type cutter struct {
 	content     []byte
-	end         byte // what ends segments
 	yield       func(Part) bool
 	file, batch Delimiters // of the last FHS and BHS
 	wrapped     bool       // a batch segment was seen
@@ -63,18 +63,14 @@ type cutter struct {
 	loose  bool // it has a segment before that
 }
 
-func (c *cutter) cut() {
-	at := len(c.content) - len(bytes.TrimPrefix(c.content, []byte("\xEF\xBB\xBF")))
-	for at < len(c.content) {
-		stop, next := len(c.content), len(c.content)
-		if i := bytes.IndexByte(c.content[at:], c.end); i >= 0 {
-			stop, next = at+i, at+i+1
-		}
-		line := trim(c.content[at:stop])
+func (c *cutter) cut(s *segments) {
+	s.at = len(c.content) - len(bytes.TrimPrefix(c.content, []byte("\xEF\xBB\xBF")))
+	for begin, stop, more := s.next(); more; begin, stop, more = s.next() {
+		line := trim(c.content[begin:stop])
 		from := stop - len(line)
 		switch name := batchName(line); {
 		case name != "":
-			if next = c.wrap(name, from); next < 0 {
+			if s.at = c.wrap(name, from); s.at < 0 {
 				return
 			}
 		case declares("MSH", line):
@@ -88,7 +84,6 @@ func (c *cutter) cut() {
 		case len(line) > 3 && delimiter(line[3]) && looksLikeSegment(line, line[3]):
 			c.loose = true
 		}
-		at = next
 	}
 	c.give(len(c.content))
 }

@@ -32,6 +32,10 @@ func TestParts(t *testing.T) {
 		{"LF only", "MSH|^\nPID|1\nMSH$%\nPID$1", []string{"MSH|^\nPID|1\n", "MSH$%\nPID$1"}},
 		{"CR LF", "MSH|^\r\nPID|1\r\nMSH|^\r\n", []string{"MSH|^\r\nPID|1\r\n", "MSH|^\r\n"}},
 		{"LF within a segment", "MSH|^\rNTE|1||a\nMSH|b\r" + two, []string{"MSH|^\rNTE|1||a\nMSH|b\r", two}},
+		{"LF, then CR", "MSH|^~\\&|A\nPID|1\nOBX|1\n" + two, []string{"MSH|^~\\&|A\nPID|1\nOBX|1\n", two}},
+		{"CR, then LF", one + "MSH|^~\\&|B\nPID|1\nOBX|1\n", []string{one, "MSH|^~\\&|B\nPID|1\nOBX|1\n"}},
+		{"an LF before a header of other delimiters", "MSH|^\rPID|1\nMSH$%\rPID$1\nBTS$1", []string{"MSH|^\rPID|1\n", "MSH$%\rPID$1\n", "<BTS$1>"}},
+		{"an LF before a trailer", "BHS|^\rMSH|^\rPID|1\nBTS|1\rMSH|^\nBHS|^\rMSH|^\r", []string{"<BHS|^>", "MSH|^\rPID|1\n", "<BTS|1>", "MSH|^\n", "<BHS|^>", "MSH|^\r"}},
 		{"lower case, blanks first", "msh|^\r msh|^\r", []string{"msh|^\r ", "msh|^\r"}},
 		{"MSH within a name or a field", "MSH|^\rZMSH|1\rNTE|1||MSH|^\r", []string{"MSH|^\rZMSH|1\rNTE|1||MSH|^\r"}},
 		{
@@ -124,13 +128,14 @@ func FuzzParts(f *testing.F) {
 	f.Add([]byte("FHS|^~\\&|F\rBHS|^~\\&|B\rMSH|^~\\&|A\rOBX|1\rMSH|^~\\&|A\r\nBTS|2\rFTS|1\r"))
 	f.Add([]byte("MSH|^\nPID|1\nMSH|^\n\r"))
 	f.Add([]byte("\xEF\xBB\xBF\x02PID|1\rMSH|^\r\n BHS$\nmsh|"))
+	f.Add([]byte("MSH|^\nOBX|1\nMSH|^\rOBX|1\nOBX|2\nBTS|2"))
 	f.Add([]byte("junk\rBTS\r\x1a\rZZ1|\rfts"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		at, some := 0, false
 		_, end := segmentEnd(content)
 		gap := func(to int) {
-			for line := range bytes.SplitSeq(content[at:to], []byte{end}) {
-				if line = trim(line); len(line) > 3 && delimiter(line[3]) && looksLikeSegment(line, line[3]) {
+			for line := range lines(content[at:to], end) {
+				if len(line) > 3 && delimiter(line[3]) && looksLikeSegment(line, line[3]) {
 					t.Fatalf("%q: %q is in no part", content, line)
 				}
 			}
@@ -154,8 +159,8 @@ func FuzzParts(f *testing.F) {
 				continue
 			}
 			headers := 0
-			for line := range bytes.SplitSeq(part, []byte{end}) {
-				if declares("MSH", trim(line)) {
+			for line := range lines(part, end) {
+				if declares("MSH", line) {
 					headers++
 				}
 			}

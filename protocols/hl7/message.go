@@ -24,8 +24,8 @@ type Segment struct {
 // Parse splits raw into segments. They share raw's memory.
 //
 // A segment ends with CR, and an LF after it is skipped. Where no CR stands
-// between segments, LF ends them; else an LF within a segment is data. Empty
-// segments, blanks and NUL before a segment and NUL at the end are skipped, and
+// between segments, LF ends them; else an LF within a segment is data, unless
+// what follows it can only be a segment: see [OpensSegment]. Empty segments, blanks and NUL before a segment and NUL at the end are skipped, and
 // so is whatever stands before MSH, unless it holds a segment: whose that one
 // is nobody can tell. Without a readable MSH the error is [ErrNoMSH].
 func Parse(raw []byte) (Message, error) {
@@ -37,16 +37,12 @@ func Parse(raw []byte) (Message, error) {
 	// Each segment costs many times its bytes, so room is made for no more than
 	// there are.
 	n := 0
-	for line := range bytes.SplitSeq(text, []byte{end}) {
-		if len(trim(line)) > 0 {
-			n++
-		}
+	for range lines(text, end) {
+		n++
 	}
 	m := Message{Delimiters: d, Segments: make([]Segment, 0, n)}
-	for line := range bytes.SplitSeq(text, []byte{end}) {
-		if line = trim(line); len(line) > 0 {
-			m.Segments = append(m.Segments, Segment{Name: segmentName(line, d.Field), Raw: line, Delimiters: d})
-		}
+	for line := range lines(text, end) {
+		m.Segments = append(m.Segments, Segment{Name: segmentName(line, d.Field), Raw: line, Delimiters: d})
 	}
 	return m, nil
 }
@@ -58,15 +54,8 @@ func ParseHeader(raw []byte) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	text, end := segmentEnd(raw)
-	msh, _, _ := bytes.Cut(text, []byte{end})
-	return Message{Delimiters: d, Segments: []Segment{{Name: "MSH", Raw: msh, Delimiters: d}}}, nil
+	return Message{Delimiters: d, Segments: []Segment{{Name: "MSH", Raw: firstLine(raw), Delimiters: d}}}, nil
 }
-
-const (
-	cr = '\r'
-	lf = '\n'
-)
 
 // blanks may stand before a segment and after the last one.
 const blanks = " \t\n\x00"
@@ -78,9 +67,7 @@ func begin(raw []byte) ([]byte, Delimiters, error) {
 		return nil, Delimiters{}, ErrNoMSH
 	}
 	raw = raw[i:]
-	text, end := segmentEnd(raw)
-	msh, _, _ := bytes.Cut(text, []byte{end})
-	d, _ := declared("MSH", msh)
+	d, _ := declared("MSH", firstLine(raw))
 	return raw, d, nil
 }
 
@@ -125,20 +112,6 @@ func holdsSegment(text []byte, field byte) bool {
 func looksLikeSegment(line []byte, field byte) bool {
 	return len(line) > 3 && line[3] == field && line[0] > '9' &&
 		alphanumeric(line[0]) && alphanumeric(line[1]) && alphanumeric(line[2])
-}
-
-// segmentEnd returns what ends raw's segments, CR or LF, and raw without the
-// NUL that fills it up, and without the CR where LF ends segments: some senders
-// put one after the last.
-func segmentEnd(raw []byte) (text []byte, end byte) {
-	i := bytes.IndexByte(raw, cr)
-	if i < 0 {
-		return bytes.TrimRight(raw, "\x00"), lf
-	}
-	if bytes.IndexByte(raw[:i], lf) >= 0 && len(bytes.TrimLeft(raw[i:], blanks+"\r")) == 0 {
-		return bytes.TrimRight(raw[:i], "\x00"), lf
-	}
-	return bytes.TrimRight(raw, "\x00"), cr
 }
 
 // trim cuts off what may stand before a segment: blanks, and the LF of senders
