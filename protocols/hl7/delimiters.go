@@ -69,9 +69,9 @@ func at(b []byte, i int) byte {
 	return 0
 }
 
-// delimiter reports whether c can be a delimiter: neither letter nor digit nor
-// blank nor control character.
-func delimiter(c byte) bool { return c > ' ' && c != 0x7F && !alphanumeric(c) }
+// delimiter reports whether c can be a delimiter: visible ASCII that is neither
+// letter nor digit. A byte above that is half a character of the text.
+func delimiter(c byte) bool { return c > ' ' && c < 0x7F && !alphanumeric(c) }
 
 func alphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
