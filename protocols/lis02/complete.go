@@ -11,12 +11,19 @@ import "bytes"
 // In the middle of a record that is split over frames, the L of "L|1|N" would
 // count already. [Joiner] takes care of that.
 func Complete(text []byte) bool {
-	text = bytes.TrimRight(text, "\r\n \t\x00")
-	last := bytes.LastIndexByte(text, cr)
-	if last < 0 && recordEnd(text) == lf {
-		last = bytes.LastIndexByte(text, lf)
+	end, field := recordEnd(text), fieldDelimiter(text)
+	stop := len(bytes.TrimRight(text, "\r\n \t\x00"))
+	start := bytes.LastIndexByte(text[:stop], end) + 1
+	for at := stop; end == cr && at > start; {
+		if at = bytes.LastIndexByte(text[start:at], lf); at < 0 {
+			break
+		}
+		if at += start; OpensRecord(text[at+1:], field) {
+			start = at + 1
+			break
+		}
 	}
-	return recordType(trim(text[last+1:]), fieldDelimiter(text)) == 'L'
+	return terminator(trim(text[start:stop]), field)
 }
 
 // Cut cuts the first message off text: through the end of its Terminator
@@ -25,8 +32,8 @@ func Complete(text []byte) bool {
 // is all of text. What Complete says of a Terminator without CR holds here too.
 // Both parts share text's memory.
 func Cut(text []byte) (message, rest []byte, complete bool) {
-	s := scanner{end: recordEnd(text)}
-	n := s.scan(text, true)
+	f := newFinder(recordEnd(text))
+	n := f.message(text, true)
 	if n == 0 {
 		return nil, text, false
 	}
@@ -36,9 +43,9 @@ func Cut(text []byte) (message, rest []byte, complete bool) {
 // Carries reports whether text has an Order or a Result record, that is,
 // whether losing it would lose a result.
 func Carries(text []byte) bool {
-	end, field := recordEnd(text), fieldDelimiter(text)
-	for line := range bytes.SplitSeq(text, []byte{end}) {
-		switch recordType(trim(line), field) {
+	field := fieldDelimiter(text)
+	for record := range records(text) {
+		switch recordType(record, field) {
 		case 'O', 'R':
 			return true
 		}
@@ -51,10 +58,10 @@ func Carries(text []byte) bool {
 // ready for use; it is not safe for concurrent use. Its size is the caller's
 // to limit: see [Joiner.Rest].
 type Joiner struct {
-	text    []byte
-	whole   bool // a record ends where text ends
-	ended   bool // the last frame was an end frame
-	scanner scanner
+	text   []byte
+	whole  bool // a record ends where text ends
+	ended  bool // the last frame was an end frame
+	finder finder
 }
 
 // Add adds the text of the next frame; end says that it was an end frame.
@@ -74,8 +81,10 @@ func (j *Joiner) Add(text []byte, end bool) {
 // whether there is one. Call it after each Add until there is none. The message
 // is the caller's.
 func (j *Joiner) Next() (message []byte, ok bool) {
-	j.scanner.end = cr
-	n := j.scanner.scan(j.text, j.whole)
+	if j.finder.end == 0 {
+		j.finder = newFinder(cr)
+	}
+	n := j.finder.message(j.text, j.whole)
 	if n == 0 {
 		return nil, false
 	}
@@ -83,7 +92,7 @@ func (j *Joiner) Next() (message []byte, ok bool) {
 	if len(j.text) == 0 {
 		j.text = nil
 	}
-	j.scanner = scanner{}
+	j.finder = finder{}
 	return message, true
 }
 
@@ -97,33 +106,21 @@ func (j *Joiner) Reset() { *j = Joiner{} }
 // between is what senders put between records besides their end.
 const between = " \t\r\n\x00"
 
-// scanner looks for the end of the first message in a text that may grow.
-type scanner struct {
-	end   byte // what ends records
-	start int  // where the first record begins that is not dealt with
-	seen  int  // how far that record was searched for its end
-}
-
-// scan returns the length of the first message of text, or 0. whole says that a
-// record ends where text does.
-func (s *scanner) scan(text []byte, whole bool) int {
+// message returns the length of the first message of text, or 0. whole says that
+// a record ends where text does.
+func (f *finder) message(text []byte, whole bool) int {
 	field := fieldDelimiter(text)
-	for s.start < len(text) {
-		stop, after := len(text), len(text)
-		if i := bytes.IndexByte(text[s.seen:], s.end); i >= 0 {
-			stop, after = s.seen+i, s.seen+i+1
-		}
-		record := trim(text[s.start:stop])
+	for f.start < len(text) {
+		record, after, ended := f.next(text)
 		switch {
-		case (stop < after || whole) && recordType(record, field) == 'L':
+		case (ended || whole) && terminator(record, field):
 			return len(text) - len(bytes.TrimLeft(text[after:], between))
-		case laterHeader(record, field) && len(bytes.TrimLeft(text[:s.start], between)) > 0:
-			return s.start
-		case stop == after:
-			s.seen = len(text)
+		case f.begun && laterHeader(record, field):
+			return len(text) - len(bytes.TrimLeft(text[f.start:], "\n")) // of a CR LF
+		case !ended:
 			return 0
 		}
-		s.start, s.seen = after, after
+		f.pass(record, after)
 	}
 	return 0
 }
@@ -140,7 +137,16 @@ func fieldDelimiter(text []byte) byte {
 
 // startsRecord reports whether text begins as a record of the standard does.
 func startsRecord(text []byte, field byte) bool {
-	return len(text) > 1 && text[1] == field && bytes.IndexByte([]byte("HPORCMLQS"), capital(text[0])) >= 0
+	return len(text) > 1 && text[1] == field && standard(text[0])
+}
+
+// opensMessage reports whether a record is a Header record: the first one of a
+// text, or that of another message.
+func opensMessage(record []byte, field byte, first bool) bool {
+	if first {
+		return len(record) > 1 && capital(record[0]) == 'H' && delimiter(record[1])
+	}
+	return laterHeader(record, field)
 }
 
 // laterHeader reports whether a record within a text is the Header record of

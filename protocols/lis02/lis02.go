@@ -17,6 +17,7 @@
 //
 // Reading is tolerant, because instruments are not: letters that the standard
 // does not know are kept, record types may be small letters, blanks before a
-// record are cut off, empty records are skipped. Where a text has no CR at all, LF ends its
-// records. Sequence numbers are not looked at.
+// record are cut off, empty records are skipped. Where a text has no CR at all,
+// LF ends its records; else it does where only a record can follow
+// ([OpensRecord]), and is data elsewhere. Sequence numbers are not looked at.
 package lis02

@@ -3,6 +3,7 @@ package lis02
 import (
 	"bytes"
 	"errors"
+	"iter"
 )
 
 // ErrNoHeader says that a message does not begin with a Header record.
@@ -30,21 +31,17 @@ type Record struct {
 // error is [ErrNoHeader]; the Message is filled all the same.
 func Parse(text []byte) (Message, error) {
 	m := Message{Delimiters: DefaultDelimiters()}
-	end := recordEnd(text)
-	m.Records = make([]Record, 0, countRecords(text, end))
+	// Each record costs many times its bytes in memory, so room is made for no
+	// more than there are.
+	n := 0
+	for range delimited(text) {
+		n++
+	}
+	m.Records = make([]Record, 0, n)
 	var err error
-	d := m.Delimiters
-	for line := range bytes.SplitSeq(text, []byte{end}) {
-		raw := trim(line)
-		if len(raw) == 0 {
-			continue
-		}
-		first := len(m.Records) == 0
-		declared, header := headerDelimiters(raw)
-		if header && (first || laterHeader(raw, d.Field)) {
-			d = declared
-		}
-		if first {
+	for raw, d := range delimited(text) {
+		if len(m.Records) == 0 {
+			_, header := headerDelimiters(raw)
 			m.Delimiters = d
 			if !header {
 				err = ErrNoHeader
@@ -56,6 +53,23 @@ func Parse(text []byte) (Message, error) {
 		err = ErrNoHeader
 	}
 	return m, err
+}
+
+// delimited returns the records of a text with the delimiters that hold for
+// each.
+func delimited(text []byte) iter.Seq2[[]byte, Delimiters] {
+	return func(yield func([]byte, Delimiters) bool) {
+		d, first := DefaultDelimiters(), true
+		for raw := range records(text) {
+			if opensMessage(raw, d.Field, first) {
+				d, _ = headerDelimiters(raw)
+			}
+			first = false
+			if !yield(raw, d) {
+				return
+			}
+		}
+	}
 }
 
 // Append appends m's records to dst, each with its CR.
@@ -92,42 +106,22 @@ func (r Record) Fields() [][]byte { return bytes.Split(r.Raw, []byte{r.Delimiter
 // Repeats returns the repeats of field n.
 func (r Record) Repeats(n int) [][]byte { return Repeats(r.Field(n), r.Delimiters) }
 
-const (
-	cr = '\r'
-	lf = '\n'
-)
-
-// recordEnd returns what ends text's records: CR, or LF where there is no CR.
-func recordEnd(text []byte) byte {
-	if bytes.IndexByte(text, cr) < 0 {
-		return lf
-	}
-	return cr
-}
-
-// countRecords counts the records that are not empty. Each costs many times
-// its bytes in memory, so room is made for no more than there are.
-func countRecords(text []byte, end byte) int {
-	n := 0
-	for line := range bytes.SplitSeq(text, []byte{end}) {
-		if len(trim(line)) > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// trim cuts off what may stand before a record: blanks, and the LF of senders
-// that end records in CR LF.
-func trim(record []byte) []byte { return bytes.TrimLeft(record, " \t\n\x00") }
-
 // recordType returns the single character of the first field, a letter as a
 // capital one, or 0.
 func recordType(record []byte, field byte) byte {
-	if first, _, _ := bytes.Cut(record, []byte{field}); len(bytes.TrimRight(first, " \t\n\x00")) == 1 {
-		return capital(first[0])
+	if len(record) == 0 || record[0] == field {
+		return 0
+	}
+	if rest := trim(record[1:]); len(rest) == 0 || rest[0] == field {
+		return capital(record[0])
 	}
 	return 0
+}
+
+// terminator reports whether a record is a Terminator record. It looks at no
+// more than it needs, for it is asked again while a record grows.
+func terminator(record []byte, field byte) bool {
+	return len(record) > 0 && capital(record[0]) == 'L' && recordType(record, field) == 'L'
 }
 
 // capital makes a letter a capital one: some senders write record types small.

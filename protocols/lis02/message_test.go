@@ -23,6 +23,11 @@ func TestParse(t *testing.T) {
 		{"no CR at the end", "H|\\^&\rL|1|N", "HL", usual, true},
 		{"LF after CR", "H|\\^&\r\nP|1\r\nL|1\r\n", "HPL", usual, true},
 		{"LF only", "H|\\^&\nP|1\nL|1\n", "HPL", usual, true},
+		{"one LF among CRs", "H|\\^&\rP|1\rO|1|s\rR|1|t|5\nR|2|u|6\rL|1\r", "HPORRL", usual, true},
+		{"one CR among LFs", "H|\\^&\nP|1\nO|1|s\nR|1|t|5\nC|1|I|a\r\nr|2|u|6\nL|1\n", "HPORCRL", usual, true},
+		{"one LF among CRs, other field delimiter", "H!~$%\nP!1\rR!1!x\nR|1\nL!!N", "HPRL", Delimiters{'!', '~', '$', '%'}, true},
+		{"two messages and LFs", "H|\\^&\nP|1\rL|1\nH|\\^&\nL|1\r", "HPLHL", usual, true},
+		{"values of several lines", "H|\\^&\rR|1|ABO|Group:\nO|||N\rC|1|I|a\nb\nP\nLU|5\nH|h\n R|2\rL\r", "HRCL", usual, true},
 		{"empty records", "\r\rH|\\^&\r\rL|1\r\r", "HL", usual, true},
 		{"blanks before records", "  H|\\^&\r\t P|1\r L\r", "HPL", usual, true},
 		{"NUL at the end", "H|\\^&\rL\x00", "HL", usual, true},
@@ -159,6 +164,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("H|\\^&|||x\rP|1\rO|1|s\rR|1|^^^t\\u|5\rL|1|N\r"))
 	f.Add([]byte("H|\\\\^&\n L\n"))
 	f.Add([]byte("\x00H!\r\rLH\n|"))
+	f.Add([]byte("H|\\^&\rR|1|x\nR|2|y\nL|"))
 	f.Add([]byte("H-index\rH||\rH|@^\\\rl"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, err := Parse(text)
