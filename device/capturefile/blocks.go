@@ -3,6 +3,7 @@ package capturefile
 import (
 	"bytes"
 
+	"github.com/assaygate/assaygate/protocols/hl7"
 	"github.com/assaygate/assaygate/protocols/mllp"
 )
 
@@ -38,13 +39,17 @@ func (f *File) blocks(data []byte, base int) {
 
 // segments makes a transmission from each MSH segment on. The segments around a
 // batch are no message; what they hold goes one by one. Each segment ends in CR;
-// an LF within one is data where CRs end them.
+// an LF within one is data where CRs end them, unless a segment follows it.
 func (f *File) segments(data []byte, base int) {
 	if f.Transmissions == nil {
 		f.expect(bytes.Count(data, []byte("MSH")))
 	}
 	var open *Transmission
-	for l := range lines(data, base) {
+	field := byte('|')
+	if len(data) > 3 && beginsWith(data, "MSH") {
+		field = data[3]
+	}
+	for l := range lines(data, base, func(text []byte) bool { return hl7.OpensSegment(text, field) }) {
 		switch {
 		case beginsWith(l.text, "FHS", "BHS", "BTS", "FTS"):
 			open = nil
@@ -52,6 +57,9 @@ func (f *File) segments(data []byte, base int) {
 		case beginsWith(l.text, "MSH"):
 			f.Transmissions = append(f.Transmissions, Transmission{Protocol: HL7, At: l.at})
 			open = &f.Transmissions[len(f.Transmissions)-1]
+			if len(l.text) > 3 {
+				field = l.text[3]
+			}
 		case open == nil:
 			f.broken(l.at, "a segment outside any message")
 			continue

@@ -196,7 +196,8 @@ func TestRecords(t *testing.T) {
 	for name, data := range map[string]string{
 		"LF": strings.ReplaceAll(text, "\r", "\n"), "CR": text, "CR LF": strings.ReplaceAll(text, "\r", "\r\n"),
 		"no last end": strings.TrimSuffix(text, "\r"), "byte order mark": "\xEF\xBB\xBF" + text, "blank before": "\r\n" + text,
-		"empty lines": strings.ReplaceAll(text, "\r", "\r\n\r\n"),
+		"empty lines":    strings.ReplaceAll(text, "\r", "\r\n\r\n"),
+		"an LF for a CR": strings.Replace(text, "A\r", "A\n", 1), "a CR for an LF": "H|\\^&\nO|1|A\r\nL|1|N\n",
 	} {
 		f := read(t, data)
 		if !slices.Equal(texts(f), []string{text}) || f.Transmissions[0].Frames != nil {
@@ -215,6 +216,7 @@ func TestHL7(t *testing.T) {
 	const one, two = "MSH|^~\\&|A||||||ORU^R01|1|P|2.4\rOBX|1\r", "MSH|^~\\&|A||||||ORU^R01|2|P|2.4\rOBX|2\r"
 	for name, data := range map[string]string{
 		"CR": one + two, "LF": strings.ReplaceAll(one+two, "\r", "\n"), "CR LF": strings.ReplaceAll(one+two, "\r", "\r\n"),
+		"LF, then CR": strings.ReplaceAll(one, "\r", "\n") + two, "CR, then LF": one + strings.ReplaceAll(two, "\r", "\n"),
 		"blocks":          "\x0b" + one + "\x1c\r\x0b" + two + "\x1c\r",
 		"batch":           "FHS|^~\\&\rBHS|^~\\&\r" + one + two + "BTS|2\rFTS|1\r",
 		"batch, LF":       strings.ReplaceAll("FHS|^~\\&\rBHS|^~\\&\r"+one+two+"BTS|2\rFTS|1\r", "\r", "\n"),

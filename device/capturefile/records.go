@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/assaygate/assaygate/protocols/lis01"
+	"github.com/assaygate/assaygate/protocols/lis02"
 )
 
 // line is a record or segment with its place.
@@ -13,25 +14,43 @@ type line struct {
 	text []byte
 }
 
-// lines cuts at CR, with any LF after it; where there is no CR at all, at LF, as
-// the standards' readers do. Empty lines are left out.
-func lines(data []byte, base int) iter.Seq[line] {
+// lines cuts at CR, with any LF after it, and at an LF behind which a record or
+// segment opens; where there is no CR at all, at LF, as the standards' readers
+// do. Empty lines are left out.
+func lines(data []byte, base int, opens func(text []byte) bool) iter.Seq[line] {
 	end := byte('\n')
 	if bytes.IndexByte(data, '\r') >= 0 {
 		end = '\r'
 	}
 	return func(yield func(line) bool) {
-		for at := 0; at < len(data); {
-			n := bytes.IndexByte(data[at:], end)
-			if n < 0 {
-				n = len(data) - at
-			}
-			text := bytes.TrimLeft(data[at:at+n], "\n")
+		give := func(from, to int) bool {
+			text := bytes.TrimLeft(data[from:to], "\n")
 			trimmed := bytes.TrimRight(text, "\n\x00")
-			if len(trimmed) > 0 && !yield(line{base + at + n - len(text), trimmed}) {
+			return len(trimmed) == 0 || yield(line{base + to - len(text), trimmed})
+		}
+		for at := 0; at < len(data); {
+			stop := len(data)
+			if n := bytes.IndexByte(data[at:], end); n >= 0 {
+				stop = at + n
+			}
+			for seen := at; end == '\r'; {
+				n := bytes.IndexByte(data[seen:stop], '\n')
+				if n < 0 {
+					break
+				}
+				seen += n + 1
+				if !opens(data[seen:]) {
+					continue
+				}
+				if !give(at, seen-1) {
+					return
+				}
+				at = seen
+			}
+			if !give(at, stop) {
 				return
 			}
-			at += n + 1
+			at = stop + 1
 		}
 	}
 }
@@ -43,7 +62,10 @@ func (f *File) records(data []byte, base int) {
 	f.expect(headers(data))
 	var r bareRecords
 	withNumbers := numbered(data)
-	for l := range lines(data, base) {
+	if r.field = data[1]; withNumbers {
+		r.field = data[2]
+	}
+	for l := range lines(data, base, func(text []byte) bool { return lis02.OpensRecord(text, r.field) }) {
 		bare := bytes.TrimLeft(l.text, "\x00\x02\x04\x05\x06\x15")
 		l.at += len(l.text) - len(bare)
 		l.text = bytes.TrimRight(bare, "\x00\x04\x05\x06\x15")
