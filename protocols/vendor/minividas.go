@@ -89,8 +89,9 @@ func tagged(piece string) bool {
 }
 
 // The fields by what they tell of. Where one comes again, the next patient,
-// sample or result begins. All others are kept as they are, in records that are
-// named as they.
+// sample or result begins; and where a patient's or a sample's comes behind a
+// result, for then that result and its sample are all there. All others are kept
+// as they are, in records that are named as they.
 var (
 	patientTags = []string{"pi", "pn", "pb", "ps"}
 	sampleTags  = []string{"so", "si", "ci"}
@@ -106,6 +107,7 @@ type vidas struct {
 	patients, orders        int
 	results, all            int
 	shown                   bool // the patient has a record
+	single                  bool // there is one result, so that the order of the fields tells nothing
 	time                    string
 	others                  []Record
 }
@@ -119,6 +121,7 @@ func parseMiniVIDAS(text string) (Packet, error) {
 	if !clean {
 		v.packet.Problems = append(v.packet.Problems, "text that is no field was left out")
 	}
+	v.single = single(tags)
 	for _, t := range tags {
 		// What stands once holds for the whole packet, wherever it stands.
 		switch t.Name {
@@ -159,23 +162,48 @@ func first(tags []Tag, name string) string {
 	return ""
 }
 
+// single reports whether no field of a result comes twice.
+func single(tags []Tag) bool {
+	seen := map[string]bool{}
+	for _, t := range tags {
+		if seen[t.Name] && slices.Contains(resultTags, t.Name) {
+			return false
+		}
+		seen[t.Name] = true
+	}
+	return true
+}
+
+// measured reports whether the fields of a result so far hold one.
+func (v *vidas) measured() bool {
+	r := v.result
+	return r["rt"] != "" || r["rn"] != "" || r["qn"] != "" || r["ql"] != ""
+}
+
+// ends reports whether a field of a patient or a sample, of which these came
+// before, stands behind the result.
+func (v *vidas) ends(before map[string]string) bool {
+	return v.measured() && (!v.single || len(before) > 0)
+}
+
 func (v *vidas) take(t Tag) {
 	switch {
 	case slices.Contains(patientTags, t.Name):
-		if _, again := v.patient[t.Name]; again {
+		if _, again := v.patient[t.Name]; again || v.ends(v.patient) {
 			v.flush(true, true)
 			clear(v.patient)
 			v.shown = false
 		}
 		v.patient[t.Name] = t.Value
 	case slices.Contains(sampleTags, t.Name):
-		if _, again := v.sample[t.Name]; again {
+		if _, again := v.sample[t.Name]; again || v.ends(v.sample) {
 			v.flush(true, false)
 		}
 		v.sample[t.Name] = t.Value
 	case slices.Contains(resultTags, t.Name):
 		if _, again := v.result[t.Name]; again {
 			v.flush(false, false)
+			clear(v.result)
 		}
 		v.result[t.Name] = t.Value
 	case t.Name == "sn" || t.Name == "xp" || t.Name == "mt" && t.Value == "rsl" || t.Value == "":
@@ -189,8 +217,7 @@ func (v *vidas) take(t Tag) {
 // flush writes the result that is all there. With it ends its sample, or its
 // patient, or neither.
 func (v *vidas) flush(sample, patient bool) {
-	r := v.result
-	if r["rt"] != "" || r["rn"] != "" || r["qn"] != "" || r["ql"] != "" {
+	if r := v.result; v.measured() {
 		v.showPatient()
 		at, ok := vidasTime(r["td"], r["tt"])
 		if at == "" {
@@ -211,8 +238,8 @@ func (v *vidas) flush(sample, patient bool) {
 		}
 		record.set(13, at)
 		v.packet.Records = append(v.packet.Records, record)
+		clear(v.result)
 	}
-	clear(v.result)
 	if sample {
 		clear(v.sample)
 		v.order = nil

@@ -74,6 +74,37 @@ func TestMiniVIDASVariants(t *testing.T) {
 				`P|2|||2`, `O|1|C`, `R|1|TSH|6`, `L|1|N`,
 			},
 		},
+		"a sample without its id, then one with": {
+			"\x1emtrsl|\x1esiRUN1|\x1ertTSH|\x1ernTSH|\x1eqn1.1|\x1eciB2|\x1ertTSH|\x1ernTSH|\x1eqn2.2|\x1d00",
+			[]string{`H|\^&|||miniVidas^biomerieux^1.0.0`, `P|1`, `O|1||RUN1|TSH`, `R|1|TSH|1.1`, `O|2|B2||TSH`, `R|1|TSH|2.2`, `L|1|N`},
+		},
+		"a sample with its id, then one without": {
+			"\x1eciA1|\x1ertTSH|\x1eqn1.1|\x1esiRUN2|\x1ertTSH|\x1eqn2.2|\x1d00",
+			[]string{`H|\^&|||miniVidas^biomerieux^1.0.0`, `P|1`, `O|1|A1`, `R|1|TSH|1.1`, `O|2||RUN2`, `R|1|TSH|2.2`, `L|1|N`},
+		},
+		"a result before any sample": {
+			"\x1ertTSH|\x1eqn1.1|\x1eciB2|\x1ertTSH|\x1eqn2.2|\x1d00",
+			[]string{`H|\^&|||miniVidas^biomerieux^1.0.0`, `P|1`, `O|1`, `R|1|TSH|1.1`, `O|2|B2`, `R|1|TSH|2.2`, `L|1|N`},
+		},
+		"a patient with a name only, behind a result": {
+			"\x1epi1|\x1eciA|\x1ertTSH|\x1eqn5|\x1epnROE|\x1eciB|\x1ertTSH|\x1eqn6|\x1d00",
+			[]string{
+				`H|\^&|||miniVidas^biomerieux^1.0.0`, `P|1|||1`, `O|1|A`, `R|1|TSH|5`,
+				`P|2||||ROE`, `O|1|B`, `R|1|TSH|6`, `L|1|N`,
+			},
+		},
+		"a patient behind a result, without a sample of its own": {
+			"\x1epi1|\x1eciA|\x1ertTSH|\x1eqn5|\x1epi2|\x1ertTSH|\x1eqn6|\x1d00",
+			[]string{`H|\^&|||miniVidas^biomerieux^1.0.0`, `P|1|||1`, `O|1|A`, `R|1|TSH|5`, `P|2|||2`, `O|1`, `R|1|TSH|6`, `L|1|N`},
+		},
+		"results of one sample, the second without a code": {
+			"\x1eciA|\x1ernTSH|\x1eqn1.1|\x1etd03/09/25|\x1ernT4|\x1eqn2.2|\x1d00",
+			[]string{`H|\^&|||miniVidas^biomerieux^1.0.0|||||||||20250309`, `P|1`, `O|1|A||TSH||||||||||||||||||20250309`, `R|1||1.1|||||||||20250309`, `O|2|A||T4||||||||||||||||||20250309`, `R|1||2.2|||||||||20250309`, `L|1|N`},
+		},
+		"the time before the sample": {
+			"\x1etd03/09/25|\x1eciA|\x1ertTSH|\x1eqn1|\x1etd03/10/25|\x1eciB|\x1ertTSH|\x1eqn2|\x1d00",
+			[]string{`H|\^&|||miniVidas^biomerieux^1.0.0|||||||||20250309`, `P|1`, `O|1|A||||||||||||||||||||20250309`, `R|1|TSH|1|||||||||20250309`, `O|2|B||||||||||||||||||||20250310`, `R|1|TSH|2|||||||||20250310`, `L|1|N`},
+		},
 		"records parted by CR LF, fields within them by bars": {
 			"\r\n\x1emtrsl|piX|\r\n\x1eciB|rtTSH|qn5|\r\n\x1d00",
 			[]string{`H|\^&|||miniVidas^biomerieux^1.0.0`, `P|1|||X`, `O|1|B`, `R|1|TSH|5`, `L|1|N`},
