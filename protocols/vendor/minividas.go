@@ -62,6 +62,8 @@ func MiniVIDASTags(text string) (tags []Tag, ok bool) {
 		text = text[:end]
 	}
 	ok = true
+	most := max(strings.Count(text, "|"), strings.Count(text, string(rune(rs)))) + 1
+	tags = make([]Tag, 0, min(most, 20*mostResults+1))
 	for piece := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '|' || r == rs }) {
 		piece = strings.Trim(piece, "\r\n")
 		switch {
