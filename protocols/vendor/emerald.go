@@ -91,18 +91,20 @@ func fieldsOf(line string) []string {
 type frame struct {
 	info              map[string]string
 	results, comments []Record
-	behind            bool // behind the parameters
+	behind            bool  // behind the parameters
+	unread            []int // lines that look like values
 }
 
 func parseEmerald(text string) (Packet, error) {
 	f := frame{info: map[string]string{}}
 	var header, opening string
-	seen := 0
+	seen, number := 0, 0
 	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == cr || r == lf }) {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
 		seen++
+		number++
 		switch {
 		case seen == 1 && opens(word([]byte(line))):
 			seen++ // there is no header line
@@ -112,7 +114,7 @@ func parseEmerald(text string) (Packet, error) {
 		case seen == 2:
 			opening = line
 		default:
-			f.take(line)
+			f.take(line, number)
 		}
 		if len(f.results)+len(f.comments) > mostResults {
 			return Packet{}, ErrExcessive
@@ -123,6 +125,9 @@ func parseEmerald(text string) (Packet, error) {
 		return Packet{}, ErrMalformed
 	}
 	p := Packet{FrameID: strings.ToUpper(begin[0]), Mode: strings.ToUpper(f.info["MODE"]), UnitSystem: f.info["UNIT"]}
+	if p.FrameID == result && len(f.unread) > 0 {
+		p.Problems = append(p.Problems, unreadLines(f.unread))
+	}
 	at := emeraldTime(f.info["DATE"], f.info["TIME"])
 	switch {
 	case p.FrameID == calibration && len(begin) > 3:
@@ -166,10 +171,12 @@ func controls(mode string) bool {
 	return mode == "QC" || mode == "CALIBRATION" || mode == "REPEATABILITY"
 }
 
-// take reads one line behind the opening one.
-func (f *frame) take(line string) {
+// take reads one line behind the opening one. Number is its place among the
+// frame's lines, those that are empty left out.
+func (f *frame) take(line string, number int) {
 	fields := fieldsOf(line)
 	token := strings.ToUpper(fields[0])
+	fields[0] = token
 	switch token {
 	case "ALARMS", "INTERPRETIVE_WBC", "INTERPRETIVE_RBC", "INTERPRETIVE_PLT", "COMMENT":
 		f.behind = true
@@ -180,12 +187,32 @@ func (f *frame) take(line string) {
 	case strings.HasSuffix(token, " CURVE"):
 		f.behind = true
 	case f.behind || strings.HasPrefix(token, "END_"):
+	case informs(token):
+		f.inform(token, fields)
 	case parameter(fields):
 		f.results = append(f.results, parameterRecord(fields))
-	case len(fields) > 1 && len(f.info) < mostResults:
-		if _, known := f.info[token]; !known {
-			f.info[token] = fields[1]
-		}
+	case resembles(fields):
+		f.unread = append(f.unread, number)
+	default:
+		f.inform(token, fields)
+	}
+}
+
+// informs reports whether a token is one of those above the parameters, which
+// tell of the sample and how it was measured.
+func informs(token string) bool {
+	switch token {
+	case "DATE", "TIME", "MODE", "UNIT", "SEQ", "SID", "PID", "ID", "TYPE", "TEST", "RTYPE", "RACK", "POS", "TUBE_TYPE", "BIRTH", "SEX", "PRESC", "LOCAT",
+		"DRAW DATE", "DRAW TIME", "PATIENT COMMENT", "OPERATOR", "PREL", "CYCLE", "LOT":
+		return true
+	}
+	return false
+}
+
+// inform keeps what a line tells, unless one before it told it.
+func (f *frame) inform(token string, fields []string) {
+	if _, known := f.info[token]; !known && len(fields) > 1 && len(f.info) < mostResults {
+		f.info[token] = fields[1]
 	}
 }
 
@@ -210,16 +237,53 @@ func (f *frame) comment(token, line string) {
 // parameter reports whether a line is a measured value: token;value;flag;flag
 // and its limits.
 func parameter(fields []string) bool {
-	if len(fields) < 4 || fields[1] == "" || fields[0] == "" || fields[0][0] < 'A' || fields[0][0] > 'Z' {
+	if len(fields) < 4 || fields[1] == "" || !named(fields[0]) {
 		return false
 	}
-	for _, c := range []byte(fields[0]) {
+	// A full line is one whatever its value says: nothing else has so many fields.
+	return strings.Trim(fields[1], "0123456789.,+-*<>") == "" || len(fields) == 8
+}
+
+// resembles reports whether a line that is no measured value looks like one: it
+// has a number, or the fields for it.
+func resembles(fields []string) bool {
+	if len(fields) < 2 || fields[0] == "" || len(fields) < 4 && !named(fields[0]) {
+		return false
+	}
+	if fields[1] == "" {
+		return len(fields) > 3
+	}
+	return strings.IndexByte("0123456789.,+-*<>", fields[1][0]) >= 0
+}
+
+// named reports whether a token has the characters of a parameter's name.
+func named(token string) bool {
+	if token == "" || token[0] < 'A' || token[0] > 'Z' {
+		return false
+	}
+	for _, c := range []byte(token) {
 		if (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("#%_-", c) < 0 {
 			return false
 		}
 	}
-	// A full line is one whatever its value says: nothing else has so many fields.
-	return strings.Trim(fields[1], "0123456789.+-*<>") == "" || len(fields) == 8
+	return true
+}
+
+// unreadLines names lines by their numbers, for they may hold anything.
+func unreadLines(numbers []int) string {
+	if len(numbers) == 1 {
+		return "line " + strconv.Itoa(numbers[0]) + " looks like a value and cannot be read"
+	}
+	const most = 10
+	var list []string
+	for _, n := range numbers[:min(len(numbers), most)] {
+		list = append(list, strconv.Itoa(n))
+	}
+	text := "lines " + strings.Join(list, ", ")
+	if more := len(numbers) - len(list); more > 0 {
+		text += " and " + strconv.Itoa(more) + " more"
+	}
+	return text + " look like values and cannot be read"
 }
 
 func parameterRecord(fields []string) Record {

@@ -47,6 +47,46 @@ func TestEmeraldControls(t *testing.T) {
 	}
 }
 
+// What looks like a value is read or named, and what tells of the sample is
+// never a value, whatever the number of fields.
+func TestEmeraldOddLines(t *testing.T) {
+	const result = "R|1|WBC|6.9|||||F"
+	for name, test := range map[string]struct {
+		lines    string
+		want     []string // results, but for the first record that all have
+		sample   string
+		problems []string
+	}{
+		"as it should be":                 {"SID;A-1\rWBC;6.9;;\r", []string{result}, "A-1", nil},
+		"a sample with more fields":       {"SID;2600009;;\rWBC;6.9;;\r", []string{result}, "2600009", nil},
+		"a sample in a full line":         {"SID;7;;;1;2;3;4\rRTYPE;2;;;\rWBC;6.9;;\r", []string{result}, "7", nil},
+		"small letters":                   {"sid;A-1\rwbc;6.9;;\r", []string{result}, "A-1", nil},
+		"a decimal comma":                 {"SID;A-1\rWBC;6,9;;\r", []string{"R|1|WBC|6,9|||||F"}, "A-1", nil},
+		"no flags":                        {"SID;A-1\rWBC;6.9\rRBC;4;\r", nil, "A-1", []string{"lines 4, 5 look like values and cannot be read"}},
+		"no value":                        {"SID;A-1\r\rWBC; ;*;;3.7;3.8;10.0;10.1\r", nil, "A-1", []string{"line 4 looks like a value and cannot be read"}},
+		"more than a value":               {"SID;A-1\rWBC;6.9 MILLER;*;\r", nil, "A-1", []string{"line 4 looks like a value and cannot be read"}},
+		"a name that none has":            {"SID;A-1\rMILLER, J;6.9;*;\r", nil, "A-1", []string{"line 4 looks like a value and cannot be read"}},
+		"text that nobody knows":          {"SID;A-1\rNEW;CT;a;b\rNEWER;;\rNEW DATE;1\rWBC;6.9;;\r", []string{result}, "A-1", nil},
+		"the patient's comment, 4 fields": {"SID;A-1\rPATIENT COMMENT;5;;\rDRAW DATE;1;;;\rWBC;6.9;;\r", []string{result}, "A-1", nil},
+		"very many": {
+			"SID;A-1\r" + strings.Repeat("WBC;1\r", 12), nil, "A-1",
+			[]string{"lines 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and 2 more look like values and cannot be read"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := Parse(Emerald, emeraldHeader+"RESULT\r"+test.lines)
+			wantRecords(t, p, err, append([]string{"H||||EMD22^1^SN-9||||||ANNA", "P|1|||||||U", "O|1|" + test.sample + "|||||||||||||||||||||||F"}, test.want...)...)
+			if !slices.Equal(p.Problems, test.problems) {
+				t.Errorf("problems %q, want %q", p.Problems, test.problems)
+			}
+		})
+	}
+	p, err := Parse(Emerald, emeraldHeader+"CALIBRATION;1;09/03/2025;07:05:33;LOT1;x\rWBC;11.0;0.5\r")
+	if err != nil || p.Problems != nil {
+		t.Errorf("a calibration's factors: %v, %q", err, p.Problems)
+	}
+}
+
 func TestEmeraldSum(t *testing.T) {
 	good := sealed(emeraldBody, "END_RESULT")
 	crlf := strings.ReplaceAll(emeraldBody, "\r", "\r\n")
