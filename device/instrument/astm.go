@@ -213,7 +213,7 @@ func (a *astm) storeAll(ctx context.Context, complete []profile.Raw) bool {
 		}
 		a.drafted = false
 	}
-	return a.quirks.End != "eot" || len(a.text.Rest()) == 0 || a.storeDraft(ctx)
+	return len(a.text.Rest()) == 0 || a.quirks.End != "eot" && !lis02.Terminated(a.text.Rest()) || a.storeDraft(ctx)
 }
 
 // cut adds a frame to the text and takes the messages off that are complete. A
@@ -250,8 +250,8 @@ func (a *astm) draftName() string {
 	return a.from.Name + " " + a.remote
 }
 
-// storeDraft keeps the message so far, for instruments that say nothing but EOT
-// at its end: every frame that they have an ACK for is then on the card.
+// storeDraft keeps the message so far where nothing but EOT may tell its end:
+// every frame that the instrument has an ACK for is then on the card.
 func (a *astm) storeDraft(ctx context.Context) bool {
 	m := a.part(envelope.Parked, "the box was stopped before the end of the message")
 	a.drafted = true
@@ -265,12 +265,13 @@ func (a *astm) storeDraft(ctx context.Context) bool {
 	return err == nil
 }
 
-// end takes EOT. What is left of the message then lacks its terminator record:
-// for some instruments that is the rule; of others it is kept for a person.
+// end takes EOT. What is left of the message then lacks its terminator record,
+// or the end of that: for some instruments that is the rule; of others it is kept
+// for a person.
 func (a *astm) end(ctx context.Context) {
 	switch {
 	case len(a.text.Rest()) == 0:
-	case a.quirks.End == "eot" && !a.refused:
+	case !a.refused && (a.quirks.End == "eot" || lis02.Terminated(a.text.Rest())):
 		a.keepPart(ctx, envelope.Accepted, "")
 	case a.whole && !a.refused && lis02.Carries(a.text.Rest()):
 		a.keepPart(ctx, envelope.Parked, noTerminator)
@@ -284,7 +285,7 @@ func (a *astm) end(ctx context.Context) {
 func (a *astm) leave(ctx context.Context, why string) {
 	switch {
 	case len(a.text.Rest()) == 0:
-	case a.quirks.End == "eot" && a.whole && !a.refused && lis02.Carries(a.text.Rest()):
+	case !a.refused && (a.quirks.End == "eot" && a.whole || lis02.Terminated(a.text.Rest())) && lis02.Carries(a.text.Rest()):
 		a.keepPart(ctx, envelope.Parked, fmt.Sprintf("no EOT: %s", why))
 	default:
 		a.keepPart(ctx, envelope.Incomplete, why)

@@ -103,3 +103,64 @@ func TestASTMEmptyFrames(t *testing.T) {
 		t.Error("frames without end are acknowledged in spite of limits.message")
 	}
 }
+
+// Some senders end every record in an intermediate frame and leave the last CR
+// out, so that only EOT tells that no more will come.
+func TestASTMWholeTerminatorAtEOT(t *testing.T) {
+	for _, tt := range []struct {
+		last, intake string
+	}{
+		{"L|1|N", "accepted"},
+		{"L||F", "accepted"},
+		{"L|1|N|", "accepted"},
+		{"L|1|N\n", "accepted"},
+		{"L|1", "incomplete"}, // more may have been meant to come
+		{"L|1|", "incomplete"},
+		{"L", "incomplete"},
+		{"L|1|No", "incomplete"},
+		{"R|2|^^^L|1|N", "incomplete"},
+	} {
+		t.Run(tt.last, func(t *testing.T) {
+			b := newBench(t, Defaults())
+			whole := frame('1', header+order+result, false) + frame('2', tt.last, false)
+			b.say("\x05", ack)
+			b.say(frame('1', header+order+result, false), ack)
+			b.say(frame('2', tt.last, false), ack)
+			// What is acknowledged is on the card, should the box be cut off now.
+			if status, err := b.store.Status(t.Context()); err != nil || status.Drafts == 1 != (tt.intake == "accepted") {
+				t.Errorf("%d drafts before EOT (%v)", status.Drafts, err)
+			}
+			b.say("\x04", "")
+			b.silence()
+			b.wantKept(tt.intake + " " + whole)
+			if status, err := b.store.Status(t.Context()); err != nil || status.Drafts != 0 {
+				t.Errorf("%d drafts after EOT (%v)", status.Drafts, err)
+			}
+		})
+	}
+	t.Run("a refused frame behind it", func(t *testing.T) {
+		b := newBench(t, Defaults())
+		b.say("\x05", ack)
+		b.say(frame('1', header+order+result+"L|1|N", false), ack)
+		b.say("\x022x\x0300\r\n", nak)
+		b.say("\x04", "")
+		b.silence()
+		b.wantKept("incomplete " + frame('1', header+order+result+"L|1|N", false))
+	})
+	t.Run("the line is lost before EOT", func(t *testing.T) {
+		b := newBench(t, Defaults())
+		b.say("\x05", ack)
+		b.say(frame('1', header+order+result+"L|1|N", false), ack)
+		b.hangUp()
+		b.wantKept("parked " + frame('1', header+order+result+"L|1|N", false))
+	})
+	t.Run("its CR in a frame of its own", func(t *testing.T) {
+		b := newBench(t, Defaults())
+		b.say("\x05", ack)
+		b.say(frame('1', header+order+result+"L|1|N", false), ack)
+		b.say(frame('2', "\r", true), ack)
+		b.say("\x04", "")
+		b.silence()
+		b.wantKept("accepted " + frame('1', header+order+result+"L|1|N", false) + frame('2', "\r", true))
+	})
+}

@@ -26,6 +26,38 @@ func Complete(text []byte) bool {
 	return terminator(trim(text[start:stop]), field)
 }
 
+// Terminated reports whether text ends with a Terminator record of which nothing
+// can be missing but its end: it has its number, or an empty one, and one of the
+// standard's termination codes. Ask where the sender says that no more will come
+// and [Complete] cannot be asked, because the last frame was not an end frame:
+// of "L|1|N", cut anywhere, no part counts. It looks at the end of text only.
+func Terminated(text []byte) bool {
+	const longest = 64 // bytes of a Terminator record and what stands behind it
+	tail := text[max(0, len(text)-longest):]
+	tail = bytes.TrimRight(tail, between)
+	field := fieldDelimiter(text)
+	start := bytes.LastIndexByte(tail, cr) + 1
+	for at := len(tail); ; {
+		i := bytes.LastIndexByte(tail[start:at], lf)
+		if i < 0 {
+			break
+		}
+		if at = start + i; OpensRecord(tail[at+1:], field) {
+			start = at + 1
+			break
+		}
+	}
+	if start == 0 && len(text) > longest {
+		return false
+	}
+	fields := bytes.Split(trim(tail[start:]), []byte{field})
+	if len(fields) < 3 || len(fields[0]) != 1 || capital(fields[0][0]) != 'L' || len(bytes.Trim(fields[1], "0123456789")) > 0 {
+		return false
+	}
+	code, behind := bytes.TrimRight(fields[2], between), fields[3:]
+	return len(code) == 1 && bytes.IndexByte([]byte("NTREQIF"), capital(code[0])) >= 0 && len(bytes.Join(behind, nil)) == 0
+}
+
 // Cut cuts the first message off text: through the end of its Terminator
 // record, or up to the Header record of the next message where it has none
 // ([Complete] tells which). While there is neither, complete is false and rest

@@ -42,6 +42,36 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+func TestTerminated(t *testing.T) {
+	for in, want := range map[string]bool{
+		"":                      false,
+		"H|\\^&\rL|1|N":         true,
+		"H|\\^&\rL|1|n|":        true,
+		"H|\\^&\r L||F ":        true,
+		"H|\\^&\rL|1|N\r\n":     true,
+		"H|\\^&\rR|1|x\nL|1|N":  true,
+		"H|\\^&\nR|1|x\nL|1|N":  true,
+		"H!~$%\rL!1!N":          true,
+		"H!~$%\rL|1|N":          false,
+		"H|\\^&\rL|1":           false,
+		"H|\\^&\rL|1|":          false,
+		"H|\\^&\rL":             false,
+		"H|\\^&\rL|1|No":        false,
+		"H|\\^&\rL|1|N|x":       false,
+		"H|\\^&\rL|x|N":         false,
+		"H|\\^&\rLU|1|N":        false,
+		"H|\\^&\rR|1|N":         false,
+		"H|\\^&\rC|1|I|L|1|N":   false,
+		"H|\\^&\rL|1|N\rH|\\^&": false,
+		"H|\\^&\rL|" + strings.Repeat("1", 100) + "|N": false,
+		strings.Repeat("x", 100) + "\nL|1|N":           true,
+	} {
+		if got := Terminated([]byte(in)); got != want {
+			t.Errorf("Terminated(%q) = %v", in, got)
+		}
+	}
+}
+
 func TestCut(t *testing.T) {
 	const a, b = "H|\\^&\rR|1|x\rL|1|N\r", "H|@^\\\rL|1\r"
 	for _, tt := range []struct {
@@ -212,6 +242,7 @@ func sameMessage(a, b string) bool {
 func FuzzCut(f *testing.F) {
 	f.Add([]byte("H|\\^&\rR|1|x\rL|1|N\r\nH|@^\\\rO|1\rL||"))
 	f.Add([]byte("H|\\^&\nL|1\n H!~\n"))
+	f.Add([]byte("H|\\^&\rR|1|x\nL|1|N|"))
 	f.Add([]byte("L\r\x00\rH\rLU|5"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		message, rest, complete := Cut(text)
@@ -230,6 +261,9 @@ func FuzzCut(f *testing.F) {
 		// Complete asks about text without the blanks and NUL at its end.
 		if end := bytes.TrimRight(text, between); one && len(end) == len(text) && Complete(text) != (last == 'L') {
 			t.Fatalf("%q: complete: %v, last record %q", text, Complete(text), last)
+		}
+		if Terminated(text) && !Complete(text) {
+			t.Fatalf("%q: terminated, but not complete", text)
 		}
 		if found := slices.ContainsFunc(m.Records, func(r Record) bool { return r.Type == 'O' || r.Type == 'R' }); one && found != Carries(text) {
 			t.Fatalf("%q: carries a result: %v", text, !found)
