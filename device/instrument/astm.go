@@ -196,7 +196,7 @@ func rules(q profile.Quirks) lis01.Rules {
 func (a *astm) accept(ctx context.Context, frame lis01.Frame, token []byte) bool {
 	text, frames := a.text, a.frames
 	complete := a.cut(frame, token)
-	if !a.storeAll(ctx, complete) {
+	if !a.storeAll(ctx, complete, len(frame.Text) > 0) {
 		a.text, a.frames = text, frames
 		return false
 	}
@@ -205,15 +205,19 @@ func (a *astm) accept(ctx context.Context, frame lis01.Frame, token []byte) bool
 }
 
 // storeAll makes durable what a frame completed, and what is left if that has
-// to be.
-func (a *astm) storeAll(ctx context.Context, complete []profile.Raw) bool {
+// to be. A frame without text is not new to a draft.
+func (a *astm) storeAll(ctx context.Context, complete []profile.Raw, isNew bool) bool {
 	if len(complete) > 0 {
 		if a.keep(ctx, a.draftName(), complete...) != nil {
 			return false
 		}
 		a.drafted = false
 	}
-	return len(a.text.Rest()) == 0 || a.quirks.End != "eot" && !lis02.Terminated(a.text.Rest()) || a.storeDraft(ctx)
+	rest := a.text.Rest()
+	if len(rest) == 0 || a.drafted && !isNew || a.quirks.End != "eot" && !lis02.Terminated(rest) {
+		return true
+	}
+	return a.storeDraft(ctx)
 }
 
 // cut adds a frame to the text and takes the messages off that are complete. A

@@ -164,3 +164,38 @@ func TestASTMWholeTerminatorAtEOT(t *testing.T) {
 		b.wantKept("accepted " + frame('1', header+order+result+"L|1|N", false) + frame('2', "\r", true))
 	})
 }
+
+// commits counts what is stored.
+type commits struct {
+	silent
+	n int
+}
+
+func (c *commits) Commits(delta int) { c.n += max(delta, 0) }
+
+// A frame without text changes no draft, so none is written for it: each would
+// be longer than the one before.
+func TestASTMEmptyFramesMakeNoDraft(t *testing.T) {
+	b := newBench(t, Defaults())
+	b.hangUp()
+	stored := &commits{}
+	b.service.Observer = stored
+	b.connect(Defaults())
+	b.say("\x05", ack)
+	whole := frame('1', header+order+result+"L|1|N", false)
+	b.say(whole, ack)
+	for range 10 {
+		for n := range byte(8) {
+			one := frame('0'+(n+2)%8, "", false)
+			b.say(one, ack)
+			whole += one
+		}
+	}
+	b.say("\x04", "")
+	b.hangUp()
+	b.connect(Defaults()) // for the bench's own end
+	b.wantKept("accepted " + whole)
+	if stored.n != 2 {
+		t.Errorf("stored %d times, want a draft and the message", stored.n)
+	}
+}
