@@ -7,9 +7,14 @@ import (
 	"strings"
 )
 
-// mostResults is far above what one packet or frame holds: a VIDAS has thirty
-// places, an Emerald some two dozen parameters.
-const mostResults = 200
+// What one packet or frame holds is far below these: a VIDAS has thirty places
+// and sends a packet for each, and an Emerald has some two dozen parameters. Of a
+// VIDAS each result may need an order and a patient too, which are much longer
+// than what tells of them.
+const (
+	mostResults      = 200
+	mostVIDASResults = 64
+)
 
 // verifyMiniVIDAS checks the two digits behind GS. Where records are parted by
 // CR LF it is not known whether those count, so both sums are right.
@@ -105,7 +110,8 @@ type vidas struct {
 	packet                  Packet
 	patient, sample, result map[string]string
 	serial, processing      string
-	order                   Record // the last O record
+	ordered                 bool   // the sample has an O record, the last of them
+	assay                   string // of this assay
 	patients, orders        int
 	results, all            int
 	shown                   bool // the patient has a record
@@ -141,7 +147,7 @@ func parseMiniVIDAS(text string) (Packet, error) {
 	v.packet.Records = append(v.packet.Records, header)
 	for _, t := range tags {
 		v.take(t)
-		if v.all > mostResults {
+		if v.all > mostVIDASResults {
 			return Packet{}, ErrExcessive
 		}
 	}
@@ -229,22 +235,19 @@ func (v *vidas) flush(sample, patient bool) {
 			v.packet.Problems = append(v.packet.Problems, "a date or time is not of the form MM/DD/YY HH:MM")
 		}
 		// SENAITE reads the assay's name from the order, so each has its own.
-		if v.order == nil || r["rn"] != "" && v.order[4] != clean(r["rn"]) {
+		if !v.ordered || r["rn"] != "" && v.assay != r["rn"] {
 			v.newOrder(at)
 		}
 		v.results++
 		v.all++
-		record := newRecord("R", strconv.Itoa(v.results), 14)
-		for n, tag := range map[int]string{3: "rt", 4: "qn", 5: "y3", 7: "nc", 9: "ql", 11: "m4", 14: "id"} {
-			record.set(n, r[tag])
-		}
-		record.set(13, at)
-		v.packet.Records = append(v.packet.Records, record)
+		v.packet.Records = append(v.packet.Records, compactRecord("R", strconv.Itoa(v.results), map[int]string{
+			3: r["rt"], 4: r["qn"], 5: r["y3"], 7: r["nc"], 9: r["ql"], 11: r["m4"], 13: at, 14: r["id"],
+		}))
 		clear(v.result)
 	}
 	if sample {
 		clear(v.sample)
-		v.order = nil
+		v.ordered = false
 	}
 	if patient {
 		v.orders = 0
@@ -257,22 +260,18 @@ func (v *vidas) showPatient() {
 	}
 	v.shown = true
 	v.patients++
-	record := newRecord("P", strconv.Itoa(v.patients), 9)
-	for n, tag := range map[int]string{5: "pi", 6: "pn", 9: "ps"} {
-		record.set(n, v.patient[tag])
-	}
-	record.set(8, vidasBirth(v.patient["pb"]))
-	v.packet.Records = append(v.packet.Records, record)
+	v.packet.Records = append(v.packet.Records, compactRecord("P", strconv.Itoa(v.patients), map[int]string{
+		5: v.patient["pi"], 6: v.patient["pn"], 8: vidasBirth(v.patient["pb"]), 9: v.patient["ps"],
+	}))
 }
 
 func (v *vidas) newOrder(at string) {
 	v.orders++
 	v.results = 0
-	v.order = newRecord("O", strconv.Itoa(v.orders), 23)
-	for n, text := range map[int]string{3: v.sample["ci"], 4: v.sample["si"], 5: v.result["rn"], 16: v.sample["so"], 23: at} {
-		v.order.set(n, text)
-	}
-	v.packet.Records = append(v.packet.Records, v.order)
+	v.ordered, v.assay = true, v.result["rn"]
+	v.packet.Records = append(v.packet.Records, compactRecord("O", strconv.Itoa(v.orders), map[int]string{
+		3: v.sample["ci"], 4: v.sample["si"], 5: v.assay, 16: v.sample["so"], 23: at,
+	}))
 }
 
 // vidasTime makes YYYYMMDDHHMM of MM/DD/YY and HH:MM. A time without a date is

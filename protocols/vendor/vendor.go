@@ -130,6 +130,25 @@ func newRecord(letter, sequence string, size int) Record {
 	return r
 }
 
+// compactRecord makes a record of these fields that ends with the last one that
+// holds anything: of a packet of very many patients, empty fields would take
+// most of the memory.
+func compactRecord(letter, sequence string, fields map[int]string) Record {
+	last := 2
+	for n, text := range fields {
+		if text != "" {
+			last = max(last, n)
+		}
+	}
+	r := newRecord(letter, sequence, last)
+	for n, text := range fields {
+		if text != "" {
+			r.set(n, text)
+		}
+	}
+	return r
+}
+
 // set puts a text into field n.
 func (r Record) set(n int, text string) { r[n-1] = clean(text) }
 
