@@ -2,9 +2,10 @@ package capturefile
 
 import (
 	"bytes"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/assaygate/assaygate/protocols/memorytest"
 )
 
 // seeds are a file of each kind.
@@ -30,7 +31,7 @@ func FuzzRead(f *testing.F) {
 		if (err == nil) != (len(file.Transmissions)+len(file.Problems) > 0) {
 			t.Errorf("error %v with %+v", err, file)
 		}
-		bounded(t, "Read", data, read64)
+		memorytest.Bounded(t, "Read", data, readAlone)
 		for _, p := range file.Problems {
 			if p.At < 0 || p.At >= len(data) {
 				t.Errorf("%s: there are %d bytes", p, len(data))
@@ -61,30 +62,8 @@ func dense(text []byte) []byte {
 	return bytes.Join(bytes.FieldsFunc(text, func(r rune) bool { return r <= ' ' }), nil)
 }
 
-// read64 reads a file for its memory.
-func read64(data []byte) {
-	file, _ := Read(data)
-	runtime.KeepAlive(file)
-}
-
-// bounded fails where use, fed with input, allocates more than 64 times its
-// size and 64 KiB. What else runs in the process counts too, so that only the
-// least of several tries tells.
-func bounded(t testing.TB, what string, input []byte, use func(input []byte)) {
-	t.Helper()
-	limit := uint64(64*len(input) + 64<<10)
-	least := ^uint64(0)
-	for range 5 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		use(input)
-		runtime.ReadMemStats(&after)
-		if least = min(least, after.TotalAlloc-before.TotalAlloc); least <= limit {
-			return
-		}
-	}
-	t.Errorf("%s: %d bytes for %d of %.40q", what, least, len(input), input)
-}
+// readAlone reads a file for the memory it takes.
+func readAlone(data []byte) { _, _ = Read(data) }
 
 func TestMemory(t *testing.T) {
 	units := append(seeds(),
@@ -93,7 +72,7 @@ func TestMemory(t *testing.T) {
 	)
 	for _, unit := range units {
 		for _, before := range []string{"", "H|\\^&\r", "1H|\\^&\r", "MSH|^~\\&\r", "RESULT\r", "\x05\x021"} {
-			bounded(t, "Read of repeated "+unit, []byte(before+strings.Repeat(unit, 1<<16/len(unit))), read64)
+			memorytest.Bounded(t, "Read of repeated "+unit, []byte(before+strings.Repeat(unit, 1<<16/len(unit))), readAlone)
 		}
 	}
 }
