@@ -25,7 +25,7 @@ func FuzzEnvelopes(f *testing.F) {
 		"H!~:$!!!Star:1\rQ!1!:S1\rS!x\rZ\r",
 		"MSH|^~\\&|HemoScreen|PixCell|||20260102||ORU^R01|1|P|2.4\rPID||35\rOBR||||LQC\rOBX|0|NM|WBC||11.7|10*3/uL\r",
 		"MSH|^~\\&|Lab||||1||OUL^R22|1|P|2.5||||||8859/1\rSPM|1|a&b^c\rSAC|||x\rOBR|1\rORC|RE\rOBX|1||A^B\rNTE|1\r",
-		"", "\r", "H", "MSH", "MSH|", "H|", "\x00\xff|^",
+		"", "\r", "H", "MSH", "MSH|", "H|", "\x00\xff|^", "MSH!\rMSH",
 	} {
 		f.Add([]byte(text), true)
 		f.Add([]byte(text), false)

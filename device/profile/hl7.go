@@ -29,7 +29,7 @@ func parseHL7(text string) ([]record, error) {
 		line := string(s.Raw)
 		_, rest, found := before(line, d.field)
 		switch {
-		case s.Name == "MSH":
+		case s.Name == "MSH" && len(line) > len(s.Name):
 			r.fields = in.split(rest, d.field, line[3:4])
 		case found:
 			r.fields = in.split(rest, d.field)
