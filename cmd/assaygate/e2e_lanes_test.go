@@ -46,7 +46,8 @@ func TestOnePoisonedLaneStopsNoOther(t *testing.T) {
 		if d.State == spool.Pending && len(arrived(t, server)[sick]) > 0 {
 			t.Fatalf("%s went past a message that is not settled", sick)
 		}
-		if (d.State == spool.Pending) != (rounds < 5) {
+		// On a slow machine more than one of them falls into a round.
+		if fifth := strings.HasPrefix(d.Reason, "refused 5 times"); (d.State == spool.Parked) != fifth || d.Refusals >= 5 {
 			t.Fatalf("after %d rounds: %+v; the fifth refusal is to park it", rounds, d)
 		}
 		state = d.State
