@@ -40,8 +40,11 @@ func decodeStream(text string, component byte, budget *budget) (envelope.Floats,
 		return nil, errors.New("its base64 is damaged")
 	}
 	numbers, err := unpack(strings.TrimPrefix(packing, "/"), packed, read, min(mostNumbers(text), budget.numbers))
+	if err != nil {
+		return nil, err
+	}
 	budget.numbers -= len(numbers)
-	return numbers, err
+	return numbers, nil
 }
 
 // mostNumbers bounds what a few bytes may unfold to.
@@ -50,21 +53,21 @@ func mostNumbers(text string) int { return 3*len(text) + 512 }
 func unpack(packing string, packed []byte, read number, most int) (envelope.Floats, error) {
 	switch packing {
 	case "":
-		return read.all(bytes.NewReader(packed), most)
+		return read.all(bytes.NewReader(packed), most, nil)
 	case "gzip":
 		r, err := gzip.NewReader(bytes.NewReader(packed))
 		if err != nil {
 			return nil, errors.New("its gzip data is damaged")
 		}
-		return read.all(r, most)
+		return read.all(r, most, nil)
 	case "deflate":
 		r := flate.NewReader(bytes.NewReader(packed))
-		numbers, err := read.all(r, most)
+		numbers, err := read.all(r, most, nil)
 		if err != nil && len(packed) > 2 && packed[0]&0x0F == 8 { // it may have a zlib header
 			if resetErr := r.(flate.Resetter).Reset(bytes.NewReader(packed[2:]), nil); resetErr != nil {
 				return nil, resetErr
 			}
-			numbers, err = read.all(r, most)
+			numbers, err = read.all(r, most, numbers)
 		}
 		return numbers, err
 	}
@@ -94,9 +97,13 @@ func numberOf(kind string) (number, error) {
 	return number{}, errors.New("its type of number is unknown")
 }
 
-// all reads numbers to the end, most at the most.
-func (n number) all(r io.Reader, most int) (envelope.Floats, error) {
-	numbers := make(envelope.Floats, 0, 64)
+// all reads numbers to the end, most at the most, into the memory of others that
+// nobody needs, if there are any. With an error it returns what can be such.
+func (n number) all(r io.Reader, most int, spent envelope.Floats) (envelope.Floats, error) {
+	numbers := spent[:0]
+	if cap(numbers) == 0 {
+		numbers = make(envelope.Floats, 0, 64)
+	}
 	var one [4]byte
 	in := bufio.NewReaderSize(r, 512)
 	for {
@@ -104,15 +111,15 @@ func (n number) all(r io.Reader, most int) (envelope.Floats, error) {
 		case err == io.EOF:
 			return numbers, nil
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			return nil, errors.New("it ends inside a number, or its data is damaged")
+			return numbers, errors.New("it ends inside a number, or its data is damaged")
 		case err != nil:
-			return nil, errors.New("its data is damaged")
+			return numbers, errors.New("its data is damaged")
 		}
 		if len(numbers) == most {
-			return nil, errors.New("it unfolds to more than it may")
+			return numbers, errors.New("it unfolds to more than it may")
 		}
 		if len(numbers) == cap(numbers) {
-			numbers = append(make(envelope.Floats, 0, min(2*cap(numbers), most)), numbers...)
+			numbers = append(make(envelope.Floats, 0, min(4*cap(numbers), most)), numbers...)
 		}
 		numbers = append(numbers, n.read(one[:]))
 	}
