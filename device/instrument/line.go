@@ -191,17 +191,25 @@ func Sender(profiles *profile.Set, members []Instrument, protocol envelope.Proto
 	if len(members) == 1 {
 		return members[0]
 	}
-	name := profiles.Recognise(protocol, text)
-	for _, wanted := range []string{name, ""} {
-		for _, m := range members {
-			if m.Settings.Profile == wanted {
-				return m
-			}
-		}
+	if m, found := withProfile(members, profiles.Recognise(protocol, text)); found {
+		return m
 	}
 	stranger := members[0]
 	stranger.Settings.Profile = ""
 	return stranger
+}
+
+// withProfile returns the first member that has the profile, else the first
+// without one.
+func withProfile(members []Instrument, name string) (Instrument, bool) {
+	for _, wanted := range []string{name, ""} {
+		for _, m := range members {
+			if m.Settings.Profile == wanted {
+				return m, true
+			}
+		}
+	}
+	return Instrument{}, false
 }
 
 // message puts together what profile.Set.Envelopes needs.

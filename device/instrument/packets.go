@@ -117,12 +117,8 @@ func (l *line) packetMessage(format vendor.Format, packet []byte) profile.Raw {
 // maker's own format is from: of those that share a line the first with its
 // profile, else the first without one.
 func PacketSender(members []Instrument, format vendor.Format) Instrument {
-	for _, wanted := range []string{profile.PacketProfile(string(format)), ""} {
-		for _, m := range members {
-			if m.Settings.Profile == wanted {
-				return m
-			}
-		}
+	if m, found := withProfile(members, profile.PacketProfile(string(format))); found {
+		return m
 	}
 	return members[0]
 }

@@ -61,7 +61,7 @@ var ErrUnreadable = errors.New("nothing of it can be read")
 // message and packet by itself.
 func Messages(file capturefile.File) (messages []Message) {
 	for _, t := range file.Transmissions {
-		m := Message{Protocol: Protocol(t.Protocol), Format: t.Format, Text: t.Text}
+		m := Message{Protocol: t.Protocol, Format: t.Format, Text: t.Text}
 		for _, frame := range t.Frames {
 			token := bytes.TrimRight(frame.Token, "\r\n")
 			m.Frames = append(m.Frames, slices.Concat(token, []byte{lis01.CR, lis01.LF}))

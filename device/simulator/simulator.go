@@ -16,18 +16,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/assaygate/assaygate/device/capturefile"
 	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 // Protocol is the language of a capture.
-type Protocol string
+type Protocol = capturefile.Protocol
 
 // The protocols that can be played.
 const (
-	ASTM   Protocol = "astm"
-	HL7    Protocol = "hl7"
-	Vendor Protocol = "vendor" // a maker's own format
+	ASTM   = capturefile.ASTM
+	HL7    = capturefile.HL7
+	Vendor = capturefile.Vendor // a maker's own format
 )
 
 // Message is what a capture holds for one transmission: for HL7 one message,
