@@ -56,7 +56,7 @@ func Ack(request []byte, a Acknowledgment) []byte {
 	}
 	r := reply{Delimiters: m.Delimiters}
 	r.header(m, err == nil, a)
-	r.segment("MSA", []byte(a.Code), m.First("MSH").Field(10), r.text(a.Text))
+	r.msa(m.First("MSH").Field(10), a)
 	if a.Err != nil {
 		r.err(*a.Err, version(m) >= 205 || err != nil)
 	}
@@ -81,23 +81,42 @@ type reply struct {
 // header writes MSH.
 func (r *reply) header(m Message, readable bool, a Acknowledgment) {
 	msh := m.First("MSH")
-	chars := msh.Field(2)
+	chars := oneLine(msh.Field(2))
 	if len(chars) == 0 {
 		chars = []byte{r.Component, r.Repeat, r.Escape, r.Subcomponent}
 	}
-	process, version := msh.Field(11), msh.Field(12)
+	process, version := oneLine(msh.Field(11)), oneLine(msh.Field(12))
 	if !readable {
 		process, version = []byte("P"), []byte(fallbackVersion)
 	}
 	r.segment("MSH", chars,
-		msh.Field(5), msh.Field(6), msh.Field(3), msh.Field(4),
+		oneLine(msh.Field(5)), oneLine(msh.Field(6)), oneLine(msh.Field(3)), oneLine(msh.Field(4)),
 		[]byte(a.Time), nil, r.messageType(m), []byte(a.ControlID), process, version,
-		nil, nil, nil, nil, nil, msh.Field(18))
+		nil, nil, nil, nil, nil, oneLine(msh.Field(18)))
+}
+
+// oneLine leaves an LF out. As data of the request it did no harm; with another
+// neighbour, what stands behind it could be taken for a segment: [OpensSegment].
+func oneLine(field []byte) []byte {
+	if bytes.IndexByte(field, lf) < 0 {
+		return field
+	}
+	return bytes.ReplaceAll(field, []byte{lf}, nil)
+}
+
+// msa writes MSA. The sender looks for its control id as it sent it, so an
+// LF stays there, and nothing that could make a segment of it follows.
+func (r *reply) msa(id []byte, a Acknowledgment) {
+	text := r.text(a.Text)
+	if bytes.IndexByte(id, lf) >= 0 {
+		text = nil
+	}
+	r.segment("MSA", []byte(a.Code), id, text)
 }
 
 // messageType returns MSH-9 of the answer.
 func (r *reply) messageType(m Message) []byte {
-	trigger := messageType(m)[1]
+	trigger := oneLine(messageType(m)[1])
 	switch {
 	case orderMessage(m):
 		return r.components("ORL", "O34", "ORL_O34")
