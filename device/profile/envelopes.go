@@ -34,6 +34,16 @@ func (s *Set) Envelopes(m Raw, at time.Time) []envelope.Envelope {
 // places with values that the profile does not list. That is no problem of the
 // message, but news of the instrument.
 func (s *Set) Examine(m Raw, at time.Time) (list []envelope.Envelope, unlisted []string) {
+	defer func() {
+		if recover() != nil {
+			list, unlisted = []envelope.Envelope{s.unread(m, at, panicked())}, nil
+		}
+	}()
+	return s.read(m, at)
+}
+
+// read is Examine where this program makes no mistake.
+func (s *Set) read(m Raw, at time.Time) (list []envelope.Envelope, unlisted []string) {
 	b := open(m)
 	p, ambiguity := s.recognise(m.Protocol, m.Profile, b.records)
 	if m.Protocol == envelope.Vendor {

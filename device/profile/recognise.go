@@ -104,19 +104,25 @@ func (s *Set) Recognise(protocol envelope.Protocol, text []byte) string {
 const beginning = 4 << 10
 
 // headerOf splits no more than what tells the sender: of an ASTM message the
-// header, of an HL7 message its beginning.
-func headerOf(protocol envelope.Protocol, text []byte) []record {
+// header, of an HL7 message its beginning. Where that meets a mistake of this
+// program there is no header: the message itself is still to be kept.
+func headerOf(protocol envelope.Protocol, text []byte) (records []record) {
+	defer func() {
+		if recover() != nil {
+			records = nil
+		}
+	}()
 	if protocol == envelope.HL7 {
 		if len(text) > beginning {
 			text = text[:max(bytes.LastIndexAny(text[:beginning], "\r\n"), 0)]
 		}
-		records, _ := parseHL7(string(text))
+		records, _ = parseHL7(string(text))
 		return records
 	}
 	if end := bytes.IndexByte(text, '\r'); end >= 0 {
 		text = text[:end+1]
 	}
-	records, _ := parseASTM(string(text))
+	records, _ = parseASTM(string(text))
 	return records
 }
 
