@@ -188,28 +188,23 @@ func (l *line) member(protocol envelope.Protocol, text []byte) Instrument {
 // profile. Where there is none either it is the first, but without its profile,
 // which would read places that the message does not have.
 func Sender(profiles *profile.Set, members []Instrument, protocol envelope.Protocol, text []byte) Instrument {
+	return memberOf(members, profiles.Recognise(protocol, text))
+}
+
+func memberOf(members []Instrument, recognised string) Instrument {
 	if len(members) == 1 {
 		return members[0]
 	}
-	if m, found := withProfile(members, profiles.Recognise(protocol, text)); found {
-		return m
+	for _, wanted := range []string{recognised, ""} {
+		for _, m := range members {
+			if m.Settings.Profile == wanted {
+				return m
+			}
+		}
 	}
 	stranger := members[0]
 	stranger.Settings.Profile = ""
 	return stranger
-}
-
-// withProfile returns the first member that has the profile, else the first
-// without one.
-func withProfile(members []Instrument, name string) (Instrument, bool) {
-	for _, wanted := range []string{name, ""} {
-		for _, m := range members {
-			if m.Settings.Profile == wanted {
-				return m, true
-			}
-		}
-	}
-	return Instrument{}, false
 }
 
 // message puts together what profile.Set.Envelopes needs.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/assaygate/assaygate/envelope/spool"
+	"github.com/assaygate/assaygate/protocols/vendor"
 )
 
 // sharing is a line that instruments with these profiles share, each named as
@@ -99,5 +100,21 @@ func TestASTMMembersOfOneSession(t *testing.T) {
 			b.silence()
 			b.wantTaken(want...)
 		})
+	}
+}
+
+// A maker's packet is read as that, and not with another instrument's profile,
+// which is for frames.
+func TestPacketOfAStrangerOnASharedLine(t *testing.T) {
+	members := []Instrument{
+		{Name: "a", Settings: Settings{Profile: "sysmex_xn"}},
+		{Name: "b", Settings: Settings{Profile: "roche_cobas_c111"}},
+		{Name: "c", Settings: Settings{Profile: "biomerieux_mini_vidas"}},
+	}
+	for n, want := range map[int]string{1: "a, sysmex_xn", 2: "a, ", 3: "c, biomerieux_mini_vidas"} {
+		got := PacketSender(members[:n], vendor.MiniVIDAS)
+		if who := got.Name + ", " + got.Settings.Profile; who != want {
+			t.Errorf("of %d members it is from %q, want %q", n, who, want)
+		}
 	}
 }

@@ -114,13 +114,9 @@ func (l *line) packetMessage(format vendor.Format, packet []byte) profile.Raw {
 }
 
 // PacketSender is the instrument, of at least one, that a packet or frame in a
-// maker's own format is from: of those that share a line the first with its
-// profile, else the first without one.
+// maker's own format is from, told as [Sender] tells it.
 func PacketSender(members []Instrument, format vendor.Format) Instrument {
-	if m, found := withProfile(members, profile.PacketProfile(string(format))); found {
-		return m
-	}
-	return members[0]
+	return memberOf(members, profile.PacketProfile(string(format)))
 }
 
 // packetPatience is how long to wait for what may stand behind a packet, or for
