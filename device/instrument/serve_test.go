@@ -25,6 +25,7 @@ type bench struct {
 	t       testing.TB
 	service *Service
 	store   *spool.Spool
+	pair    func(testing.TB) (here, there net.Conn) // the two ends of a line
 	line    net.Conn
 	ended   chan error
 	stop    context.CancelFunc
@@ -38,6 +39,19 @@ func newBench(t testing.TB, settings Settings) *bench {
 // newScrubbedBench is newBench with an allowlist.
 func newScrubbedBench(t testing.TB, settings Settings, allow envelope.Allowlist) *bench {
 	t.Helper()
+	return newBenchOver(t, socketPair, settings, allow)
+}
+
+// newPipedBench is newBench for a bubble of synctest: it would wait for a socket
+// as if there were work.
+func newPipedBench(t testing.TB, settings Settings) *bench {
+	t.Helper()
+	pipe := func(testing.TB) (here, there net.Conn) { return net.Pipe() }
+	return newBenchOver(t, pipe, settings, envelope.Allowlist{})
+}
+
+func newBenchOver(t testing.TB, pair func(testing.TB) (here, there net.Conn), settings Settings, allow envelope.Allowlist) *bench {
+	t.Helper()
 	store, err := spool.Open(t.Context(), spoolSettings(t), spool.Options{
 		Destinations: []spool.Destination{{Name: "files", Everything: true}, {Name: "lims"}},
 		Log:          slog.New(slog.DiscardHandler),
@@ -50,7 +64,7 @@ func newScrubbedBench(t testing.TB, settings Settings, allow envelope.Allowlist)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, store: store, service: &Service{
+	b := &bench{t: t, store: store, pair: pair, service: &Service{
 		Profiles: profiles, Spool: store, Clock: func() string { return envelope.ClockSet }, Grace: time.Second,
 		Log: slog.New(slog.DiscardHandler), Observer: silent{},
 	}}
@@ -78,7 +92,7 @@ func (b *bench) connect(settings Settings) {
 
 // connectTo opens a line that several instruments share.
 func (b *bench) connectTo(members ...Instrument) {
-	here, there := socketPair(b.t)
+	here, there := b.pair(b.t)
 	ctx, stop := context.WithCancel(b.t.Context())
 	b.line, b.stop, b.ended = here, stop, make(chan error, 1)
 	go func() {
