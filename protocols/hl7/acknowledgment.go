@@ -5,11 +5,17 @@ import (
 	"strconv"
 )
 
-// Acknowledgment codes of original mode (MSA-1, table HL70008).
+// Acknowledgment codes (MSA-1, table HL70008): of an application
+// acknowledgement, and of an accept acknowledgement, which there is in enhanced
+// mode only.
 const (
 	Accept = "AA" // stored
 	Error  = "AE" // not stored, the sender may send it again
 	Reject = "AR" // not accepted, whatever its content
+
+	Commit       = "CA" // stored
+	CommitError  = "CE" // not stored, the sender may send it again
+	CommitReject = "CR" // not accepted, whatever its content
 )
 
 // Acknowledgment is what the caller knows of an answer. The rest of it is taken
@@ -20,6 +26,9 @@ type Acknowledgment struct {
 	ControlID string       // MSH-10 of the answer
 	Time      string       // MSH-7 of the answer, formatted
 	Err       *ErrorDetail // ERR, if any
+	Enhanced  bool         // the answer belongs to enhanced mode: see [Answers]
+
+	profiled bool // MSH-21 is repeated whatever the mode
 }
 
 // ErrorDetail says what is wrong with a message.
@@ -46,24 +55,30 @@ const (
 // fallbackVersion is the MSH-12 of an answer to something that has none.
 const fallbackVersion = "2.5.1"
 
-// Ack returns the answer to request in original mode, as the package doc says.
-// The request may be anything; one that [Parse] refuses gets an answer with the
-// recommended delimiters and an empty MSA-2.
+// Ack returns one acknowledgement of request, as the package doc says; which
+// ones a message gets is told by [Mode.Answers]. The request may be anything;
+// one that [Parse] refuses gets an answer with the recommended delimiters and an
+// empty MSA-2.
 func Ack(request []byte, a Acknowledgment) []byte {
 	m, err := Parse(request)
 	if err != nil {
 		m = Message{Delimiters: DefaultDelimiters()}
 	}
 	r := reply{Delimiters: m.Delimiters}
-	r.header(m, err == nil, a)
+	r.header(m, err == nil, a, r.messageType(m, a))
 	r.msa(m.First("MSH").Field(10), a)
 	if a.Err != nil {
 		r.err(*a.Err, version(m) >= 205 || err != nil)
 	}
-	if orderMessage(m) {
+	if orderMessage(m) && !a.accepts() {
 		r.orders(m, a.Code == Accept)
 	}
 	return r.out
+}
+
+// accepts reports whether it is an accept acknowledgement.
+func (a Acknowledgment) accepts() bool {
+	return a.Code == Commit || a.Code == CommitError || a.Code == CommitReject
 }
 
 // orderMessage reports whether m is OML^O33, whose answer names the orders.
@@ -78,8 +93,9 @@ type reply struct {
 	out []byte
 }
 
-// header writes MSH.
-func (r *reply) header(m Message, readable bool, a Acknowledgment) {
+// header writes MSH. In enhanced mode an answer says of itself that it needs
+// none, and repeats which message profile (MSH-21) it belongs to.
+func (r *reply) header(m Message, readable bool, a Acknowledgment, messageType []byte) {
 	msh := m.First("MSH")
 	chars := oneLine(msh.Field(2))
 	if len(chars) == 0 {
@@ -89,10 +105,17 @@ func (r *reply) header(m Message, readable bool, a Acknowledgment) {
 	if !readable {
 		process, version = []byte("P"), []byte(fallbackVersion)
 	}
+	var conditions, profile []byte
+	if a.Enhanced || a.accepts() {
+		conditions = []byte(never)
+	}
+	if a.Enhanced || a.accepts() || a.profiled {
+		profile = oneLine(msh.Field(21))
+	}
 	r.segment("MSH", chars,
 		oneLine(msh.Field(5)), oneLine(msh.Field(6)), oneLine(msh.Field(3)), oneLine(msh.Field(4)),
-		[]byte(a.Time), nil, r.messageType(m), []byte(a.ControlID), process, version,
-		nil, nil, nil, nil, nil, oneLine(msh.Field(18)))
+		[]byte(a.Time), nil, messageType, []byte(a.ControlID), process, version,
+		nil, nil, conditions, conditions, nil, oneLine(msh.Field(18)), nil, nil, profile)
 }
 
 // oneLine leaves an LF out. As data of the request it did no harm; with another
@@ -114,12 +137,13 @@ func (r *reply) msa(id []byte, a Acknowledgment) {
 	r.segment("MSA", []byte(a.Code), id, text)
 }
 
-// messageType returns MSH-9 of the answer.
-func (r *reply) messageType(m Message) []byte {
+// messageType returns MSH-9 of the answer. An accept acknowledgement is always
+// the general one.
+func (r *reply) messageType(m Message, a Acknowledgment) []byte {
 	trigger := oneLine(messageType(m)[1])
 	switch {
-	case orderMessage(m):
-		return r.components("ORL", "O34", "ORL_O34")
+	case orderMessage(m) && !a.accepts():
+		return r.components("ORL", "O34", string(r.text("ORL_O34")))
 	case len(trigger) > 0:
 		return r.components("ACK", string(trigger), "ACK")
 	}

@@ -160,8 +160,11 @@ func FuzzAck(f *testing.F) {
 	f.Add([]byte("MSH$%*!@$A$$$$$$OML%O33$9$P$2.4\rPID$1\rSPM$1\rSAC$\rORC$CA$7\r"), "AE", "")
 	f.Add([]byte("MSH|\xff\x00"), "AR", "a\r|b")
 	f.Add([]byte("MSH&"), "AR", "0")
+	f.Add([]byte("MSH|^~\\&|\x84|\x84^|B|C|D|||OML^O33|9|P|2.3||||||GBK\rPID|1\rSPM|1\rORC|NW\r"), "CA", "x")
 	f.Fuzz(func(t *testing.T, request []byte, code, text string) {
-		if code != Accept && code != Error {
+		switch code {
+		case Accept, Error, Commit, CommitError, CommitReject:
+		default:
 			code = Reject
 		}
 		answer := Ack(request, Acknowledgment{Code: code, Text: text, ControlID: "42", Time: "20240831", Err: &ErrorDetail{Location: "MSH^1^9", Code: CodeDataType, Text: text}})

@@ -26,6 +26,9 @@ func everything() map[string]func(input []byte) {
 		"Unescape": func(in []byte) { Unescape(nil, in, DefaultDelimiters()) },
 		"Escape":   func(in []byte) { Escape(nil, in, DefaultDelimiters()) },
 		"Ack":      func(in []byte) { Ack(in, Acknowledgment{Code: Accept}) },
+		"AppendQueryResponse": func(in []byte) {
+			AppendQueryResponse(nil, in, QueryResponse{Status: NoDataFound})
+		},
 		"Parts": func(in []byte) {
 			for p := range Parts(in) {
 				p.Count()

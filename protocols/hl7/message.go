@@ -19,6 +19,8 @@ type Segment struct {
 	Name       string // what stands before the first field separator, as PID
 	Raw        []byte
 	Delimiters Delimiters
+
+	masked []byte // where fields end, if Raw itself would mislead: see doubleByte
 }
 
 // Parse splits raw into segments. They share raw's memory.
@@ -44,6 +46,9 @@ func Parse(raw []byte) (Message, error) {
 	for line := range lines(text, end) {
 		m.Segments = append(m.Segments, Segment{Name: segmentName(line, d.Field), Raw: line, Delimiters: d})
 	}
+	if len(m.Segments) > 0 {
+		m.Segments[0].masked = doubleByte(m.Segments[0].Raw, d)
+	}
 	return m, nil
 }
 
@@ -54,7 +59,8 @@ func ParseHeader(raw []byte) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	return Message{Delimiters: d, Segments: []Segment{{Name: "MSH", Raw: firstLine(raw), Delimiters: d}}}, nil
+	line := firstLine(raw)
+	return Message{Delimiters: d, Segments: []Segment{{Name: "MSH", Raw: line, Delimiters: d, masked: doubleByte(line, d)}}}, nil
 }
 
 // blanks may stand before a segment and after the last one.
@@ -190,16 +196,21 @@ func (s Segment) Field(n int) []byte {
 	if n < 0 || s.Raw == nil {
 		return nil
 	}
-	rest, by := s.Raw, []byte{s.Delimiters.Field}
+	rest, ends := s.Raw, s.masked
+	if ends == nil {
+		ends = rest
+	}
 	for {
-		field, after, more := bytes.Cut(rest, by)
+		end := bytes.IndexByte(ends, s.Delimiters.Field)
 		switch {
+		case n == 0 && end < 0:
+			return rest[:len(rest):len(rest)]
 		case n == 0:
-			return field[:len(field):len(field)]
-		case !more:
+			return rest[:end:end]
+		case end < 0:
 			return nil
 		}
-		n, rest = n-1, after
+		n, rest, ends = n-1, rest[end+1:], ends[end+1:]
 	}
 }
 
@@ -209,6 +220,14 @@ func (s Segment) Fields() [][]byte {
 		return nil
 	}
 	fields := bytes.Split(s.Raw, []byte{s.Delimiters.Field})
+	if s.masked != nil {
+		ends := bytes.Split(s.masked, []byte{s.Delimiters.Field})
+		rest := s.Raw
+		for i, end := range ends {
+			ends[i], rest = rest[:len(end):len(end)], rest[min(len(end)+1, len(rest)):]
+		}
+		fields = ends
+	}
 	if s.header() {
 		fields = append(fields, nil)
 		copy(fields[2:], fields[1:])
