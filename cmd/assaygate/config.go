@@ -132,7 +132,7 @@ func differences(i int, one, other Instrument) []error {
 		{"tls", one.TLS, other.TLS, TLSSettings{}},
 		{"allow_from", one.AllowFrom, other.AllowFrom, []Network(nil)},
 		{"limits", one.Limits, other.Limits, instrument.Defaults().Limits},
-		{"hl7.ack", one.ack(), other.ack(), "auto"},
+		{"hl7.ack", one.ack(), other.ack(), ""},
 	} {
 		if !reflect.DeepEqual(said.one, said.silent) && !reflect.DeepEqual(said.other, said.silent) && !reflect.DeepEqual(said.one, said.other) {
 			errs = append(errs, fmt.Errorf("instruments[%d].%s: differs from that of %s, which shares the listener; say it the same, or once", i, said.key, other.Name))

@@ -111,9 +111,6 @@ func (i Instrument) inactive(path string) []inactive {
 	if len(i.AllowFrom) > 0 {
 		add(i.Name, "allow_from", "addresses are not told apart")
 	}
-	if i.ack() == "enhanced" {
-		add("", "hl7.ack", "messages are acknowledged in original mode")
-	}
 	if i.Limits.Idle > 0 {
 		add("", "limits.idle", "silent connections stay open")
 	}

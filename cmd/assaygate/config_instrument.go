@@ -128,9 +128,10 @@ func (i Instrument) protocol() envelope.Protocol {
 	return envelope.ASTM
 }
 
+// ack is what the line itself says of acknowledgement, "" where it says nothing.
 func (i Instrument) ack() string {
-	if i.HL7 == nil || i.HL7.Ack == "" {
-		return "auto"
+	if i.HL7 == nil {
+		return ""
 	}
 	return i.HL7.Ack
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -245,8 +246,16 @@ func (c Config) warnings() []config.Error {
 				warn(path+".profile", "%s shares its listener with %s and has the same profile, so their messages cannot be told apart", one.Name, other.Name)
 			}
 		}
-		if one.HL7 != nil && one.Quirks != (Instrument{}).Quirks {
-			warn(path+".quirks", "are about ASTM frames; on an HL7 line they mean nothing")
+		frames := one.Quirks
+		frames.Ack = ""
+		if one.HL7 != nil && frames != (Instrument{}).Quirks {
+			warn(path+".quirks", "but for ack they are about ASTM frames; on an HL7 line they mean nothing")
+		}
+		if one.Quirks.Ack != "" && one.protocol() != envelope.HL7 {
+			warn(path+".quirks.ack", "is about HL7 messages; on this line it means nothing")
+		}
+		if one.Quirks.Ack != "" && one.ack() != "" && one.ack() != one.Quirks.Ack {
+			warn(path+".quirks.ack", "means nothing beside hl7.ack, which wins")
 		}
 	}
 	if c.Privacy.HL7 != nil && c.Privacy.ASTM == nil || c.Privacy.HL7 == nil && c.Privacy.ASTM != nil {

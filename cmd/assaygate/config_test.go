@@ -187,7 +187,7 @@ func TestConfigInactive(t *testing.T) {
 		"instruments[0].serial", "instruments[1].serial",
 		"instruments[3].allow_from lan-a", "instruments[3].limits.idle", "instruments[3].limits.session",
 		"instruments[4].allow_from lan-b", "instruments[4].limits.idle", "instruments[4].limits.session",
-		"instruments[6].tls modern", "instruments[6].hl7.ack",
+		"instruments[6].tls modern",
 		"destinations[0].senaite.confirm", "destinations[2].capture.wire",
 		"owner config_drive", "config_drive", "network", "update", "spool.keep_days", "spool.keep_size", "box.timezone",
 		"admin.allow_from admin", "admin.token_file admin", "console.users console",
@@ -234,7 +234,7 @@ console: {users: {eva: {password_hash: "...", role: admin}}}
 	want := []string{
 		"1:1: destinations: there are none, so messages stay in the store; add one",
 		"5:5: instruments[1].profile: b shares its listener with a and has the same profile, so their messages cannot be told apart",
-		"6:36: instruments[2].quirks: are about ASTM frames; on an HL7 line they mean nothing",
+		"6:36: instruments[2].quirks: but for ack they are about ASTM frames; on an HL7 line they mean nothing",
 		"7:1: privacy: has no hl7 part, so nothing is dropped from HL7 messages",
 		"2:9: owner.public_key: does not look like an Ed25519 key in base64 (44 characters)",
 		"8:25: console.users.eva.password_hash: does not look like a hash of `assaygate console-password`",

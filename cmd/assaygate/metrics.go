@@ -87,7 +87,7 @@ func gauge(name, help string) prometheus.Gauge {
 
 // expect makes the closed label sets of an instrument start at 0.
 func (m *metrics) expect(name string, protocol envelope.Protocol) {
-	for _, outcome := range []string{instrument.Received, instrument.Parsed, instrument.Rejected, instrument.Incomplete} {
+	for _, outcome := range []string{instrument.Received, instrument.Parsed, instrument.Rejected, instrument.Incomplete, instrument.Queried} {
 		m.messages.WithLabelValues(name, string(protocol), outcome)
 		if protocol == envelope.ASTM { // makers' packets come over such lines too
 			m.messages.WithLabelValues(name, string(envelope.Vendor), outcome)
@@ -104,7 +104,7 @@ func (m *metrics) expect(name string, protocol envelope.Protocol) {
 // Message implements instrument.Observer.
 func (m *metrics) Message(name string, protocol envelope.Protocol, outcome string) {
 	m.messages.WithLabelValues(name, string(protocol), outcome).Inc()
-	if outcome == instrument.Incomplete {
+	if outcome == instrument.Incomplete || outcome == instrument.Queried {
 		return
 	}
 	m.senaite.WithLabelValues(outcome).Inc()

@@ -135,8 +135,13 @@ type player struct {
 	refusals *refusals
 }
 
-// plug opens a line to the gateway.
+// plug opens a line to the gateway. Whatever a message asks for, here it is to
+// have one answer that tells how it went.
 func (r *replay) plug(members []instrument.Instrument) *player {
+	members = slices.Clone(members)
+	for i := range members {
+		members[i].Settings.Ack = "original"
+	}
 	near, far := net.Pipe()
 	p := &player{conn: near, ended: make(chan struct{}), refusals: r.refusals}
 	go func() {
@@ -214,6 +219,11 @@ func (p *player) why(frame capturefile.Frame, changed bool) string {
 func (p *player) block(content []byte) error {
 	if slices.Contains(content, mllp.StartBlock) || slices.Contains(content, mllp.EndBlock) {
 		return errors.New("the message holds a character that ends blocks")
+	}
+	if header, err := hl7.ParseHeader(content); err == nil {
+		if code, _, _ := hl7.MessageType(header); code == "ACK" || code == "MCF" {
+			return errors.New("it is an acknowledgement, which nobody answers and which holds no result")
+		}
 	}
 	var data []byte
 	answer := make([]byte, 4096)

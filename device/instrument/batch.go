@@ -45,7 +45,7 @@ func (b *mllpLink) receiveBlock(ctx context.Context, block []byte) error {
 		raw := b.message(b.member(envelope.HL7, part.Message), envelope.HL7)
 		raw.Whole = slices.Clone(block[from:to])
 		raw.Text = raw.Whole[part.At-from:][:len(part.Message)]
-		if err := b.answer(func() []byte { return b.receive(ctx, raw) }); err != nil {
+		if err := b.answer(func() ([][]byte, error) { return b.receive(ctx, raw) }); err != nil {
 			return err
 		}
 	}
@@ -55,22 +55,36 @@ func (b *mllpLink) receiveBlock(ctx context.Context, block []byte) error {
 	if counted.messages > 0 {
 		return nil
 	}
-	return b.answer(func() []byte {
+	return b.answer(func() ([][]byte, error) {
 		raw := b.message(b.member(envelope.HL7, block), envelope.HL7)
 		raw.Text = slices.Clone(block)
-		return b.reject(ctx, raw, hl7.CodeSequence, "a block without a message")
+		return b.reject(ctx, raw, hl7.CodeSequence, "a block without a message"), nil
 	})
 }
 
-// answer has a message taken, and sends the acknowledgement if there is one.
-func (b *mllpLink) answer(take func() []byte) error {
+// answer has a message taken, and sends its acknowledgements if there are any.
+func (b *mllpLink) answer(take func() ([][]byte, error)) error {
 	b.Observer.Sessions(1)
-	answer := take()
+	answers, err := take()
 	b.Observer.Sessions(-1)
-	if len(answer) == 0 {
+	if err != nil {
+		return err
+	}
+	return b.send(answers)
+}
+
+// send sends each answer in a block of its own, and in a write of its own: there
+// are peers that take what they read at once for one answer.
+func (b *mllpLink) send(answers [][]byte) error {
+	if len(answers) == 0 {
 		return b.write(nil)
 	}
-	return b.write(mllp.AppendBlock(nil, answer))
+	for _, answer := range answers {
+		if err := b.write(mllp.AppendBlock(nil, answer)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tally counts what the trailers of a batch count.

@@ -5,8 +5,8 @@
 // One goroutine runs one line, from its first byte to its end; nothing is
 // handed over to another, so nothing can be acknowledged that is not stored.
 // The commit point of an ASTM message is the ACK of the frame that completes
-// it; of an HL7 message the AA. If the store fails, that frame gets NAK and
-// that message AE, and the instrument keeps its result. The messages of an HL7
+// it; of an HL7 message the CA or AA. If the store fails, that frame gets NAK and
+// that message CE or AE, and the instrument keeps its result. The messages of an HL7
 // batch are stored and answered one by one.
 package instrument
 

@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -31,6 +32,8 @@ type mllpLink struct {
 }
 
 var errCrowded = errors.New("too many long messages at a time; the sender has to send it again")
+
+var errUntold = errors.New("a message could not be stored, and its sender wants no acknowledgement (MSH-15, MSH-16) that could say so; it sees the line end")
 
 var errTooLong = errors.New("a block without end within limits.message")
 
@@ -81,7 +84,8 @@ func (b *mllpLink) take(ctx context.Context, data []byte, quiet bool) ([]byte, e
 	if limit := b.members[0].Settings.Limits.Message; int64(len(data)) > limit {
 		b.open = nil
 		b.Observer.NegativeAck(b.members[0].Name, reasonTooLong)
-		err := b.write(mllp.AppendBlock(nil, b.acknowledge(nil, hl7.Reject, hl7.CodeInternal, "message is longer than this receiver takes")))
+		too := b.message(b.members[0], envelope.HL7)
+		err := b.send(b.acknowledgements(too, hl7.Rejected, hl7.CodeInternal, "message is longer than this receiver takes"))
 		return nil, errors.Join(errTooLong, err)
 	}
 	return data, nil
@@ -117,56 +121,105 @@ func refusal(code, event string) string {
 			return ""
 		}
 		return hl7.CodeUnsupportedEvent
+	case "QRY": // Q02 has its answer already
+		return hl7.CodeUnsupportedEvent
 	}
 	return hl7.CodeUnsupportedType
 }
 
-// receive stores one message and returns its acknowledgement: AA only for what
-// is durable. The answer is empty where there must be none.
-func (b *mllpLink) receive(ctx context.Context, raw profile.Raw) (answer []byte) {
-	m, err := hl7.ParseHeader(raw.Text)
+// receive stores one message and returns its acknowledgements: CA and AA only
+// for what is durable. There may be none. An error ends the line without one: its
+// sender is to see that the message was not taken, and wants no acknowledgement
+// that could say so.
+func (b *mllpLink) receive(ctx context.Context, raw profile.Raw) (answers [][]byte, err error) {
+	header, err := hl7.ParseHeader(raw.Text)
 	if err != nil {
-		return b.reject(ctx, raw, hl7.CodeInternal, "not an HL7 v2 message: "+err.Error())
+		return b.reject(ctx, raw, hl7.CodeInternal, "not an HL7 v2 message: "+err.Error()), nil
 	}
-	code, event, _ := hl7.MessageType(m)
-	if code == "ACK" && b.answersUs(raw.Text) {
-		b.log.Debug("an acknowledgement of an acknowledgement is not answered")
-		return nil
+	if b.acknowledges(header, raw.Text) {
+		b.log.Debug("an acknowledgement is not answered")
+		return nil, nil
 	}
+	if hl7.IsQuery(header) {
+		return b.query(ctx, raw, header), nil
+	}
+	code, event, _ := hl7.MessageType(header)
 	switch refusal(code, event) {
 	case hl7.CodeUnsupportedType:
-		return b.reject(ctx, raw, hl7.CodeUnsupportedType, "message type is not accepted here")
+		return b.reject(ctx, raw, hl7.CodeUnsupportedType, "message type is not accepted here"), nil
 	case hl7.CodeUnsupportedEvent:
-		return b.reject(ctx, raw, hl7.CodeUnsupportedEvent, "event is not accepted here")
+		return b.reject(ctx, raw, hl7.CodeUnsupportedEvent, "event is not accepted here"), nil
 	}
 	switch err := b.keep(ctx, "", raw); {
 	case errors.Is(err, errNotKept):
 		b.Observer.NegativeAck(raw.Instrument, reasonRejected)
-		return b.acknowledge(raw.Text, hl7.Reject, hl7.CodeInternal, err.Error())
+		answers = b.acknowledgements(raw, hl7.Rejected, hl7.CodeInternal, err.Error())
 	case err != nil:
 		b.Observer.NegativeAck(raw.Instrument, reasonStore)
-		return b.acknowledge(raw.Text, hl7.Error, hl7.CodeInternal, "the message could not be stored; send it again")
+		answers = b.acknowledgements(raw, hl7.Failed, hl7.CodeInternal, "the message could not be stored; send it again")
+	default:
+		return b.acknowledgements(raw, hl7.Stored, "", ""), nil
 	}
-	return b.acknowledge(raw.Text, hl7.Accept, "", "")
+	if len(answers) == 0 {
+		return nil, errUntold
+	}
+	return answers, nil
 }
 
 // reject answers AR. The sender still has the message; a copy is kept for the
 // audit.
-func (b *mllpLink) reject(ctx context.Context, raw profile.Raw, code, why string) []byte {
+func (b *mllpLink) reject(ctx context.Context, raw profile.Raw, code, why string) [][]byte {
 	b.Observer.NegativeAck(raw.Instrument, reasonRejected)
 	if len(raw.Text) > 0 {
 		raw.Intake, raw.Reason = envelope.Rejected, why
 		_ = b.keep(ctx, "", raw) // reported there; the answer is AR all the same
 	}
-	return b.acknowledge(raw.Text, hl7.Reject, code, why)
+	return b.acknowledgements(raw, hl7.Rejected, code, why)
 }
 
-func (b *mllpLink) acknowledge(request []byte, code, problem, text string) []byte {
+// acknowledgements returns what the sender of a message is told of its outcome.
+func (b *mllpLink) acknowledgements(raw profile.Raw, outcome hl7.Outcome, problem, text string) (list [][]byte) {
+	header, _ := hl7.ParseHeader(raw.Text) // one that is none asks for nothing
+	wanted := b.ackMode(raw).Answers(header, outcome)
+	for _, code := range []string{wanted.Accept, wanted.Application} {
+		if code != "" {
+			list = append(list, b.acknowledge(raw.Text, code, wanted.Enhanced, problem, text))
+		}
+	}
+	return list
+}
+
+// ackMode is how a message is acknowledged: as the line says, else the
+// instrument's own quirks, else its profile, else the message itself.
+func (b *mllpLink) ackMode(raw profile.Raw) hl7.Mode {
+	said := ""
+	for _, m := range b.members {
+		if m.Name == raw.Instrument && m.Settings.Profile == raw.Profile {
+			said = cmp.Or(m.Settings.Ack, m.Settings.Quirks.Ack)
+			break
+		}
+	}
+	if said == "" {
+		said = b.members[0].Settings.Ack
+	}
+	if said == "" {
+		said = b.Profiles.Ack(raw.Profile, raw.Text)
+	}
+	switch said {
+	case "original":
+		return hl7.Original
+	case "enhanced":
+		return hl7.Enhanced
+	}
+	return hl7.Auto
+}
+
+func (b *mllpLink) acknowledge(request []byte, code string, enhanced bool, problem, text string) []byte {
 	now := time.Now()
 	a := hl7.Acknowledgment{
-		Code: code, Text: text,
+		Code: code, Text: text, Enhanced: enhanced,
 		ControlID: b.controlID(now),
-		Time:      now.Format("20060102150405-0700"),
+		Time:      hl7Time(now),
 	}
 	if problem != "" {
 		a.Err = &hl7.ErrorDetail{Location: location(problem), Code: problem, Text: text}
@@ -178,6 +231,9 @@ func (b *mllpLink) acknowledge(request []byte, code, problem, text string) []byt
 	return hl7.Ack(request, a)
 }
 
+// hl7Time is a time as MSH-7 has it.
+func hl7Time(at time.Time) string { return at.Format("20060102150405-0700") }
+
 // controlID returns the control id of the next answer: the time, in a number
 // that no two answers on this line share.
 func (b *mllpLink) controlID(now time.Time) string {
@@ -188,16 +244,28 @@ func (b *mllpLink) controlID(now time.Time) string {
 	return strings.ToUpper(strconv.FormatInt(b.lastID, 36))
 }
 
-// answersUs reports whether an acknowledgement is for an answer of this line.
-// Such a one gets none, or two who acknowledge everything would never end.
-func (b *mllpLink) answersUs(text []byte) bool {
-	m, err := hl7.Parse(text)
-	if err != nil || b.firstID == 0 {
+// acknowledges reports whether a message is an acknowledgement: of an answer of
+// this line that asked for none, or of nothing that it knows, as one that comes
+// late over a new line. It gets none in turn, or two who acknowledge everything
+// would never end. Some write another type into MSH-9, and are known by the
+// message that they name. What holds a result is none, whatever it says.
+func (b *mllpLink) acknowledges(header hl7.Message, text []byte) bool {
+	code, _, _ := hl7.MessageType(header)
+	typed := code == "ACK" || code == "MCF"
+	if !typed && (len(text) > longestAck || b.firstID == 0) {
 		return false
 	}
-	id, err := strconv.ParseInt(string(m.First("MSA").Field(2)), 36, 64)
-	return err == nil && b.firstID <= id && id <= b.lastID
+	m, err := hl7.Parse(text)
+	msa := m.First("MSA")
+	if err != nil || msa.Raw == nil || m.First("OBX").Raw != nil {
+		return false
+	}
+	id, err := strconv.ParseInt(string(msa.Field(2)), 36, 64)
+	return typed || err == nil && b.firstID <= id && id <= b.lastID
 }
+
+// longestAck is more than an acknowledgement has.
+const longestAck = 4 << 10
 
 // location is what an ERR segment points at.
 func location(problem string) string {

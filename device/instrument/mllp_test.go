@@ -146,7 +146,8 @@ func TestHL7MessageTypes(t *testing.T) {
 		{"OML", "ACK" + noEvent},
 		{"ORM^O01", "ACK^O01^ACK" + noType},
 		{"ADT^A01^ADT_A01", "ACK^A01^ACK" + noType},
-		{"QBP^Q11^QBP_Q11", "ACK^Q11^ACK" + noType},
+		{"QBP^Q11^QBP_Q11", "RSP^K11^RSP_K11" + tail + "MSA|AE|c1\rERR||QPD^1|100^Segment sequence error^HL70357|E\rQAK||AE\r"},
+		{"QRY^R02", "ACK^R02^ACK" + noEvent},
 		{"ACK^R01^ACK", "ACK^R01^ACK" + noType},
 		{"ORUX^R01", "ACK^R01^ACK" + noType},
 		{"", "ACK" + noType},
@@ -163,9 +164,11 @@ func TestHL7AcknowledgementOfAnAnswer(t *testing.T) {
 	b := newBench(t, hl7Settings())
 	id := hl7.ControlID(b.ask(block(oru), 1)[0])
 	b.say(block("MSH|^~\\&|Lab||||1||ACK^R01^ACK|c2|P|2.5.1\rMSA|AA|"+id+"\r"), "")
-	if answer := b.ask(block("MSH|^~\\&|Lab||||1||ACK^R01^ACK|c3|P|2.5.1\rMSA|AA|other\r"), 1)[0]; msa(answer, 1) != "AR" || msa(answer, 2) != "c3" {
+	b.say(block("MSH|^~\\&|Lab||||1||ACK^R01^ACK|c3|P|2.5.1\rMSA|AA|other\r"), "")
+	if answer := b.ask(block(oruNamed("c4")), 1)[0]; msa(answer, 2) != "c4" {
 		t.Errorf("answer %q", hl7.Append(nil, answer))
 	}
+	b.wantKept("accepted "+oru, "accepted "+oruNamed("c4"))
 }
 
 func TestHL7OrdersGetORL(t *testing.T) {

@@ -21,8 +21,9 @@ type Settings struct {
 	Quirks   profile.Quirks `yaml:"quirks"`                                       // laid over the profile's
 	Deliver  []string       `yaml:"deliver" allowed:"result,qc,calibration,test"` // kinds for a LIMS; nil: all but test
 	Limits   Limits         `yaml:"limits"`
-	// Ack is how HL7 messages are acknowledged: auto, original or enhanced.
-	// It stands beside the listener's address in the configuration.
+	// Ack is how HL7 messages are acknowledged: auto, original or enhanced; "" is
+	// as the quirks say, else the profile's, else auto. It stands beside the
+	// listener's address in the configuration.
 	Ack string `yaml:"-"`
 }
 
@@ -50,7 +51,6 @@ func Defaults() Settings {
 			Connections: 256, PerAddress: 64, Message: 16 << 20, Frame: 64 << 10,
 			Session: 10 * time.Minute, Junk: 4 << 10,
 		},
-		Ack: "auto",
 	}
 }
 
@@ -77,6 +77,7 @@ func (s Settings) Validate() error {
 	oneOf("quirks.checksum", s.Quirks.Checksum, "strict", "ignore")
 	oneOf("quirks.frame_numbers", s.Quirks.FrameNumbers, "strict", "ignore")
 	oneOf("quirks.end", s.Quirks.End, "record", "eot")
+	oneOf("quirks.ack", s.Quirks.Ack, "auto", "original", "enhanced")
 	for i, kind := range s.Deliver {
 		oneOf(fmt.Sprintf("deliver[%d]", i), kind, string(envelope.KindResult), string(envelope.KindQC), string(envelope.KindCalibration), string(envelope.KindTest))
 		if slices.Contains(s.Deliver[:i], kind) {

@@ -151,6 +151,12 @@ func (d *definition) readQuirks(n *yaml.Node) {
 			d.quirks.FrameNumbers = d.oneOf(n, "quirks.frame_numbers", "strict", "ignore")
 		}},
 		key{"end", func(n *yaml.Node) { d.quirks.End = d.oneOf(n, "quirks.end", "record", "eot") }},
+		key{"ack", func(n *yaml.Node) {
+			d.quirks.Ack = d.oneOf(n, "quirks.ack", "auto", "original", "enhanced")
+			if d.protocol != envelope.HL7 {
+				d.fail(n, "quirks.ack: only HL7 messages are acknowledged so; remove it")
+			}
+		}},
 	)
 }
 

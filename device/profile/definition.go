@@ -27,18 +27,19 @@ type profile struct {
 	kinds    []kindRule
 }
 
-// Quirks are the ways in which an instrument's line deviates from LIS01-A2.
-// Each is "" where the standard's behaviour holds.
+// Quirks are the ways in which an instrument's line deviates from LIS01-A2, or
+// from HL7's acknowledgement. Each is "" where the standard's behaviour holds.
 type Quirks struct {
 	Checksum     string `yaml:"checksum"`      // strict, ignore
 	FrameNumbers string `yaml:"frame_numbers"` // strict, ignore
 	End          string `yaml:"end"`           // record: an L record ends a message; eot: EOT does
+	Ack          string `yaml:"ack"`           // HL7: auto, original, enhanced
 }
 
 // Over returns q with what over sets laid over it.
 func (q Quirks) Over(over Quirks) Quirks {
 	for _, p := range []struct{ to, from *string }{
-		{&q.Checksum, &over.Checksum}, {&q.FrameNumbers, &over.FrameNumbers}, {&q.End, &over.End},
+		{&q.Checksum, &over.Checksum}, {&q.FrameNumbers, &over.FrameNumbers}, {&q.End, &over.End}, {&q.Ack, &over.Ack},
 	} {
 		if *p.from != "" {
 			*p.to = *p.from

@@ -90,6 +90,22 @@ func (s *Set) Quirks(configured string, text []byte) Quirks {
 	return p.quirks
 }
 
+// Ack returns how the HL7 messages of the sender of this one are acknowledged:
+// auto, original, enhanced, or "" where its profile does not say.
+func (s *Set) Ack(configured string, text []byte) string {
+	if p := s.profiles[configured]; p != nil && p.protocol == envelope.HL7 {
+		return p.quirks.Ack
+	}
+	said := func(name string) bool {
+		return s.profiles[name].protocol == envelope.HL7 && s.profiles[name].quirks.Ack != ""
+	}
+	if !slices.ContainsFunc(s.names, said) {
+		return "" // as mostly: no need to look for the sender again
+	}
+	p, _ := s.recognise(envelope.HL7, "", headerOf(envelope.HL7, text))
+	return p.quirks.Ack
+}
+
 // Recognise returns the name of the profile that fits a message's text by its
 // beginning alone.
 func (s *Set) Recognise(protocol envelope.Protocol, text []byte) string {
