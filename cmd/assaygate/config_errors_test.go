@@ -39,6 +39,7 @@ func TestConfigErrors(t *testing.T) {
 		"shared TLS":       {lan + ", tls: {certificate: c, key: k}}, {name: b, astm: {listen: ':1'}, tls: {certificate: d, key: k}}]", "f:2:111: instruments[1].tls: differs from that of a, which shares the listener; say it the same, or once"},
 		"charset":          {lan + ", charset: latin-99}]", `f:2:47: instruments[0].charset: character set "latin-99" is not known; try latin-1, cp1252, utf-8 or gbk`},
 		"time zone":        {lan + ", timezone: Europe/Berlim}]", "f:2:47: instruments[0].timezone: Europe/Berlim is not known; give an IANA name such as Europe/Berlin or UTC"},
+		"quirk ack":        {lan + ", quirks: {ack: never}}]", "f:2:56: instruments[0].quirks.ack: never is not one of auto, original, enhanced"},
 		"quirk":            {lan + ", quirks: {end: never}}]", "f:2:56: instruments[0].quirks.end: never is not one of record, eot"},
 		"deliver":          {lan + ", deliver: [result, calib, result]}]", "f:2:65: instruments[0].deliver[1]: calib is not known; allowed are result, qc, calibration, test\nf:2:72: instruments[0].deliver[2]: result stands there twice; remove one"},
 		"limits":           {lan + ", limits: {connections: 600, message: 1, idle: 10ms}}]", "f:2:56: instruments[0].limits.connections: 600 is not between 1 and 512\nf:2:74: instruments[0].limits.message: 1 bytes is not between 1KiB and 256MiB\nf:2:86: instruments[0].limits.idle: 10ms is too short; give at least 1s, or 0 for no limit"},

@@ -113,6 +113,9 @@ func TestConfigFull(t *testing.T) {
 	if got := c.Instruments[6].Settings; got.Ack != "enhanced" || got.Protocol != "hl7" {
 		t.Errorf("got %+v", got)
 	}
+	if got := c.Instruments[3].Ack; got != "" {
+		t.Errorf("a line that says nothing says %q", got)
+	}
 	if kinds := c.Instruments[7].instrument().Settings.Kinds(); kinds == nil || len(kinds) != 0 {
 		t.Errorf("kinds %v", kinds)
 	}
@@ -223,7 +226,7 @@ owner: {public_key: "..."}
 instruments:
   - {name: a, astm: {listen: ":1"}}
   - {name: b, astm: {listen: "[::]:1"}}
-  - {name: c, hl7: {listen: ":2"}, quirks: {end: eot}}
+  - {name: c, hl7: {listen: ":2", ack: auto}, quirks: {end: eot, ack: original}}
 privacy: {astm: {allow: {R: [3]}}}
 console: {users: {eva: {password_hash: "...", role: admin}}}
 `)
@@ -234,7 +237,8 @@ console: {users: {eva: {password_hash: "...", role: admin}}}
 	want := []string{
 		"1:1: destinations: there are none, so messages stay in the store; add one",
 		"5:5: instruments[1].profile: b shares its listener with a and has the same profile, so their messages cannot be told apart",
-		"6:36: instruments[2].quirks: but for ack they are about ASTM frames; on an HL7 line they mean nothing",
+		"6:47: instruments[2].quirks: but for ack they are about ASTM frames; on an HL7 line they mean nothing",
+		"6:66: instruments[2].quirks.ack: means nothing beside hl7.ack, which wins",
 		"7:1: privacy: has no hl7 part, so nothing is dropped from HL7 messages",
 		"2:9: owner.public_key: does not look like an Ed25519 key in base64 (44 characters)",
 		"8:25: console.users.eva.password_hash: does not look like a hash of `assaygate console-password`",

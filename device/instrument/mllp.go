@@ -121,8 +121,6 @@ func refusal(code, event string) string {
 			return ""
 		}
 		return hl7.CodeUnsupportedEvent
-	case "QRY": // Q02 has its answer already
-		return hl7.CodeUnsupportedEvent
 	}
 	return hl7.CodeUnsupportedType
 }
