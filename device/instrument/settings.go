@@ -74,10 +74,9 @@ func (s Settings) Validate() error {
 			add("timezone: %s is not known; give an IANA name such as Europe/Berlin or UTC", s.Timezone)
 		}
 	}
-	oneOf("quirks.checksum", s.Quirks.Checksum, "strict", "ignore")
-	oneOf("quirks.frame_numbers", s.Quirks.FrameNumbers, "strict", "ignore")
-	oneOf("quirks.end", s.Quirks.End, "record", "eot")
-	oneOf("quirks.ack", s.Quirks.Ack, "auto", "original", "enhanced")
+	for _, problem := range s.Quirks.Problems() {
+		add("quirks.%w", problem)
+	}
 	for i, kind := range s.Deliver {
 		oneOf(fmt.Sprintf("deliver[%d]", i), kind, string(envelope.KindResult), string(envelope.KindQC), string(envelope.KindCalibration), string(envelope.KindTest))
 		if slices.Contains(s.Deliver[:i], kind) {

@@ -29,7 +29,7 @@ func TestSettingsDefaults(t *testing.T) {
 func TestSettingsValidate(t *testing.T) {
 	s := Settings{
 		Protocol: "smtp", Charset: "klingon", Timezone: "Local",
-		Quirks:  profile.Quirks{Checksum: "lax", FrameNumbers: "ignore", End: "eof"},
+		Quirks:  profile.Quirks{Checksum: "lax", FrameNumbers: "ignore", End: "eof", Query: "maybe", FrameSize: 64000, ReceiverTimeout: time.Hour, ReplyTimeout: 1},
 		Deliver: []string{"result", "image", "result"},
 		Limits:  Limits{Connections: 513, PerAddress: 0, Message: 1, Frame: 1 << 30, Idle: 1, Session: time.Second, Junk: 0},
 	}
@@ -39,6 +39,10 @@ func TestSettingsValidate(t *testing.T) {
 		"timezone: Local is not known; give an IANA name such as Europe/Berlin or UTC",
 		"quirks.checksum: lax is not one of strict, ignore",
 		"quirks.end: eof is not one of record, eot",
+		"quirks.query: maybe is not one of no_information, no_order, none",
+		"quirks.frame_size: 64000 is not between 1 and 63993; 240 is what every receiver takes",
+		"quirks.receiver_timeout: 1h0m0s is not between 1s and 10m0s",
+		"quirks.reply_timeout: 1ns is not between 1s and 10m0s",
 		"deliver[1]: image is not one of result, qc, calibration, test",
 		"deliver[2]: result stands there twice; remove one",
 		"limits.connections: 513 is not between 1 and 512",

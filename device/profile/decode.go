@@ -38,7 +38,7 @@ type definition struct {
 func (d *definition) decode(root *yaml.Node, over bases) {
 	// Name and protocol come first: what the rest may say depends on them.
 	values := map[string]*yaml.Node{}
-	keys := []string{"name", "protocol", "title", "version", "header_rx", "match", "quirks", "replace", "records", "plot", "results", "kinds"}
+	keys := []string{"name", "protocol", "title", "version", "header_rx", "match", "quirks", "charset", "replace", "records", "plot", "results", "kinds"}
 	if d.generic {
 		keys = append(keys, "buckets", "names")
 	}
@@ -67,6 +67,7 @@ func (d *definition) decode(root *yaml.Node, over bases) {
 	read("header_rx", func(n *yaml.Node) { d.headerRx = d.full(n, "header_rx") })
 	read("match", d.readMatch)
 	read("quirks", d.readQuirks)
+	read("charset", d.readCharset)
 	read("buckets", func(n *yaml.Node) {
 		d.buckets = map[string]string{}
 		d.entries(n, "buckets", func(segment, letter *yaml.Node) {
@@ -141,23 +142,6 @@ func (d *definition) readMatch(n *yaml.Node) {
 		}
 		d.match = append(d.match, m)
 	})
-}
-
-func (d *definition) readQuirks(n *yaml.Node) {
-	d.mapping(
-		n, "quirks",
-		key{"checksum", func(n *yaml.Node) { d.quirks.Checksum = d.oneOf(n, "quirks.checksum", "strict", "ignore") }},
-		key{"frame_numbers", func(n *yaml.Node) {
-			d.quirks.FrameNumbers = d.oneOf(n, "quirks.frame_numbers", "strict", "ignore")
-		}},
-		key{"end", func(n *yaml.Node) { d.quirks.End = d.oneOf(n, "quirks.end", "record", "eot") }},
-		key{"ack", func(n *yaml.Node) {
-			d.quirks.Ack = d.oneOf(n, "quirks.ack", "auto", "original", "enhanced")
-			if d.protocol != envelope.HL7 {
-				d.fail(n, "quirks.ack: only HL7 messages are acknowledged so; remove it")
-			}
-		}},
-	)
 }
 
 // readReplace empties records, so that the generic names are not in them.

@@ -23,8 +23,16 @@ func TestMistakesInDefinitions(t *testing.T) {
 		{"no value", definitionOf("astm", "version:\n"), `mine.yaml:4:9: version: has no value; write "" for an empty text`},
 		{"match without place", definitionOf("astm", "match: {sender: x}\n"), `mine.yaml:4:9: match: "sender" is no place in a message: write R.3 or R.3.4`},
 		{"bad expression", definitionOf("astm", "match: {H.5: '(?<=x)y'}\n"), "mine.yaml:4:14: match.H.5: error parsing regexp: invalid named capture: `(?<=x)y`; the syntax is that of RE2"},
-		{"unknown quirk", definitionOf("astm", "quirks: {parity: none}\n"), "mine.yaml:4:10: quirks: unknown key parity; allowed are checksum, frame_numbers, end, ack"},
+		{"unknown quirk", definitionOf("astm", "quirks: {parity: none}\n"), "mine.yaml:4:10: quirks: unknown key parity; allowed are checksum, frame_numbers, end, query, frame_size, receiver_timeout, reply_timeout, ack"},
 		{"unknown quirk value", definitionOf("astm", "quirks: {end: maybe}\n"), "mine.yaml:4:15: quirks.end: maybe is not one of record, eot"},
+		{"unknown answer to queries", definitionOf("astm", "quirks:\n  query: nothing\n"), "mine.yaml:5:10: quirks.query: nothing is not one of no_information, no_order, none"},
+		{"a frame size in words", definitionOf("astm", "quirks: {frame_size: large}\n"), "mine.yaml:4:22: quirks.frame_size: large is no whole number such as 240"},
+		{"a frame that nobody takes", definitionOf("astm", "quirks: {frame_size: 64000}\n"), "mine.yaml:4:22: quirks.frame_size: 64000 is not between 1 and 63993; 240 is what every receiver takes"},
+		{"a frame of nothing", definitionOf("astm", "quirks: {frame_size: 0}\n"), "mine.yaml:4:22: quirks.frame_size: 0 is not between 1 and 63993"},
+		{"a time without unit", definitionOf("astm", "quirks: {receiver_timeout: 30}\n"), "mine.yaml:4:28: quirks.receiver_timeout: 30 is no duration such as 15s"},
+		{"a time too long", definitionOf("astm", "quirks: {reply_timeout: 1h}\n"), "mine.yaml:4:25: quirks.reply_timeout: 1h0m0s is not between 1s and 10m0s"},
+		{"a quirk without value", definitionOf("astm", "quirks: {query: }\n"), `mine.yaml:4:17: quirks.query: has no value; write "" for an empty text`},
+		{"unknown character set", definitionOf("astm", "charset: klingon\n"), `mine.yaml:4:10: charset: character set "klingon" is not known; try latin-1, cp1252, utf-8 or gbk`},
 		{"unknown acknowledgement", definitionOf("hl7", "quirks: {ack: never}\n"), "mine.yaml:4:15: quirks.ack: never is not one of auto, original, enhanced"},
 		{"acknowledgement of ASTM", definitionOf("astm", "quirks: {ack: original}\n"), "mine.yaml:4:15: quirks.ack: only HL7 messages are acknowledged so; remove it"},
 		{"unknown record", definitionOf("astm", "records:\n  X:\n    3: name\n"), `mine.yaml:5:3: "X" is no record of these: H, P, O, R, C, M, L, Q`},
@@ -97,7 +105,8 @@ func TestRightDefinition(t *testing.T) {
 version: "1.0.0"
 header_rx: '.*Mine\^'
 match: {H.5.1: [Mine, MINE], O.4: '^M'}
-quirks: {checksum: ignore, frame_numbers: ignore, end: eot}
+quirks: {checksum: ignore, frame_numbers: ignore, end: eot, query: no_order, frame_size: 1024, receiver_timeout: 1m, reply_timeout: 20s}
+charset: cp1252
 replace: [M]
 records:
   O: {5: {name: test, repeats: [_, __, ___, code]}}

@@ -20,32 +20,12 @@ type profile struct {
 	own      bool // from the user's directory: it wins over a built-in one that fits as well
 	match    []matcher
 	quirks   Quirks
+	charset  string              // of its messages; "" for the protocol's rules
 	buckets  map[string]string   // HL7: the bucket's letter by segment
 	fields   map[string][]*field // by record; element n is field n, nil where it has no name
 	plot     *plot
 	results  [partCount][]location // where to look, in this order
 	kinds    []kindRule
-}
-
-// Quirks are the ways in which an instrument's line deviates from LIS01-A2, or
-// from HL7's acknowledgement. Each is "" where the standard's behaviour holds.
-type Quirks struct {
-	Checksum     string `yaml:"checksum"`      // strict, ignore
-	FrameNumbers string `yaml:"frame_numbers"` // strict, ignore
-	End          string `yaml:"end"`           // record: an L record ends a message; eot: EOT does
-	Ack          string `yaml:"ack"`           // HL7: auto, original, enhanced
-}
-
-// Over returns q with what over sets laid over it.
-func (q Quirks) Over(over Quirks) Quirks {
-	for _, p := range []struct{ to, from *string }{
-		{&q.Checksum, &over.Checksum}, {&q.FrameNumbers, &over.FrameNumbers}, {&q.End, &over.End}, {&q.Ack, &over.Ack},
-	} {
-		if *p.from != "" {
-			*p.to = *p.from
-		}
-	}
-	return q
 }
 
 // field says what a field of a record becomes.

@@ -45,9 +45,10 @@ func (s *Set) Examine(m Raw, at time.Time) (list []envelope.Envelope, unlisted [
 // read is Examine where this program makes no mistake.
 func (s *Set) read(m Raw, at time.Time) (list []envelope.Envelope, unlisted []string) {
 	b := open(m)
-	p, ambiguity := s.recognise(m.Protocol, m.Profile, b.records)
-	if m.Protocol == envelope.Vendor {
-		p, ambiguity = s.recognisePacket(m, b.records)
+	p, ambiguity := s.profileOf(m, b.records)
+	if m.Charset == "" && p.charset != "" {
+		m.Charset = p.charset
+		b = open(m) // what tells the sender is ASCII in every set
 	}
 	b.note(ambiguity)
 	groups := b.group()
@@ -90,6 +91,14 @@ func (s *Set) read(m Raw, at time.Time) (list []envelope.Envelope, unlisted []st
 	}
 	slices.Sort(unlisted)
 	return list, slices.Compact(unlisted)
+}
+
+// profileOf recognises the profile for a message.
+func (s *Set) profileOf(m Raw, records []record) (p *profile, problem string) {
+	if m.Protocol == envelope.Vendor {
+		return s.recognisePacket(m, records)
+	}
+	return s.recognise(m.Protocol, m.Profile, records)
 }
 
 // timeLayout is that of times in the contract.

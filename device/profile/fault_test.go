@@ -44,7 +44,7 @@ func TestMistakeOfTheProgramLosesNothing(t *testing.T) {
 			if string(e.Raw) != tt.raw || e.Intake != tt.intake || e.Lane != tt.m.Instrument || e.ID == "" || e.MessageID == "" {
 				t.Errorf("%+v", e)
 			}
-			if !strings.HasPrefix(e.Problem, "a mistake in Assaygate, at results.go:") {
+			if !strings.HasPrefix(e.Problem, "a mistake in Assaygate, at envelopes.go:") {
 				t.Errorf("problem %q", e.Problem)
 			}
 			if strings.Contains(e.Problem+e.Reason, "DOE") {

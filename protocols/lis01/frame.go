@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // What is wrong with a frame. Callers test with [errors.Is].
@@ -86,8 +87,17 @@ func Checksum(body []byte) byte {
 	return sum
 }
 
+// Clean removes from text, in place, the characters that a frame's text must not
+// hold (SOH STX ETX EOT ENQ ACK DLE NAK SYN ETB LF and DC1 to DC4) and NUL,
+// and returns what is left.
+func Clean(text []byte) []byte {
+	return slices.DeleteFunc(text, func(c byte) bool {
+		return c <= ACK || c == LF || DLE <= c && c <= ETB
+	})
+}
+
 // AppendFrame appends the encoded frame to dst. The caller sees to it that the
-// text holds none of the characters that the protocol forbids there.
+// text holds none of the characters that the protocol forbids there: see [Clean].
 func AppendFrame(dst []byte, f Frame) []byte {
 	dst = append(dst, STX)
 	body := len(dst)

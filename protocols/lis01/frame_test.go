@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -111,4 +112,18 @@ func FuzzParseFrame(f *testing.F) {
 func ExampleAppendFrame() {
 	fmt.Printf("%q\n", AppendFrame(nil, Frame{Number: '1', Text: []byte("L|1|N\r"), End: true}))
 	// Output: "\x021L|1|N\r\x0304\r\n"
+}
+
+func TestClean(t *testing.T) {
+	var all []byte
+	for c := range 256 {
+		all = append(all, byte(c))
+	}
+	kept := string(Clean(all))
+	for c := range 256 {
+		forbidden := strings.ContainsRune("\x00\x01\x02\x03\x04\x05\x06\n\x10\x11\x12\x13\x14\x15\x16\x17", rune(c))
+		if strings.IndexByte(kept, byte(c)) >= 0 == forbidden {
+			t.Errorf("%#x: kept is %v", c, !forbidden)
+		}
+	}
 }
