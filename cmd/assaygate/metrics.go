@@ -31,6 +31,7 @@ type metrics struct {
 	commits  prometheus.Gauge
 	naks     *prometheus.CounterVec
 	serial   *prometheus.CounterVec
+	queries  *prometheus.CounterVec
 	last     *prometheus.GaugeVec
 	commit   prometheus.Histogram
 	delivery *prometheus.HistogramVec
@@ -55,6 +56,7 @@ func newMetrics() *metrics {
 		sessions: gauge("assaygate_sessions_open", "Messages being received"),
 		commits:  gauge("assaygate_commits_in_flight", "Messages on their way to the card"),
 		naks:     counters("assaygate_negative_acks_total", "Negative acknowledgements and refused connections by reason", "instrument", "reason"),
+		queries:  counters("assaygate_queries_total", "Queries of instruments by what became of them", "instrument", "outcome"),
 		serial:   counters("assaygate_serial_errors_total", "Errors that the serial driver counted", "instrument", "kind"),
 		last:     gauges("assaygate_last_message_timestamp_seconds", "When the last whole message was stored, Unix time", "instrument"),
 		commit:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "assaygate_commit_seconds", Help: "How long a message takes to be durable", Buckets: commitBuckets}),
@@ -66,7 +68,7 @@ func newMetrics() *metrics {
 	})
 	build := gauges("assaygate_build_info", "Always 1; the labels tell the build", "version", "commit")
 	build.WithLabelValues(version, commit).Set(1)
-	m.registry.MustRegister(m.senaite, uptime, m.messages, m.up, m.open, m.sessions, m.commits, m.naks, m.serial, m.last, m.commit, m.delivery, m.attempts, build)
+	m.registry.MustRegister(m.senaite, uptime, m.messages, m.up, m.open, m.sessions, m.commits, m.naks, m.serial, m.queries, m.last, m.commit, m.delivery, m.attempts, build)
 	for _, outcome := range []string{instrument.Received, instrument.Parsed, outcomeForwarded, outcomeDropped, instrument.Rejected} {
 		m.senaite.WithLabelValues(outcome)
 	}
@@ -96,6 +98,9 @@ func (m *metrics) expect(name string, protocol envelope.Protocol) {
 	for _, reason := range instrument.NegativeAckReasons(protocol) {
 		m.naks.WithLabelValues(name, reason)
 	}
+	for _, outcome := range instrument.QueryOutcomes() {
+		m.queries.WithLabelValues(name, outcome)
+	}
 	m.up.WithLabelValues(name)
 	m.open.WithLabelValues(name)
 	m.last.WithLabelValues(name)
@@ -114,6 +119,9 @@ func (m *metrics) Message(name string, protocol envelope.Protocol, outcome strin
 		m.change(name, func(s *lineState) { s.messages++; s.last = now })
 	}
 }
+
+// Query implements instrument.Observer.
+func (m *metrics) Query(name, outcome string) { m.queries.WithLabelValues(name, outcome).Inc() }
 
 // NegativeAck implements instrument.Observer.
 func (m *metrics) NegativeAck(name, reason string) { m.naks.WithLabelValues(name, reason).Inc() }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/assaygate/assaygate/device/capturefile"
 	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/protocols/hl7"
 	"github.com/assaygate/assaygate/protocols/lis01"
@@ -136,11 +137,12 @@ type player struct {
 }
 
 // plug opens a line to the gateway. Whatever a message asks for, here it is to
-// have one answer that tells how it went.
+// have one answer that tells how it went, and nobody waits for that to a query.
 func (r *replay) plug(members []instrument.Instrument) *player {
 	members = slices.Clone(members)
 	for i := range members {
 		members[i].Settings.Ack = "original"
+		members[i].Settings.Quirks.Query = profile.QueryNone
 	}
 	near, far := net.Pipe()
 	p := &player{conn: near, ended: make(chan struct{}), refusals: r.refusals}
@@ -276,6 +278,7 @@ func (r *refusals) last(otherwise string) string {
 
 func (*refusals) Message(string, envelope.Protocol, string) {}
 func (*refusals) SerialErrors(string, string, uint64)       {}
+func (*refusals) Query(string, string)                      {}
 func (*refusals) Up(string, bool)                           {}
 func (*refusals) Connections(string, int)                   {}
 func (*refusals) Sessions(int)                              {}

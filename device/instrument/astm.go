@@ -28,7 +28,8 @@ const (
 	frameCost = 64
 )
 
-// astm is the receiving side of a LIS01-A2 line with LIS02-A2 messages.
+// astm is a LIS01-A2 line with LIS02-A2 messages: its receiving side here, its
+// sending side in host.
 type astm struct {
 	*line
 	receiver lis01.Receiver
@@ -42,12 +43,13 @@ type astm struct {
 	drafted  bool             // the message so far is stored as a draft
 	junk     int              // bytes outside frames since the last good one
 	packets  packets
+	host     host // what the box has to say itself
 }
 
 var errJunk = errors.New("too many bytes that belong to no frame; check baud rate and wiring, or limits.junk")
 
 func (a *astm) idle() bool {
-	return !a.session && len(a.text.Rest()) == 0 && a.packets.open == nil
+	return !a.session && len(a.text.Rest()) == 0 && a.packets.open == nil && !a.host.sending
 }
 
 // kept counts text and frames.
@@ -58,7 +60,7 @@ func (a *astm) patience(data []byte) (quiet, limit time.Duration) {
 		return packetPatience(data)
 	}
 	if a.session || len(data) > 0 {
-		limit = receiverTimer
+		limit = a.receiverTimeout()
 	}
 	switch lis01.Pending(data) {
 	case lis01.EndedFrame:
@@ -71,6 +73,10 @@ func (a *astm) patience(data []byte) (quiet, limit time.Duration) {
 
 func (a *astm) take(ctx context.Context, data []byte, quiet bool) ([]byte, error) {
 	a.packets.open = nil
+	data, err := a.hear(data)
+	if err != nil {
+		return nil, err
+	}
 	for len(data) > 0 {
 		if format, ours := a.opens(data); ours {
 			n, err := a.takePacket(ctx, format, data, quiet)
@@ -104,16 +110,35 @@ func (a *astm) take(ctx context.Context, data []byte, quiet bool) ([]byte, error
 		if token == nil {
 			continue
 		}
-		if err := a.answer(a.step(ctx, token)); err != nil {
+		reply := byte(0)
+		if limit := a.members[0].Settings.Limits.Frame; int64(len(token)) > limit && a.session {
+			reply = a.refuseLong(limit)
+		} else {
+			reply = a.step(ctx, token)
+		}
+		if err := a.answer(reply); err != nil {
 			return nil, err
 		}
 	}
 	if limit := a.members[0].Settings.Limits.Frame; int64(len(data)) > limit {
-		a.nak(reasonFrameTooLong)
-		a.log.Warn("frame refused: no end within limits.frame", "limit", limit)
-		return nil, a.answer(lis01.NAK)
+		return nil, a.answer(a.refuseLong(limit))
 	}
 	return data, nil
+}
+
+// refuseLong refuses a frame that is longer than the line takes.
+func (a *astm) refuseLong(limit int64) (reply byte) {
+	a.nak(reasonFrameTooLong)
+	a.log.Warn("frame refused: longer than limits.frame", "limit", limit)
+	return lis01.NAK
+}
+
+// receiverTimeout is how long to wait for the next frame or EOT.
+func (a *astm) receiverTimeout() time.Duration {
+	if a.quirks.ReceiverTimeout > 0 {
+		return a.quirks.ReceiverTimeout
+	}
+	return receiverTimer
 }
 
 func (a *astm) answer(reply byte) error {
@@ -167,8 +192,12 @@ func (a *astm) nak(reason string) {
 func (a *astm) enter() {
 	a.session, a.packets.last = true, [sha256.Size]byte{}
 	a.Observer.Sessions(1)
-	a.from, a.quirks = Instrument{}, profile.Quirks{} // until a frame tells
-	a.receiver.Rules = rules(a.members[0].Settings.Quirks)
+	first := a.members[0].Settings
+	a.from, a.quirks = Instrument{}, first.Quirks // until a frame tells
+	if len(a.members) == 1 && first.Profile != "" {
+		a.quirks = a.Profiles.Quirks(first.Profile, nil).Over(first.Quirks)
+	}
+	a.receiver.Rules = rules(a.quirks)
 }
 
 // adopt takes the quirks of the instrument that a message's first frame tells. A
@@ -201,6 +230,9 @@ func (a *astm) accept(ctx context.Context, frame lis01.Frame, token []byte) bool
 		return false
 	}
 	a.whole, a.refused = frame.End, false
+	for _, m := range complete {
+		a.ask(m)
+	}
 	return true
 }
 
@@ -273,14 +305,17 @@ func (a *astm) storeDraft(ctx context.Context) bool {
 // or the end of that: for some instruments that is the rule; of others it is kept
 // for a person.
 func (a *astm) end(ctx context.Context) {
+	sound := !a.refused
+	whole := sound && a.whole
 	switch {
 	case len(a.text.Rest()) == 0:
-	case !a.refused && (a.quirks.End == "eot" || lis02.Terminated(a.text.Rest())):
-		a.keepPart(ctx, envelope.Accepted, "")
-	case a.whole && !a.refused && lis02.Carries(a.text.Rest()):
-		a.keepPart(ctx, envelope.Parked, noTerminator)
+	case sound && (a.quirks.End == "eot" || lis02.Terminated(a.text.Rest())):
+		a.askIf(a.keepPart(ctx, envelope.Accepted, ""))
+	case whole && lis02.Carries(a.text.Rest()):
+		a.askIf(a.keepPart(ctx, envelope.Parked, noTerminator))
 	default:
-		a.keepPart(ctx, envelope.Incomplete, "the sender ended the session inside a message")
+		m, kept := a.keepPart(ctx, envelope.Incomplete, "the sender ended the session inside a message")
+		a.askIf(m, kept && whole)
 	}
 	a.close()
 }
@@ -310,6 +345,7 @@ func (a *astm) expire(ctx context.Context, why string) {
 func (a *astm) close() {
 	if a.session {
 		a.Observer.Sessions(-1)
+		a.rest(answerDelay)
 	}
 	a.session, a.refused = false, false
 }
@@ -330,10 +366,12 @@ func (a *astm) part(intake envelope.Intake, reason string) profile.Raw {
 
 // keepPart stores what there is of a message. Its frames have their ACK
 // already, so a failure can only be reported; a draft then still holds it.
-func (a *astm) keepPart(ctx context.Context, intake envelope.Intake, reason string) {
-	if a.keep(ctx, a.draftName(), a.part(intake, reason)) == nil {
+func (a *astm) keepPart(ctx context.Context, intake envelope.Intake, reason string) (m profile.Raw, kept bool) {
+	m = a.part(intake, reason)
+	if kept = a.keep(ctx, a.draftName(), m) == nil; kept {
 		a.drafted = false
 	}
 	a.text.Reset()
 	a.frames, a.whole = lis01.Transcript{}, false
+	return m, kept
 }

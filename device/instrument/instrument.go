@@ -37,6 +37,7 @@ type Service struct {
 	Grace    time.Duration // how long a message in progress may go on after the end
 	Log      *slog.Logger
 	Observer Observer
+	Worklist Worklist // what is to be measured; nil: nothing is known
 
 	news once         // what was said of senders that the box refuses
 	long sync.Mutex   // held while a long message is taken apart and stored
@@ -61,6 +62,8 @@ const (
 type Observer interface {
 	// Message counts a message by outcome: see the outcomes below.
 	Message(instrument string, protocol envelope.Protocol, outcome string)
+	// Query counts what became of a query: see QueryOutcomes.
+	Query(instrument, outcome string)
 	// NegativeAck counts a NAK, AE or AR.
 	NegativeAck(instrument, reason string)
 	// SerialErrors counts what a serial driver found: parity, framing,

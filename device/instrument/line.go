@@ -33,6 +33,16 @@ type link interface {
 	kept() int
 }
 
+// speaker is a link that also sends of its own accord, not only in reply.
+type speaker interface {
+	// due is when it wants to speak, with data that take returned; zero is never.
+	due(data []byte) time.Time
+	// speak says what is due. An error ends the line.
+	speak(ctx context.Context) error
+	// hush ends what it is saying, at once, and has it say no more.
+	hush(why string)
+}
+
 // line is one open line with the instruments that may be at its end.
 type line struct {
 	*Service
@@ -58,9 +68,28 @@ const (
 	// idle connections must not cost much, nor an image of some megabytes.
 	leastRead = 4 << 10
 	mostRead  = 64 << 10
-	// writeTimeout is how long an answer of a few bytes may take.
+	// writeTimeout is how long an answer of a few bytes may take; a long one gets
+	// more.
 	writeTimeout = 10 * time.Second
 )
+
+// readFirst is how long a line is read before it speaks, though it is time to: a
+// read whose deadline has passed would not look.
+const readFirst = 5 * time.Millisecond
+
+// silence is a link's voice where it only replies.
+type silence struct{}
+
+func (silence) due([]byte) time.Time        { return time.Time{} }
+func (silence) speak(context.Context) error { return nil }
+func (silence) hush(string)                 {}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
 
 // past is a deadline that ends a waiting read.
 var past = time.Unix(1, 0)
@@ -71,6 +100,11 @@ var past = time.Unix(1, 0)
 func (l *line) run(ctx context.Context, link link) error {
 	defer context.AfterFunc(ctx, func() { l.conn.SetReadDeadline(past) })()
 	defer l.hold(0)
+	voice, _ := link.(speaker)
+	if voice == nil {
+		voice = silence{}
+	}
+	defer voice.hush("the line has ended")
 	var (
 		data    []byte
 		in      = make([]byte, leastRead)
@@ -82,13 +116,19 @@ func (l *line) run(ctx context.Context, link link) error {
 		l.progress()
 		if ctx.Err() != nil && end.IsZero() {
 			end = time.Now().Add(l.Grace)
+			voice.hush("the box was stopped")
 		}
 		if !end.IsZero() && (link.idle() && len(data) == 0 || !time.Now().Before(end)) {
 			link.expire(ctx, "the box was stopped")
 			return nil
 		}
 		quiet, limit := link.patience(data)
+		due := voice.due(data)
 		deadline := soonest(end, last.Add(limit), limit, last.Add(quiet), quiet, flushed)
+		if !due.IsZero() && due.Before(deadline) {
+			// What has come already is read first: it may make speaking needless.
+			deadline = later(due, time.Now().Add(readFirst))
+		}
 		if err := l.conn.SetReadDeadline(deadline); err != nil {
 			link.expire(ctx, "the line was lost")
 			return fmt.Errorf("setting a deadline: %w", err)
@@ -129,6 +169,11 @@ func (l *line) run(ctx context.Context, link link) error {
 				return err
 			}
 			l.hold(len(data) + link.kept()) // it can only have become less
+		case !due.IsZero() && !time.Now().Before(due):
+			if err := voice.speak(ctx); err != nil {
+				link.expire(ctx, "the line was closed: "+err.Error())
+				return err
+			}
 		}
 		l.busy(!link.idle())
 	}
@@ -162,15 +207,19 @@ func soonest(end, limit time.Time, hasLimit time.Duration, quiet time.Time, hasQ
 	return at
 }
 
-// write sends an answer.
+// write sends an answer, or a frame: at 1200 baud, 120 bytes a second.
 func (l *line) write(answer []byte) error {
+	return l.writeWithin(answer, writeTimeout+time.Duration(len(answer))*time.Second/100)
+}
+
+func (l *line) writeWithin(answer []byte, timeout time.Duration) error {
 	if l.uncertain != nil {
 		return fmt.Errorf("closed without an answer: %w", l.uncertain)
 	}
 	if len(answer) == 0 {
 		return nil
 	}
-	if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := l.conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return fmt.Errorf("setting a deadline: %w", err)
 	}
 	if _, err := l.conn.Write(answer); err != nil {

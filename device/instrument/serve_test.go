@@ -192,6 +192,7 @@ type silent struct{}
 
 func (silent) Message(string, envelope.Protocol, string) {}
 func (silent) NegativeAck(string, string)                {}
+func (silent) Query(string, string)                      {}
 func (silent) SerialErrors(string, string, uint64)       {}
 func (silent) Up(string, bool)                           {}
 func (silent) Connections(string, int)                   {}
