@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/assaygate/assaygate/device/profile"
 )
 
 // outcomes counts what becomes of queries.
@@ -311,6 +315,46 @@ func TestPacketWhileAnswering(t *testing.T) {
 				t.Errorf("kept %q", kept)
 			}
 			a.gets(20*time.Second, "<ENQ>")
+		})
+	}
+}
+
+// What a profile says of its instrument's line holds, and the configuration wins.
+func TestQuirksOfAProfile(t *testing.T) {
+	directory := t.TempDir()
+	mine := "name: mine\nprotocol: astm\ntitle: mine\nmatch: {H.5.1: [Lab]}\nquirks: {query: no_order, receiver_timeout: 90s, frame_size: 40}\n"
+	if err := os.WriteFile(filepath.Join(directory, "mine.yaml"), []byte(mine), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	profiles, err := profile.Load(profile.Options{Directory: directory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		own    profile.Quirks
+		answer string
+	}{
+		{"profile", profile.Quirks{FrameSize: 240}, head + "P|1<CR>O|1|S1||^^^GLU\\^^^CA|||||||||||||||||||||Y<CR>L|1|F<CR>" + done},
+		{"configuration", profile.Quirks{Query: "no_information", FrameSize: 240}, none},
+	} {
+		bubble(t, tt.name, func(t *testing.T) {
+			a := newAsking(t, nil)
+			a.hangUp()
+			a.service.Profiles = profiles
+			settings := Defaults()
+			settings.Quirks = tt.own
+			a.connect(settings)
+			a.plug()
+			a.ask()
+			a.gets(time.Second, "<ENQ>")
+			a.says("<ACK>", tt.answer)
+			a.says("<ACK>", "<EOT>")
+
+			a.says("<ENQ>", "<ACK>")
+			a.says("<STX>1H|\\^&|||Lab<CR>O|1|S1<CR>"+done, "<ACK>")
+			time.Sleep(89 * time.Second)
+			a.says("<STX>2R|1|^^^GLU|1<CR>L|1|N<CR>"+done, "<ACK>")
 		})
 	}
 }
