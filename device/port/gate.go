@@ -3,6 +3,7 @@ package port
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -12,6 +13,9 @@ const TotalConnections = 512
 
 // Limits are those of one listener; 0 means no limit.
 type Limits struct {
+	// AllowFrom are the networks that connections may come from; none means
+	// any. An IPv4 address that is written as an IPv6 one counts as IPv4.
+	AllowFrom []netip.Prefix
 	// Connections is how many connections it may have at a time.
 	Connections int
 	// PerAddress is how many of them may come from one address.
@@ -23,6 +27,8 @@ type Refusal string
 
 // The reasons of a Gate.
 const (
+	// RefusedOrigin: the address is in none of the networks of AllowFrom.
+	RefusedOrigin Refusal = "allow_from"
 	// RefusedConnections: the listener has its number of connections.
 	RefusedConnections Refusal = "connections"
 	// RefusedAddress: the address has its number of connections.
@@ -38,6 +44,8 @@ const (
 // Error gives the reason in words.
 func (r Refusal) Error() string {
 	switch r {
+	case RefusedOrigin:
+		return "connection refused: its address is in none of the networks of allow_from"
 	case RefusedConnections:
 		return "connection refused: the listener has as many as limits.connections allows"
 	case RefusedAddress:
@@ -124,6 +132,8 @@ func (g *Gate) admit(p *Pass) (victim *Pass, why Refusal) {
 	defer g.mu.Unlock()
 	d := p.door
 	switch {
+	case !d.limits.allow(p.address):
+		return nil, RefusedOrigin
 	case d.limits.Connections > 0 && d.open >= d.limits.Connections:
 		return nil, RefusedConnections
 	case d.limits.PerAddress > 0 && d.byAddress[p.address] >= d.limits.PerAddress:
@@ -198,6 +208,13 @@ func (d *Door) Open() int {
 	d.gate.mu.Lock()
 	defer d.gate.mu.Unlock()
 	return d.open
+}
+
+// allow reports whether a connection may come from the address. Networks have
+// no zones, so the one of a link-local address does not matter.
+func (l Limits) allow(address netip.Addr) bool {
+	inside := func(network netip.Prefix) bool { return network.Contains(address.WithZone("")) }
+	return len(l.AllowFrom) == 0 || slices.ContainsFunc(l.AllowFrom, inside)
 }
 
 // addressOf returns the peer's address. One that is not an IP address counts

@@ -3,7 +3,9 @@ package port
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -15,8 +17,11 @@ type caller struct {
 	closed bool
 }
 
-func (c *caller) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.from), Port: 1000} }
-func (c *caller) Close() error         { c.closed = true; return nil }
+func (c *caller) RemoteAddr() net.Addr {
+	address, zone, _ := strings.Cut(c.from, "%")
+	return &net.TCPAddr{IP: net.ParseIP(address), Zone: zone, Port: 1000}
+}
+func (c *caller) Close() error { c.closed = true; return nil }
 
 func admit(t *testing.T, d *Door, from string, want error) (*caller, *Pass) {
 	t.Helper()
@@ -52,6 +57,26 @@ func TestGateLimitsOfAListener(t *testing.T) {
 	admit(t, door, "10.0.0.3", RefusedConnections)
 	if want := []Refusal{RefusedAddress, RefusedConnections, RefusedConnections}; !slices.Equal(reasons, want) {
 		t.Errorf("told %v, want %v", reasons, want)
+	}
+}
+
+func TestGateAllowsNetworks(t *testing.T) {
+	var reasons []Refusal
+	networks := []netip.Prefix{netip.MustParsePrefix("10.20.0.0/24"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("fe80::/64")}
+	gate := NewGate(1)
+	door := gate.Door(Limits{AllowFrom: networks, Connections: 1}, func(_ net.Addr, why Refusal) { reasons = append(reasons, why) })
+	for _, from := range []string{"10.20.0.1", "::ffff:10.20.0.255", "2001:db8::7", "fe80::7", "fe80::7%eth0"} {
+		_, pass := admit(t, door, from, nil)
+		pass.Release()
+	}
+	// Strangers do not count, and nobody makes room for them.
+	inside, _ := admit(t, door, "10.20.0.1", nil)
+	for _, from := range []string{"10.20.1.1", "::ffff:10.20.1.1", "::10.20.0.1", "2001:db9::7", "fe80:0:0:1::7", "no address"} {
+		admit(t, door, from, RefusedOrigin)
+	}
+	admit(t, door, "10.20.0.2", RefusedConnections)
+	if inside.closed || len(reasons) != 7 {
+		t.Errorf("closed %v, told %v", inside.closed, reasons)
 	}
 }
 

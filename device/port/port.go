@@ -5,9 +5,10 @@
 // reported as os.ErrDeadlineExceeded, Close ends a Read that waits in another
 // goroutine, and a line that is gone gives an error, never a run of empty
 // reads. The package knows nothing of protocols; it holds the rules that
-// belong to the line itself: how often to open again (Backoff, Redial), how
-// many connections there may be (Gate), and how to go on accepting when the
-// system is short of descriptors (Serve).
+// belong to the line itself: how often to open again (Redial), how many
+// connections there may be and from where (Gate), who has to show a certificate
+// (TLS), and how to go on accepting when the system is short of descriptors
+// (Serve).
 package port
 
 import (
@@ -23,7 +24,8 @@ import (
 //
 // One goroutine may read while another writes. A Read or Write that has
 // passed its deadline fails with an error that wraps os.ErrDeadlineExceeded
-// and the line stays usable; after any other error the caller closes it.
+// and the line stays usable, but a TLS connection after a Write; after any
+// other error the caller closes it.
 type Line interface {
 	io.ReadWriteCloser
 	// SetReadDeadline ends a Read, also a waiting one, at t. The zero time
@@ -66,13 +68,15 @@ type Settings struct {
 	Dial string
 	// Resolve finds the device of Serial.Port; nil means DevicePath.
 	Resolve Resolver
+	// TLS is that of a dialled line; nil means none.
+	TLS *TLS
 }
 
 // Open opens the line. A device or a host that is not there is an error like
 // any other: the caller tries again, as Redial does.
 func Open(ctx context.Context, s Settings) (Line, error) {
 	if s.Serial == nil {
-		return Dial(ctx, s.Dial)
+		return dialLine(ctx, s)
 	}
 	resolve := s.Resolve
 	if resolve == nil {
@@ -85,4 +89,17 @@ func Open(ctx context.Context, s Settings) (Line, error) {
 	device := *s.Serial
 	device.Port = path
 	return OpenSerial(ctx, device)
+}
+
+// dialLine connects to an instrument, with TLS where the settings say so.
+func dialLine(ctx context.Context, s Settings) (Line, error) {
+	conn, err := Dial(ctx, s.Dial)
+	if err != nil || s.TLS == nil {
+		return conn, err
+	}
+	secure, err := s.TLS.Client(ctx, conn, s.Dial)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("dial %s: %w", s.Dial, err), conn.Close())
+	}
+	return secure, nil
 }

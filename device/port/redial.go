@@ -3,7 +3,6 @@ package port
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"time"
 )
@@ -41,49 +40,32 @@ func (b *Backoff) Next() time.Duration {
 // Reset makes the next wait the first again.
 func (b *Backoff) Reset() { b.wait = 0 }
 
-// lookAgain is the wait for a device that is not there. Looking costs
-// nothing, and the cable's return is to be seen at once.
-const lookAgain = time.Second
+// lookAgain is the wait between two tries to open a line. To look at a device or
+// an address costs nothing beside what it costs a laboratory to wait for a line
+// whose cable is back.
+const lookAgain = 500 * time.Millisecond
 
 // Redial keeps a line open until ctx ends: it opens it, gives it to use, closes
-// it when use returns, and opens it again. Between two tries it waits as
-// Backoff says, and starts from the beginning after a line that held for longer
-// than the wait before it; for a serial device that is not plugged in it looks
-// every second.
-// Each failed opening is told to failed, which may be nil, with the wait that
-// follows.
+// it when use returns, and opens it again, with half a second between. Each
+// failed opening is told to failed, which may be nil.
 //
 // Redial returns ctx's error when ctx has ended and use has returned, or at
 // once an error that wraps ErrNotActive, which no further try can mend.
-func Redial(ctx context.Context, open func(context.Context) (Line, error), use func(context.Context, Line), failed func(err error, wait time.Duration)) error {
-	if failed == nil {
-		failed = func(error, time.Duration) {}
-	}
-	var backoff Backoff
+func Redial(ctx context.Context, open func(context.Context) (Line, error), use func(context.Context, Line), failed func(error)) error {
 	for {
 		line, err := open(ctx)
-		var wait time.Duration
 		switch {
 		case err == nil:
-			opened := time.Now()
 			use(ctx, line)
 			line.Close()
-			if time.Since(opened) >= backoff.wait {
-				backoff.Reset()
-			}
-			wait = backoff.Next()
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, ErrNotActive):
 			return err
-		case errors.Is(err, fs.ErrNotExist):
-			wait = lookAgain
-			failed(err, wait)
-		default:
-			wait = backoff.Next()
-			failed(err, wait)
+		case failed != nil:
+			failed(err)
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep(ctx, lookAgain); err != nil {
 			return err
 		}
 	}

@@ -37,51 +37,58 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// waitsOf runs Redial for some minutes against a script and returns what it
-// told of failures, in seconds from the start.
-func waitsOf(t *testing.T, open func(tries int) (Line, error), use func()) (openings []int) {
+// openings runs Redial for a minute against a line that is used for a time, or
+// cannot be opened, and returns how often it was tried.
+func openings(t *testing.T, use time.Duration, failure error) (tries int) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
+		failures := 0
 		err := Redial(ctx, func(context.Context) (Line, error) {
-			openings = append(openings, int(time.Since(start)/time.Second))
-			return open(len(openings))
-		}, func(context.Context, Line) { use() }, func(error, time.Duration) {})
+			tries++
+			if failure != nil {
+				return nil, failure
+			}
+			a, b := net.Pipe()
+			b.Close()
+			return a, nil
+		}, func(context.Context, Line) { time.Sleep(use) }, func(err error) { failures++ })
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("ended with %v", err)
 		}
+		if failure != nil && failures < tries-1 { // the last may fall on the end
+			t.Errorf("told %d of %d failures", failures, tries)
+		}
 	})
-	return openings
+	return tries
 }
 
-func TestRedialBacksOff(t *testing.T) {
-	n := len(waitsOf(t, func(int) (Line, error) { return nil, errors.New("refused") }, nil))
-	if n < 14 || n > 26 {
-		t.Errorf("%d tries in 10 minutes", n)
+// However often a line has come and gone, it is up again within two seconds.
+func TestRedialNeverWaitsLong(t *testing.T) {
+	for name, test := range map[string]struct {
+		use     time.Duration
+		failure error
+		most    time.Duration // between two tries
+	}{
+		"refused":         {0, errors.New("refused"), time.Second},
+		"no device":       {0, fmt.Errorf("open: %w", fs.ErrNotExist), time.Second},
+		"breaks at once":  {0, nil, time.Second},
+		"holds for a bit": {4 * time.Second, nil, 5 * time.Second},
+	} {
+		least := int(time.Minute / test.most)
+		if n := openings(t, test.use, test.failure); n < least || n > 3*least {
+			t.Errorf("%s: %d tries in a minute, want at least %d", name, n, least)
+		}
 	}
 }
 
-func TestRedialLooksForAMissingDeviceEverySecond(t *testing.T) {
-	missing := fmt.Errorf("open: %w", fs.ErrNotExist)
-	if n := len(waitsOf(t, func(int) (Line, error) { return nil, missing }, nil)); n < 599 {
-		t.Errorf("%d tries in 10 minutes", n)
-	}
-}
-
-func TestRedialAfterALineThatHeld(t *testing.T) {
-	line := func(int) (Line, error) {
-		a, b := net.Pipe()
-		b.Close()
-		return a, nil
-	}
-	held := waitsOf(t, line, func() { time.Sleep(30 * time.Second) })
-	if n := len(held); n != 20 {
-		t.Errorf("%d openings of a line that holds for 30 s, want one each 31 s: %v", n, held)
-	}
-	if n := len(waitsOf(t, line, func() {})); n < 14 || n > 26 {
-		t.Errorf("%d openings of a line that breaks at once", n)
+// Where nothing answers, the first packet of a connection is repeated after one
+// second, and then anew with the next attempt.
+func TestDialLeavesNoLongGap(t *testing.T) {
+	const repeated = time.Second // TCP_TIMEOUT_INIT; the next would be 2 s later
+	if gap := dialAttempt - repeated + lookAgain; gap > 2*time.Second-200*time.Millisecond || dialAttempt >= 3*time.Second {
+		t.Errorf("%v without a packet", gap)
 	}
 }
 

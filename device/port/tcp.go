@@ -1,10 +1,12 @@
 package port
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -72,14 +74,48 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return config.Listen(ctx, "tcp", address)
 }
 
-// dialTimeout is short beside the longest wait between two tries.
-const dialTimeout = 10 * time.Second
+const (
+	// dialAttempt is how long one address is tried. Where nothing answers, the
+	// system repeats its first packet only after 1, 3 and 7 seconds; with each
+	// attempt and the wait between two it starts anew, so that one goes out at
+	// least every 1.5 seconds.
+	dialAttempt = 2 * time.Second
+	// lookupTimeout is for finding the addresses of a name: there may be a name
+	// server that does not answer, before one that does.
+	lookupTimeout = 10 * time.Second
+)
 
-// Dial connects to an instrument within 10 seconds. The connection finds out
-// within 30 seconds that its peer has vanished.
+// Dial connects to an instrument. Each address that its name has is tried for 2
+// seconds. The connection finds out within 30 seconds that its peer has vanished.
 func Dial(ctx context.Context, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive(), Control: limitSilence}
-	return dialer.DialContext(ctx, "tcp", address)
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("dial: %w", err)
+	}
+	addresses, err := lookup(ctx, host)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	dialer := net.Dialer{Timeout: dialAttempt, KeepAliveConfig: keepAlive(), Control: limitSilence}
+	var first error
+	for _, one := range addresses {
+		conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(one, port))
+		if err == nil {
+			return conn, nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return nil, first
+}
+
+// lookup returns the addresses of a host, of which an address is its own.
+func lookup(ctx context.Context, host string) ([]string, error) {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return []string{host}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	return net.DefaultResolver.LookupHost(ctx, host)
 }
 
 // Serve accepts connections until ctx ends and runs handle for each in a
