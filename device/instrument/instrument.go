@@ -13,10 +13,12 @@ package instrument
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
@@ -26,6 +28,11 @@ import (
 type Instrument struct {
 	Name     string
 	Settings Settings
+	// AllowFrom and TLS guard the listener: the networks that connections may
+	// come from, none meaning any, and the TLS that they must speak, nil meaning
+	// none. A dialled line has its TLS in port.Settings.
+	AllowFrom []netip.Prefix
+	TLS       *port.TLS
 }
 
 // Service is what all lines of a box share. Its fields are set once, before the

@@ -53,8 +53,9 @@ type line struct {
 	progress func()
 	busy     func(bool) // tells whether a message is in progress
 
-	held  int64 // bytes of its unfinished message that count for Service.held
-	stray bool  // bytes that belong to nothing have been reported
+	began time.Time // of the session or message in progress, or what was kept of it last; zero in the neutral state
+	held  int64     // bytes of its unfinished message that count for Service.held
+	stray bool      // bytes that belong to nothing have been reported
 
 	// uncertain is set when nobody knows whether a commit took place. Then
 	// neither answer is true, and the line ends without one.
@@ -122,9 +123,17 @@ func (l *line) run(ctx context.Context, link link) error {
 			link.expire(ctx, "the box was stopped")
 			return nil
 		}
+		ends, why := l.ends(link.idle() && len(data) == 0, last)
+		if !ends.IsZero() && !time.Now().Before(ends) {
+			link.expire(ctx, why.Error())
+			return why
+		}
 		quiet, limit := link.patience(data)
+		deadline := soonest(end, ends, after(last, limit))
+		if !flushed {
+			deadline = soonest(deadline, after(last, quiet))
+		}
 		due := voice.due(data)
-		deadline := soonest(end, last.Add(limit), limit, last.Add(quiet), quiet, flushed)
 		if !due.IsZero() && due.Before(deadline) {
 			// What has come already is read first: it may make speaking needless.
 			deadline = later(due, time.Now().Add(readFirst))
@@ -192,17 +201,43 @@ func (l *line) hold(n int) bool {
 	return !grown || all <= mostHeld || all == now
 }
 
-// soonest is when the next read is to give up waiting.
-func soonest(end, limit time.Time, hasLimit time.Duration, quiet time.Time, hasQuiet time.Duration, flushed bool) time.Time {
+var (
+	errIdle    = errors.New("nothing came for as long as limits.idle allows")
+	errSession = errors.New("a session or message took longer than limits.session allows")
+)
+
+// ends is when a limit ends the line, and which: that of silence in the neutral
+// state, or that of a session, from its first byte or from the message of it that
+// was kept last. A long session that brings message after message goes on: its
+// sender would repeat all of it, and be cut off again.
+func (l *line) ends(neutral bool, last time.Time) (time.Time, error) {
+	limits := l.members[0].Settings.Limits
+	if neutral {
+		l.began = time.Time{}
+		return after(last, limits.Idle), errIdle
+	}
+	if l.began.IsZero() {
+		l.began = last
+	}
+	return after(l.began, limits.Session), errSession
+}
+
+// after is a time that long after another; the zero time, which is never, for 0.
+func after(t time.Time, d time.Duration) time.Time {
+	if d == 0 {
+		return time.Time{}
+	}
+	return t.Add(d)
+}
+
+// soonest is the first of the times, at the latest the next heartbeat. Zero
+// times do not count.
+func soonest(times ...time.Time) time.Time {
 	at := time.Now().Add(heartbeat)
-	if !end.IsZero() && end.Before(at) {
-		at = end
-	}
-	if hasLimit > 0 && limit.Before(at) {
-		at = limit
-	}
-	if hasQuiet > 0 && !flushed && quiet.Before(at) {
-		at = quiet
+	for _, t := range times {
+		if !t.IsZero() && t.Before(at) {
+			at = t
+		}
 	}
 	return at
 }
@@ -292,6 +327,9 @@ func (l *line) keep(ctx context.Context, draft string, messages ...profile.Raw) 
 		l.log.Error("message not stored, not acknowledged", "error", err)
 		l.doubt(err)
 		return err
+	}
+	if messages[0].Intake != envelope.Incomplete {
+		l.began = time.Now()
 	}
 	counted := ""
 	for _, e := range all {

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"time"
+	"slices"
 
 	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/envelope"
 )
 
 // Serial keeps the line of one instrument on a serial port open until ctx ends.
+// Silence is no reason to close it: limits.idle does not hold for it.
 func (s *Service) Serial(ctx context.Context, m Instrument, settings port.Settings, progress func()) error {
+	m.Settings.Limits.Idle = 0
 	return s.keepOpen(ctx, m, settings, settings.Serial.Port, progress)
 }
 
@@ -23,28 +25,24 @@ func (s *Service) Dial(ctx context.Context, m Instrument, settings port.Settings
 }
 
 func (s *Service) keepOpen(ctx context.Context, m Instrument, settings port.Settings, remote string, progress func()) error {
-	log := s.Log.With("instrument", m.Name, "remote", remote)
-	broken := false // so that each change is said once
+	news := &standing{log: s.Log.With("instrument", m.Name, "remote", remote)}
 	open := func(ctx context.Context) (port.Line, error) {
 		progress()
 		return port.Open(ctx, settings)
 	}
 	use := func(ctx context.Context, conn port.Line) {
-		log.Info("line up")
-		broken = false
+		news.up()
 		s.Observer.Up(m.Name, true)
 		defer s.Observer.Up(m.Name, false)
-		alive := s.countErrors(m.Name, conn, progress)
-		if err := s.serve(ctx, conn, remote, []Instrument{m}, log, alive, func(bool) {}); err != nil {
-			log.Warn("line down", "error", err)
-		}
+		alive := s.countErrors(m.Name, conn, func() { progress(); news.holds() })
+		news.down(s.serve(ctx, conn, remote, []Instrument{m}, news.log, alive, func(bool) {}))
 	}
-	failed := func(err error, wait time.Duration) {
+	failed := func(err error) {
 		progress()
-		if !broken {
-			log.Warn("line cannot be opened; trying on", "error", err)
+		news.failed(err)
+		if handshake := (*port.HandshakeError)(nil); errors.As(err, &handshake) {
+			s.Observer.NegativeAck(m.Name, reasonTLS)
 		}
-		broken = true
 	}
 	err := port.Redial(ctx, open, use, failed)
 	if ctx.Err() != nil {
@@ -86,9 +84,14 @@ func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.
 	log := s.Log.With("instrument", first.Name)
 	limits := first.Settings.Limits
 	var refusals once
-	door := gate.Door(port.Limits{Connections: limits.Connections, PerAddress: limits.PerAddress}, func(remote net.Addr, why port.Refusal) {
+	doorLimits := port.Limits{Connections: limits.Connections, PerAddress: limits.PerAddress, AllowFrom: first.AllowFrom}
+	door := gate.Door(doorLimits, func(remote net.Addr, why port.Refusal) {
 		s.Observer.NegativeAck(first.Name, string(why))
-		if refusals.first(string(why)) {
+		what := string(why)
+		if why == port.RefusedOrigin { // whom it is about is what a person needs
+			what += " " + hostOf(remote.String())
+		}
+		if refusals.first(what) {
 			log.Warn("connection refused", "remote", remote.String(), "reason", why)
 		}
 	})
@@ -112,8 +115,19 @@ func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.
 				pass.Idle()
 			}
 		}
+		if first.TLS != nil {
+			secure, err := first.TLS.Server(ctx, conn)
+			if err != nil {
+				if !pass.MadeRoom() && ctx.Err() == nil {
+					s.refuseTLS(first.Name, remote, log, err)
+				}
+				return
+			}
+			defer secure.Close() // says goodbye, which the caller's Close does not
+			conn = secure
+		}
 		err = s.serve(ctx, conn, remote, members, log.With("remote", remote), func() {}, busy)
-		if errors.Is(err, errJunk) || errors.Is(err, errTooLong) || errors.Is(err, errCrowded) {
+		if closedFor(err) != "" || errors.Is(err, errTooLong) {
 			if s.news.first(first.Name + " " + hostOf(remote) + " " + err.Error()) {
 				log.Warn("connection closed", "remote", remote, "error", err)
 			}
@@ -122,9 +136,26 @@ func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.
 	return port.Serve(ctx, listener, handle, func(err error) { log.Error("cannot accept", "error", err) })
 }
 
+// refuseTLS reports a connection without TLS, once for each address and reason.
+func (s *Service) refuseTLS(name, remote string, log *slog.Logger, err error) {
+	s.Observer.NegativeAck(name, reasonTLS)
+	kind := ""
+	if handshake := (*port.HandshakeError)(nil); errors.As(err, &handshake) {
+		kind = handshake.Remedy
+	}
+	if s.news.first(name + " tls " + hostOf(remote) + " " + kind) {
+		log.Warn("connection refused", "remote", remote, "error", err)
+	}
+}
+
 // Serve runs one line that is open already until the peer closes it or ctx ends:
-// what comes over it is from the members, as with Listen. The caller closes it.
+// what comes over it is from the members, as with Listen, but it may be silent
+// for as long as it likes. The caller closes it.
 func (s *Service) Serve(ctx context.Context, conn port.Line, remote string, members []Instrument) error {
+	members = slices.Clone(members)
+	for i := range members {
+		members[i].Settings.Limits.Idle = 0
+	}
 	return s.serve(ctx, conn, remote, members, s.Log.With("remote", remote), func() {}, func(bool) {})
 }
 
@@ -144,7 +175,11 @@ func (s *Service) serve(ctx context.Context, conn port.Line, remote string, memb
 			s.Observer.NegativeAck(members[0].Name, reasonPanic)
 		}
 	}()
-	return l.run(ctx, of)
+	err = l.run(ctx, of)
+	if reason := closedFor(err); reason != "" {
+		s.Observer.NegativeAck(members[0].Name, reason)
+	}
+	return err
 }
 
 // hostOf is the address of a peer without its port, which is another each time;

@@ -1,8 +1,10 @@
 package instrument
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -21,6 +23,10 @@ type once struct {
 // onceAgain is how long an event must stay away to be news again.
 const onceAgain = time.Minute
 
+// mostNews is how many kinds of events are news at a time: whoever comes from
+// very many addresses fills neither memory nor log.
+const mostNews = 256
+
 // first reports whether what is to be said.
 func (o *once) first(what string) bool {
 	o.mu.Lock()
@@ -29,6 +35,12 @@ func (o *once) first(what string) bool {
 		o.seen = map[string]time.Time{}
 	}
 	last, known := o.seen[what]
+	if !known && len(o.seen) >= mostNews {
+		maps.DeleteFunc(o.seen, func(_ string, last time.Time) bool { return time.Since(last) > onceAgain })
+		if len(o.seen) >= mostNews {
+			return false
+		}
+	}
 	o.seen[what] = time.Now()
 	return !known || time.Since(last) > onceAgain
 }
@@ -60,12 +72,33 @@ const (
 	reasonRejected     = "rejected"
 	reasonTooLong      = "message_too_long"
 	reasonFrameTooLong = "frame_too_long"
+	reasonTLS          = "tls"
+	reasonIdle         = "idle"
+	reasonSession      = "session"
+	reasonJunk         = "junk"
+	reasonCrowded      = "crowded"
 )
+
+// closedFor is the reason for which a line was closed on the box's side, "" for
+// one that is counted where it arises, or that is none.
+func closedFor(err error) string {
+	for reason, is := range map[string]error{
+		reasonIdle: errIdle, reasonSession: errSession, reasonJunk: errJunk, reasonCrowded: errCrowded,
+	} {
+		if errors.Is(err, is) {
+			return reason
+		}
+	}
+	return ""
+}
 
 // NegativeAckReasons are the reasons that an instrument's line may report, so
 // that their counters stand at 0 before the first.
 func NegativeAckReasons(protocol envelope.Protocol) []string {
-	reasons := []string{reasonStore, reasonPanic, "connections", "per_address", "total", "made_room"}
+	reasons := []string{
+		reasonStore, reasonPanic, reasonIdle, reasonSession, reasonJunk, reasonCrowded, reasonTLS,
+		"allow_from", "connections", "per_address", "total", "made_room",
+	}
 	switch protocol {
 	case envelope.HL7:
 		return append(reasons, reasonRejected, reasonTooLong)
