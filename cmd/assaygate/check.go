@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/assaygate/assaygate/device/config"
+	"github.com/assaygate/assaygate/device/port"
 )
 
 type checkCommand struct {
@@ -107,7 +108,7 @@ func (c Config) missingFiles() []config.Error {
 			look(path+".serial.port", one.Serial.Port)
 		}
 		if c.document.Has(path + ".tls") {
-			tls(path+".tls", one.TLS)
+			list = append(list, c.unusableTLS(path+".tls", one.TLS)...)
 		}
 	}
 	look("profiles", c.Profiles)
@@ -121,6 +122,23 @@ func (c Config) missingFiles() []config.Error {
 	look("admin.token_file", c.Admin.TokenFile)
 	tls("admin.tls", c.Admin.TLS)
 	tls("console.tls", TLSSettings{Certificate: c.Console.TLS.Certificate, Key: c.Console.TLS.Key})
+	return list
+}
+
+// unusableTLS finds what a line could not use of its TLS files, if it started on
+// this machine: files that are missing, all of them, or else what is wrong with one.
+func (c Config) unusableTLS(path string, files port.TLSFiles) (list []config.Error) {
+	for _, one := range []struct{ key, file string }{
+		{"certificate", files.Certificate}, {"key", files.Key}, {"client_ca", files.ClientCA}, {"ca", files.CA},
+	} {
+		if _, err := os.Stat(one.file); one.file != "" && errors.Is(err, fs.ErrNotExist) {
+			list = append(list, c.document.At(path+"."+one.key, "%s is not on this machine", one.file))
+		}
+	}
+	if err := files.Check(); err != nil && len(list) == 0 {
+		key, what, _ := strings.Cut(err.Error(), ": ")
+		list = append(list, c.document.At(path+"."+key, "%s", what))
+	}
 	return list
 }
 

@@ -23,16 +23,16 @@ func TestCheckFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, errs)
 	}
-	if want := "FILE: ok (9 instruments, 3 destinations, 11 warnings, 22 notes)\n"; out != want {
+	if want := "FILE: ok (9 instruments, 3 destinations, 12 warnings, 15 notes)\n"; out != want {
 		t.Errorf("got %s", out)
 	}
 	for _, want := range []string{
 		"FILE:28:14: instruments[2].serial.port: /dev/ttyUSB7 is not on this machine (warning)\n",
 		"FILE:42:11: instruments[6].tls.certificate: /data/tls/box.pem is not on this machine (warning)\n",
-		"FILE:51:1: profiles: /data/profiles is not on this machine (warning)\n",
-		"FILE:72:7: destinations[0].senaite.password_file: /data/config/secrets/senaite is not on this machine (warning)\n",
-		"FILE:42:5: instruments[6].tls: not active in this version: there is no TLS; so modern will not be opened (note)\n",
-		"FILE:78:7: destinations[0].senaite.confirm: not active in this version: ",
+		"FILE:52:1: profiles: /data/profiles is not on this machine (warning)\n",
+		"FILE:73:7: destinations[0].senaite.password_file: /data/config/secrets/senaite is not on this machine (warning)\n",
+		"FILE:47:11: instruments[7].tls.ca: /data/tls/analysers.pem is not on this machine (warning)\n",
+		"FILE:79:7: destinations[0].senaite.confirm: not active in this version: ",
 	} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("missing %q in\n%s", want, errs)

@@ -16,6 +16,7 @@ import (
 	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/console"
 	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -129,7 +130,7 @@ func differences(i int, one, other Instrument) []error {
 		key                string
 		one, other, silent any
 	}{
-		{"tls", one.TLS, other.TLS, TLSSettings{}},
+		{"tls", one.TLS, other.TLS, port.TLSFiles{}},
 		{"allow_from", one.AllowFrom, other.AllowFrom, []Network(nil)},
 		{"limits", one.Limits, other.Limits, instrument.Defaults().Limits},
 		{"hl7.ack", one.ack(), other.ack(), ""},
@@ -168,7 +169,7 @@ func (c *Config) settle() {
 			if j < i {
 				one.setListen(at)
 			}
-			if one.TLS == (TLSSettings{}) {
+			if one.TLS == (port.TLSFiles{}) {
 				one.TLS = other.TLS
 			}
 			if one.AllowFrom == nil {

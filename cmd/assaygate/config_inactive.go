@@ -4,8 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
-
-	"github.com/assaygate/assaygate/device/instrument"
 )
 
 // inactive is a part of the configuration that this version understands, but
@@ -14,8 +12,8 @@ type inactive struct {
 	// Where is the path of its key, and What says what is left out.
 	Where, What string
 	// Closes is what must not be opened, because without this part it would be
-	// open to more than was meant: the name of an instrument, adminServer or
-	// consoleServer. "" means that nothing is weakened by leaving it out.
+	// open to more than was meant: adminServer, consoleServer or driveServer. ""
+	// means that nothing is weakened by leaving it out.
 	Closes string
 }
 
@@ -104,18 +102,6 @@ func (i Instrument) inactive(path string) []inactive {
 	}
 	if why := i.notServed(); why != "" {
 		add("", i.line(), why)
-	}
-	if i.TLS != (TLSSettings{}) {
-		add(i.Name, "tls", "there is no TLS")
-	}
-	if len(i.AllowFrom) > 0 {
-		add(i.Name, "allow_from", "addresses are not told apart")
-	}
-	if i.Limits.Idle > 0 {
-		add("", "limits.idle", "silent connections stay open")
-	}
-	if i.Limits.Session != instrument.Defaults().Limits.Session {
-		add("", "limits.session", "sessions are not ended by their length")
 	}
 	return list
 }

@@ -23,8 +23,8 @@ type Instrument struct {
 
 	instrument.Settings `yaml:",inline"`
 
-	AllowFrom []Network   `yaml:"allow_from"`
-	TLS       TLSSettings `yaml:"tls"`
+	AllowFrom []Network     `yaml:"allow_from"`
+	TLS       port.TLSFiles `yaml:"tls"`
 }
 
 // HL7Line is an HL7 line on the network.
@@ -97,8 +97,14 @@ func (i Instrument) Validate() error {
 		add("protocol: %s does not fit the line %s; remove it, or make the line %s", i.Protocol, kinds[0], lineFor(i.Protocol))
 	}
 	_, listens := i.listenKey()
-	if i.TLS != (TLSSettings{}) && i.Serial != nil {
+	switch {
+	case i.TLS == (port.TLSFiles{}):
+	case i.Serial != nil:
 		add("tls: a serial line has none; remove it")
+	case len(kinds) == 1:
+		if err := i.TLS.ValidateFor(listens != ""); err != nil {
+			add("tls: %w", err)
+		}
 	}
 	if len(i.AllowFrom) > 0 && listens == "" && len(kinds) == 1 {
 		add("allow_from: only for a line that listens; remove it")
@@ -210,7 +216,15 @@ func (i Instrument) instrument() instrument.Instrument {
 	case i.ASTM != nil:
 		settings.Protocol = string(envelope.ASTM)
 	}
-	return instrument.Instrument{Name: i.Name, Settings: settings}
+	return instrument.Instrument{Name: i.Name, Settings: settings, AllowFrom: i.networks()}
+}
+
+// networks is allow_from as device/port takes it.
+func (i Instrument) networks() (list []netip.Prefix) {
+	for _, network := range i.AllowFrom {
+		list = append(list, network.Prefix)
+	}
+	return list
 }
 
 // describeLine says for a person what the line is.
@@ -229,7 +243,8 @@ func (i Instrument) describeLine() string {
 	return "no line"
 }
 
-// Network is a range of addresses in CIDR notation.
+// Network is a range of addresses in CIDR notation. IPv4 addresses that are
+// written as IPv6 ones are IPv4.
 type Network struct{ netip.Prefix }
 
 // UnmarshalText implements encoding.TextUnmarshaler. An address with bits
@@ -245,6 +260,9 @@ func (n *Network) UnmarshalText(text []byte) error {
 	}
 	if masked := prefix.Masked(); masked != prefix {
 		return fmt.Errorf("%s is an address within a network; write %s for the network", written, masked)
+	}
+	if prefix.Addr().Is4In6() {
+		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
 	}
 	n.Prefix = prefix
 	return nil

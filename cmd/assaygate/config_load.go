@@ -257,6 +257,9 @@ func (c Config) warnings() []config.Error {
 		if one.Quirks.Ack != "" && one.ack() != "" && one.ack() != one.Quirks.Ack {
 			warn(path+".quirks.ack", "means nothing beside hl7.ack, which wins")
 		}
+		if one.Serial != nil && one.Limits.Idle != 0 {
+			warn(path+".limits.idle", "is about connections; a serial line stays open however long it is silent")
+		}
 	}
 	if c.Privacy.HL7 != nil && c.Privacy.ASTM == nil || c.Privacy.HL7 == nil && c.Privacy.ASTM != nil {
 		missing := "hl7"

@@ -5,12 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
@@ -116,6 +118,12 @@ func TestConfigFull(t *testing.T) {
 	if got := c.Instruments[3].Ack; got != "" {
 		t.Errorf("a line that says nothing says %q", got)
 	}
+	if got, want := a.instrument().AllowFrom, []netip.Prefix{netip.MustParsePrefix("10.20.0.0/24"), netip.MustParsePrefix("2001:db8::/32")}; !slices.Equal(got, want) {
+		t.Errorf("allow_from %v, want %v", got, want)
+	}
+	if got := c.Instruments[7].TLS; got != (port.TLSFiles{CA: "/data/tls/analysers.pem", ServerName: "hemoscreen.example.org"}) {
+		t.Errorf("got %+v", got)
+	}
 	if kinds := c.Instruments[7].instrument().Settings.Kinds(); kinds == nil || len(kinds) != 0 {
 		t.Errorf("kinds %v", kinds)
 	}
@@ -188,9 +196,6 @@ func TestConfigInactive(t *testing.T) {
 	}
 	want := []string{
 		"instruments[0].serial", "instruments[1].serial",
-		"instruments[3].allow_from lan-a", "instruments[3].limits.idle", "instruments[3].limits.session",
-		"instruments[4].allow_from lan-b", "instruments[4].limits.idle", "instruments[4].limits.session",
-		"instruments[6].tls modern",
 		"destinations[0].senaite.confirm", "destinations[2].capture.wire",
 		"owner config_drive", "config_drive", "network", "update", "spool.keep_days", "spool.keep_size", "box.timezone",
 		"admin.allow_from admin", "admin.token_file admin", "console.users console",
@@ -227,6 +232,7 @@ instruments:
   - {name: a, astm: {listen: ":1"}}
   - {name: b, astm: {listen: "[::]:1"}}
   - {name: c, hl7: {listen: ":2", ack: auto}, quirks: {end: eot, ack: original}}
+  - {name: d, serial: {port: /dev/ttyS9}, limits: {idle: 1h}}
 privacy: {astm: {allow: {R: [3]}}}
 console: {users: {eva: {password_hash: "...", role: admin}}}
 `)
@@ -239,9 +245,10 @@ console: {users: {eva: {password_hash: "...", role: admin}}}
 		"5:5: instruments[1].profile: b shares its listener with a and has the same profile, so their messages cannot be told apart",
 		"6:47: instruments[2].quirks: but for ack they are about ASTM frames; on an HL7 line they mean nothing",
 		"6:66: instruments[2].quirks.ack: means nothing beside hl7.ack, which wins",
-		"7:1: privacy: has no hl7 part, so nothing is dropped from HL7 messages",
+		"7:52: instruments[3].limits.idle: is about connections; a serial line stays open however long it is silent",
+		"8:1: privacy: has no hl7 part, so nothing is dropped from HL7 messages",
 		"2:9: owner.public_key: does not look like an Ed25519 key in base64 (44 characters)",
-		"8:25: console.users.eva.password_hash: does not look like a hash of `assaygate console-password`",
+		"9:25: console.users.eva.password_hash: does not look like a hash of `assaygate console-password`",
 	}
 	for i := range warnings {
 		warnings[i] = strings.TrimPrefix(warnings[i], path+":")

@@ -16,7 +16,8 @@ import (
 )
 
 // lineDeadline is within how long a serial or dialled line must report that it
-// moves: the longest wait between two tries, and one try.
+// moves: the longest that one try to open it may take, with finding its address
+// and a TLS handshake, and much room.
 const lineDeadline = 2 * time.Minute
 
 // listenerSet are the listeners of a configuration, bound before anything else
@@ -26,44 +27,102 @@ type listenerSet []listening
 
 // listening is one listener with the instruments that share it.
 type listening struct {
-	net.Listener
-	members []instrument.Instrument
+	net.Listener // nil while its TLS files cannot be used
+	address      string
+	members      []instrument.Instrument
 }
 
 func (set listenerSet) close() (err error) {
 	for _, l := range set {
-		err = errors.Join(err, l.Close())
+		if l.Listener != nil {
+			err = errors.Join(err, l.Close())
+		}
 	}
 	return err
 }
 
-// bind opens one listener for each address that instruments listen on.
+// bind opens one listener for each address that instruments listen on, but for
+// those whose TLS files cannot be used: they stay closed, and the rest starts.
 func (g *gateway) bind(ctx context.Context) (set listenerSet, err error) {
 	byAddress := map[string]int{}
 	var conditions []func()
 	for _, i := range g.config.Instruments {
 		address := i.listens()
-		if address == "" || g.keptClosed(i) {
+		if address == "" {
 			continue
 		}
 		g.metrics.expect(i.Name, i.protocol())
+		member := i.instrument()
 		at, shared := byAddress[address]
 		if !shared || strings.HasSuffix(address, ":0") { // any free port: each its own
-			conditions = append(conditions, g.health.Expect("listener "+address))
-			listener, err := port.Listen(ctx, address)
-			if err != nil {
-				return nil, errors.Join(fmt.Errorf("instrument %s: %w", i.Name, err), set.close())
+			l := listening{address: address}
+			if member.TLS = g.newTLS(i); member.TLS != nil && member.TLS.Check() != nil {
+				g.log.Error("the listener stays closed until its TLS files can be used", "instrument", i.Name, "address", address, "error", member.TLS.Check())
+			} else {
+				conditions = append(conditions, g.health.Expect("listener "+address))
+				if l.Listener, err = g.listen(ctx, i.Name, address); err != nil {
+					return nil, errors.Join(err, set.close())
+				}
 			}
-			at, set = len(set), append(set, listening{Listener: listener})
+			at, set = len(set), append(set, l)
 			byAddress[address] = at
-			g.tell(i.Name, listener.Addr())
 		}
-		set[at].members = append(set[at].members, i.instrument())
+		set[at].members = append(set[at].members, member)
 	}
 	for _, met := range conditions {
 		met()
 	}
 	return set, nil
+}
+
+// listen opens a listener and tells its address.
+func (g *gateway) listen(ctx context.Context, name, address string) (net.Listener, error) {
+	listener, err := port.Listen(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("instrument %s: %w", name, err)
+	}
+	g.tell(name, listener.Addr())
+	return listener, nil
+}
+
+// newTLS is the TLS of an instrument's line, nil where it has none. What becomes
+// of its files is logged.
+func (g *gateway) newTLS(i Instrument) *port.TLS {
+	if i.TLS == (port.TLSFiles{}) {
+		return nil
+	}
+	log := g.log.With("instrument", i.Name)
+	return port.NewTLS(i.TLS, func(err error) {
+		if err != nil {
+			log.Error("new TLS files cannot be used; those of before stay in use", "error", err)
+			return
+		}
+		log.Info("new TLS files are in use; open connections keep theirs")
+	})
+}
+
+// lookForFiles is how often the TLS files of a closed listener are looked for.
+const lookForFiles = time.Second
+
+// serveListener serves a listener until ctx ends. One whose TLS files cannot be
+// used is opened as soon as they can.
+func (g *gateway) serveListener(ctx context.Context, l listening) error {
+	first := l.members[0]
+	for l.Listener == nil {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(lookForFiles):
+		}
+		if first.TLS.Check() != nil {
+			continue
+		}
+		var err error
+		if l.Listener, err = g.listen(ctx, first.Name, l.address); err != nil {
+			return err
+		}
+	}
+	return g.service.Listen(ctx, l, g.gate, l.members)
 }
 
 // tell passes a bound address on to who asked for it.
@@ -78,16 +137,17 @@ func (g *gateway) tell(name string, address net.Addr) {
 func (g *gateway) startLines(ctx context.Context, running *sync.WaitGroup, set listenerSet, fail func(error)) {
 	for _, l := range set {
 		running.Go(func() {
-			if err := g.service.Listen(ctx, l, g.gate, l.members); err != nil {
+			if err := g.serveListener(ctx, l); err != nil {
 				fail(err)
 			}
 		})
 	}
 	for _, i := range g.config.Instruments {
 		settings, opened := i.opens()
-		if !opened || g.keptClosed(i) {
+		if !opened {
 			continue
 		}
+		settings.TLS = g.newTLS(i)
 		g.metrics.expect(i.Name, envelope.Protocol(i.member(g.service.Profiles).Settings.Protocol))
 		progress := g.health.Register("line "+i.Name, lineDeadline)
 		run := g.service.Dial
@@ -121,15 +181,4 @@ func (i Instrument) member(profiles *profile.Set) instrument.Instrument {
 		member.Settings.Protocol = string(protocol)
 	}
 	return member
-}
-
-// keptClosed reports whether the instrument's line may not be opened: a part of
-// its protection is not active in this version.
-func (g *gateway) keptClosed(i Instrument) bool {
-	for _, part := range g.inactive {
-		if part.Closes == i.Name {
-			return true
-		}
-	}
-	return false
 }
