@@ -9,17 +9,36 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/device/simulator"
 )
 
 type simulateCommand struct {
 	Capture     string        `arg:"" help:"The capture file to play." type:"existingfile"`
-	To          string        `required:"" help:"astm://HOST:PORT, mllp://HOST:PORT, emerald://HOST:PORT or serial:PORT[,BAUD]." placeholder:"TARGET"`
+	To          string        `required:"" help:"astm://HOST:PORT, mllp://HOST:PORT, emerald://HOST:PORT, the same with TLS (astms://, mllps://, emeralds://), or serial:PORT[,BAUD]." placeholder:"TARGET"`
 	Count       int           `help:"How often to play it, on each connection." default:"1"`
 	Interval    time.Duration `help:"The pause between two plays."`
 	Connections int           `help:"How many connections play at the same time." default:"1"`
 	Fault       string        `help:"A fault to play (not active in this version)." placeholder:"F"`
 	Verbatim    bool          `help:"Send the capture as it is: no fresh time, control id, processing id and checksums."`
+	CA          string        `name:"ca" help:"TLS: the authorities of the host's certificate, instead of the system's." placeholder:"FILE"`
+	Certificate string        `help:"TLS: the certificate to show, where the host asks for one." placeholder:"FILE"`
+	Key         string        `help:"TLS: its key." placeholder:"FILE"`
+	ServerName  string        `help:"TLS: the name in the host's certificate, instead of HOST." placeholder:"NAME"`
+}
+
+// secure completes a target with TLS.
+func (c *simulateCommand) secure(target *simulator.Target) error {
+	files := port.TLSFiles{CA: c.CA, Certificate: c.Certificate, Key: c.Key, ServerName: c.ServerName}
+	switch err := files.Validate(); {
+	case err != nil:
+		return usageError{fmt.Errorf("--%w", err)}
+	case target.TLS != nil:
+		target.TLS = &files
+	case files != (port.TLSFiles{}):
+		return usageError{errors.New("--ca, --certificate, --key and --server-name are for targets with TLS: astms://, mllps://, emeralds://")}
+	}
+	return nil
 }
 
 // Run implements a kong command.
@@ -30,6 +49,9 @@ func (c *simulateCommand) Run(s *streams) error {
 	target, err := simulator.ParseTarget(c.To)
 	if err != nil {
 		return usageError{fmt.Errorf("--to: %w", err)}
+	}
+	if err := c.secure(&target); err != nil {
+		return err
 	}
 	capture, err := readCapture(c.Capture)
 	if err != nil {

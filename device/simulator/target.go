@@ -18,25 +18,25 @@ type Target struct {
 	Protocol Protocol
 	// Address is a host:port, or empty for a serial port.
 	Address string
+	// TLS says that the line is to speak TLS, by these files.
+	TLS *port.TLSFiles
 	// Serial is the serial port, where Address is empty.
 	Serial port.Serial
 }
 
 // ParseTarget reads a target as people write it: astm://HOST:PORT,
-// mllp://HOST:PORT, emerald://HOST:PORT or serial:PORT[,BAUD].
+// mllp://HOST:PORT, emerald://HOST:PORT, each with an s behind its name for TLS,
+// or serial:PORT[,BAUD]. A target with TLS has no files yet.
 func ParseTarget(text string) (Target, error) {
-	if address, ok := strings.CutPrefix(text, "astm://"); ok {
-		return networkTarget(text, ASTM, address)
-	}
-	if address, ok := strings.CutPrefix(text, "mllp://"); ok {
-		return networkTarget(text, HL7, address)
-	}
-	if address, ok := strings.CutPrefix(text, "emerald://"); ok {
-		return networkTarget(text, Vendor, address)
+	if scheme, address, ok := strings.Cut(text, "://"); ok {
+		name, secure := strings.CutSuffix(scheme, "s")
+		if protocol, known := map[string]Protocol{"astm": ASTM, "mllp": HL7, "emerald": Vendor}[name]; known {
+			return networkTarget(text, protocol, address, secure)
+		}
 	}
 	device, ok := strings.CutPrefix(text, "serial:")
 	if !ok {
-		return Target{}, fmt.Errorf("target %s: not one of astm://HOST:PORT, mllp://HOST:PORT, emerald://HOST:PORT, serial:PORT[,BAUD]", text)
+		return Target{}, fmt.Errorf("target %s: not one of astm://HOST:PORT, mllp://HOST:PORT, emerald://HOST:PORT, the same with TLS (astms://, mllps://, emeralds://), serial:PORT[,BAUD]", text)
 	}
 	t := Target{Serial: port.DefaultSerial()}
 	device, baud, named := strings.Cut(device, ",")
@@ -53,18 +53,26 @@ func ParseTarget(text string) (Target, error) {
 	return t, nil
 }
 
-func networkTarget(text string, protocol Protocol, address string) (Target, error) {
+func networkTarget(text string, protocol Protocol, address string, secure bool) (Target, error) {
 	address = strings.TrimSuffix(address, "/")
 	if err := (port.Endpoint{Dial: address}).Validate(); err != nil {
 		return Target{}, fmt.Errorf("target %s: not HOST:PORT after the two slashes", text)
 	}
-	return Target{Protocol: protocol, Address: address}, nil
+	t := Target{Protocol: protocol, Address: address}
+	if secure {
+		t.TLS = &port.TLSFiles{}
+	}
+	return t, nil
 }
 
 // Open opens a line to the target.
 func (t Target) Open(ctx context.Context) (port.Line, error) {
 	if t.Address != "" {
-		return port.Open(ctx, port.Settings{Dial: t.Address})
+		settings := port.Settings{Dial: t.Address}
+		if t.TLS != nil {
+			settings.TLS = port.NewTLS(*t.TLS, nil)
+		}
+		return port.Open(ctx, settings)
 	}
 	return port.Open(ctx, port.Settings{Serial: &t.Serial})
 }

@@ -22,6 +22,9 @@ func TestParseTarget(t *testing.T) {
 		"astm://box:4010":             {Protocol: ASTM, Address: "box:4010"},
 		"mllp://[::1]:2575/":          {Protocol: HL7, Address: "[::1]:2575"},
 		"emerald://box:1200":          {Protocol: Vendor, Address: "box:1200"},
+		"astms://box:4010":            {Protocol: ASTM, Address: "box:4010", TLS: &port.TLSFiles{}},
+		"mllps://[::1]:2575/":         {Protocol: HL7, Address: "[::1]:2575", TLS: &port.TLSFiles{}},
+		"emeralds://box:1200":         {Protocol: Vendor, Address: "box:1200", TLS: &port.TLSFiles{}},
 		"serial:/dev/ttyUSB0":         {Serial: serialAt("/dev/ttyUSB0", 9600)},
 		"serial:COM3,19200":           {Serial: serialAt("COM3", 19200)},
 		"serial:usb:1-1.3,115200":     {Serial: serialAt("usb:1-1.3", 115200)},
@@ -31,7 +34,7 @@ func TestParseTarget(t *testing.T) {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "http://box:80", "astm://box", "mllp://:1", "serial:", "serial:ttyUSB0", "serial:/dev/x,fast", "serial:/dev/x,1"} {
+	for _, text := range []string{"", "http://box:80", "https://box:80", "s://box:80", "astmss://box:80", "astm://box", "astms://box", "mllp://:1", "serial:", "serial:ttyUSB0", "serial:/dev/x,fast", "serial:/dev/x,1"} {
 		if got, err := ParseTarget(text); err == nil || !strings.HasPrefix(err.Error(), "target "+text) {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
