@@ -112,6 +112,8 @@ func TestSessionEndsAConnection(t *testing.T) {
 	settings := Defaults()
 	settings.Limits.Session = 2 * time.Minute
 	timed(t, settings, func(t *testing.T, b *bench, counted *reasonCounts) {
+		b.say("\x05", ack)
+		b.say("\x04", "")
 		time.Sleep(time.Hour) // the neutral state does not count
 		start := time.Now()
 		b.say("\x05", ack)
@@ -143,6 +145,7 @@ func TestSessionCountsFromItsFirstByte(t *testing.T) {
 		"block":       {"hl7", "\x0b", "x", "", []string{"incomplete " + strings.Repeat("x", 11)}},
 		"ENQ":         {"astm", "\x05", "\x05", ack, nil},
 		"no session":  {"astm", "\x02", "", "", nil},
+		"block anew":  {"hl7", "\x0bx", "\x0bx", "", slices.Repeat([]string{"incomplete x"}, 12)},
 		"start block": {"hl7", "\x0b", "\x0b", "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -218,7 +218,7 @@ func TestDialledAgainWithin2Seconds(t *testing.T) {
 	}()
 	<-up
 	for name, change := range a.cables() {
-		for _, out := range []time.Duration{100 * time.Millisecond, 1700 * time.Millisecond, 3300 * time.Millisecond, 4900 * time.Millisecond} {
+		for _, out := range []time.Duration{100 * time.Millisecond, 1700 * time.Millisecond, 4900 * time.Millisecond, 8300 * time.Millisecond} {
 			a.at(func() { ip(t, change[0]...) })
 			lost <- struct{}{}
 			time.Sleep(out)

@@ -402,6 +402,14 @@ func TestTLSReloads(t *testing.T) {
 	r.wants("three")
 	put(t, inUse.Certificate, certificate)
 	r.wants("three", "good")
+	if err := os.Rename(inUse.Key, inUse.Key+".away"); err != nil {
+		t.Fatal(err)
+	}
+	r.wants("three", "tls.key: stat "+inUse.Key)
+	if err := os.Rename(inUse.Key+".away", inUse.Key); err != nil {
+		t.Fatal(err)
+	}
+	r.wants("three", "good")
 }
 
 // Where a link to a directory moves, the names stay and the files are others.
@@ -449,6 +457,24 @@ func TestTLSReloadsClientCA(t *testing.T) {
 	server, dialled := NewTLS(files, nil), NewTLS(client, nil)
 	s, c := connected(t, server, dialled)
 	carry(t, s, c, []byte{6})
+	sessions := &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	pair, err := tls.LoadX509KeyPair(client.Certificate, client.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions.Certificates = []tls.Certificate{pair}
+	for range 2 {
+		plainS, plainC := ends(t)
+		go func() {
+			if s, err := server.Server(t.Context(), plainS); err == nil {
+				s.Write([]byte{6})
+			}
+		}()
+		again := tls.Client(plainC, sessions)
+		if _, err := again.Read(make([]byte, 1)); err != nil || again.ConnectionState().DidResume {
+			t.Errorf("resumed %v: %v", again.ConnectionState().DidResume, err)
+		}
+	}
 	put(t, files.ClientCA, ours.pem)
 	if _, _, err, _ := connect(t, server, dialled); err == nil {
 		t.Error("the authority was taken out, and its client came in")
