@@ -68,6 +68,7 @@ func TestClosedLabelSetsStartAtZero(t *testing.T) {
 		`assaygate_messages_total{instrument="xn",outcome="incomplete",protocol="astm"} 0`,
 		`assaygate_negative_acks_total{instrument="xn",reason="checksum"} 0`,
 		`assaygate_line_up{instrument="xn"} 0`,
+		`assaygate_line_noisy{instrument="xn"} 0`,
 		`assaygate_connections{instrument="xn"} 0`,
 		`assaygate_sessions_open 0`,
 		`assaygate_commits_in_flight 0`,

@@ -27,6 +27,7 @@ type gateway struct {
 	health   *health.Registry
 	store    *spool.Spool
 	service  *instrument.Service
+	noise    *instrument.Noise
 	gate     *port.Gate
 	bound    chan bound // addresses as they were bound, for the demo and tests; may be nil
 }
@@ -80,6 +81,7 @@ func (g *gateway) run(ctx context.Context) (err error) {
 		stop(err)
 		return errors.Join(err, listeners.close())
 	}
+	servers.Go(func() { g.noise.Run(serving) })
 	g.startLines(ctx, &lines, listeners, fail)
 	servers.Go(func() {
 		if err := g.health.Run(serving, g.log); err != nil {
@@ -128,9 +130,10 @@ func (g *gateway) newService() (*instrument.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.noise = &instrument.Noise{Observer: g.metrics, Log: g.log, Noisy: g.metrics.Noisy}
 	return &instrument.Service{
 		Profiles: profiles, Spool: g.store, Clock: clockWord, Grace: g.config.ShutdownGrace,
-		Log: g.log, Observer: g.metrics,
+		Log: g.log, Observer: g.noise,
 	}, nil
 }
 

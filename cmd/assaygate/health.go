@@ -41,8 +41,7 @@ func (c *healthCommand) Run(s *streams) error {
 			err = ask(ctx, address, "/readyz")
 		}
 		if err == nil {
-			_, err = fmt.Fprintln(s.out, "healthy")
-			return err
+			return sayHealthy(ctx, s.out, address)
 		}
 		if !time.Now().Before(end) {
 			return err
@@ -51,23 +50,57 @@ func (c *healthCommand) Run(s *streams) error {
 	}
 }
 
+// sayHealthy adds what a person should know though it is no reason not to be
+// healthy.
+func sayHealthy(ctx context.Context, out io.Writer, address string) error {
+	text := "healthy\n"
+	for _, name := range noisyLines(ctx, address) {
+		text += "note: the line of " + name + " is noisy: check cable, ground, baud rate and parity\n"
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
+
+// noisyLines returns the instruments whose lines are noisy, as far as the
+// gateway tells: one of another version may not.
+func noisyLines(ctx context.Context, address string) (names []string) {
+	metrics, err := fetch(ctx, address, "/metrics", 16<<20)
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(metrics) {
+		name, isNoisy := strings.CutPrefix(strings.TrimSpace(line), noisyMetric+`{instrument="`)
+		if name, noisy := strings.CutSuffix(name, `"} 1`); isNoisy && noisy {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // ask returns the reason that the endpoint gives for not being well.
 func ask(ctx context.Context, address, path string) error {
+	_, err := fetch(ctx, address, path, 4<<10)
+	return err
+}
+
+// fetch returns what the endpoint answers, up to a limit in bytes. Any status
+// but 200 is an error with the answer as its reason.
+func fetch(ctx context.Context, address, path string, limit int64) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
-		return fmt.Errorf("asking %s: %w", address, err)
+		return "", fmt.Errorf("asking %s: %w", address, err)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("no answer from the gateway at %s; is it running? Name its address with --admin or --config: %w", address, errors.Unwrap(err))
+		return "", fmt.Errorf("no answer from the gateway at %s; is it running? Name its address with --admin or --config: %w", address, errors.Unwrap(err))
 	}
 	defer response.Body.Close()
-	if response.StatusCode == http.StatusOK {
-		return nil
-	}
-	reason, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
+	text, err := io.ReadAll(io.LimitReader(response.Body, limit))
 	if err != nil {
-		return fmt.Errorf("asking %s: %w", address, err)
+		return "", fmt.Errorf("asking %s: %w", address, err)
 	}
-	return fmt.Errorf("%s: %s", strings.TrimPrefix(path, "/"), strings.TrimSpace(string(reason)))
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s: %s", strings.TrimPrefix(path, "/"), strings.TrimSpace(string(text)))
+	}
+	return string(text), nil
 }

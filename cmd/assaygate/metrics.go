@@ -11,6 +11,9 @@ import (
 	"github.com/assaygate/assaygate/envelope"
 )
 
+// noisyMetric is what assaygate health reads too.
+const noisyMetric = "assaygate_line_noisy"
+
 // The outcomes of senaite_astm_messages_total, named as senaite.astm 2.0 does.
 const (
 	outcomeForwarded = "forwarded" // taken by a LIMS
@@ -32,6 +35,7 @@ type metrics struct {
 	naks     *prometheus.CounterVec
 	serial   *prometheus.CounterVec
 	queries  *prometheus.CounterVec
+	noisy    *prometheus.GaugeVec
 	last     *prometheus.GaugeVec
 	commit   prometheus.Histogram
 	delivery *prometheus.HistogramVec
@@ -58,6 +62,7 @@ func newMetrics() *metrics {
 		naks:     counters("assaygate_negative_acks_total", "Negative acknowledgements and refused connections by reason", "instrument", "reason"),
 		queries:  counters("assaygate_queries_total", "Queries of instruments by what became of them", "instrument", "outcome"),
 		serial:   counters("assaygate_serial_errors_total", "Errors that the serial driver counted", "instrument", "kind"),
+		noisy:    gauges(noisyMetric, "1 while bytes or frames arrive damaged again and again", "instrument"),
 		last:     gauges("assaygate_last_message_timestamp_seconds", "When the last whole message was stored, Unix time", "instrument"),
 		commit:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "assaygate_commit_seconds", Help: "How long a message takes to be durable", Buckets: commitBuckets}),
 		delivery: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "assaygate_delivery_seconds", Help: "How long a delivery takes", Buckets: commitBuckets}, []string{"destination"}),
@@ -68,7 +73,7 @@ func newMetrics() *metrics {
 	})
 	build := gauges("assaygate_build_info", "Always 1; the labels tell the build", "version", "commit")
 	build.WithLabelValues(version, commit).Set(1)
-	m.registry.MustRegister(m.senaite, uptime, m.messages, m.up, m.open, m.sessions, m.commits, m.naks, m.serial, m.queries, m.last, m.commit, m.delivery, m.attempts, build)
+	m.registry.MustRegister(m.senaite, uptime, m.messages, m.up, m.open, m.sessions, m.commits, m.naks, m.serial, m.queries, m.noisy, m.last, m.commit, m.delivery, m.attempts, build)
 	for _, outcome := range []string{instrument.Received, instrument.Parsed, outcomeForwarded, outcomeDropped, instrument.Rejected} {
 		m.senaite.WithLabelValues(outcome)
 	}
@@ -102,6 +107,7 @@ func (m *metrics) expect(name string, protocol envelope.Protocol) {
 		m.queries.WithLabelValues(name, outcome)
 	}
 	m.up.WithLabelValues(name)
+	m.noisy.WithLabelValues(name)
 	m.open.WithLabelValues(name)
 	m.last.WithLabelValues(name)
 }
@@ -129,6 +135,16 @@ func (m *metrics) NegativeAck(name, reason string) { m.naks.WithLabelValues(name
 // SerialErrors implements instrument.Observer.
 func (m *metrics) SerialErrors(name, kind string, n uint64) {
 	m.serial.WithLabelValues(name, kind).Add(float64(n))
+}
+
+// Noisy is told when a line becomes noisy, and when it is quiet again.
+func (m *metrics) Noisy(name string, noisy bool) {
+	value := 0.0
+	if noisy {
+		value = 1
+	}
+	m.noisy.WithLabelValues(name).Set(value)
+	m.change(name, func(s *lineState) { s.noisy = noisy })
 }
 
 // Up implements instrument.Observer.
@@ -161,6 +177,7 @@ func (m *metrics) Committed(took time.Duration) { m.commit.Observe(took.Seconds(
 // lineState is what the console shows of an instrument's line.
 type lineState struct {
 	up          bool
+	noisy       bool
 	connections int
 	messages    uint64
 	last        time.Time // zero for never

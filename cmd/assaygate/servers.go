@@ -113,6 +113,7 @@ func (g *gateway) instruments() []console.Instrument {
 		list = append(list, console.Instrument{
 			Name: i.Name, Protocol: string(i.protocol()), Line: i.describeLine(),
 			Up: state.up, Connections: state.connections, Messages: state.messages, LastMessage: state.last,
+			Noisy: state.noisy,
 		})
 	}
 	return list

@@ -51,6 +51,7 @@ type Instrument struct {
 	Connections int       // open now
 	Messages    uint64    // whole messages since start
 	LastMessage time.Time // zero where there was none since start
+	Noisy       bool      // bytes or frames arrive damaged again and again
 }
 
 // Console is the web console, an [http.Handler].

@@ -54,8 +54,8 @@ func (s *Service) keepOpen(ctx context.Context, m Instrument, settings port.Sett
 // countErrors returns a progress function that also reports what the serial
 // driver has counted since the last time.
 func (s *Service) countErrors(name string, conn port.Line, progress func()) func() {
-	serial, isSerial := conn.(*port.SerialLine)
-	if !isSerial {
+	serial, counts := conn.(interface{ Errors() (port.Counters, error) })
+	if !counts {
 		return progress
 	}
 	var last port.Counters
