@@ -4,6 +4,9 @@
 // A file appears under its name only when all of it is on the disk. The name
 // holds the time, the instrument and the sequence, so a message that is
 // delivered again after a crash replaces its own file by the same bytes.
+//
+// Beside the messages a [Trace] writes what went over the lines, for a person who
+// looks for what is wrong with one.
 package capture
 
 import (
@@ -33,8 +36,7 @@ const (
 type Settings struct {
 	// Directory is made with mode 0700 where it is missing.
 	Directory string `yaml:"directory" required:"true"`
-	// Wire asks for both directions of every line with times. This package
-	// does not write them.
+	// Wire asks for both directions of every line with times: see [Trace].
 	Wire bool `yaml:"wire"`
 }
 
