@@ -19,7 +19,7 @@ type simulateCommand struct {
 	Count       int           `help:"How often to play it, on each connection." default:"1"`
 	Interval    time.Duration `help:"The pause between two plays."`
 	Connections int           `help:"How many connections play at the same time." default:"1"`
-	Fault       string        `help:"A fault to play (not active in this version)." placeholder:"F"`
+	Fault       string        `help:"A mistake to make with each message, see above." placeholder:"F"`
 	Verbatim    bool          `help:"Send the capture as it is: no fresh time, control id, processing id and checksums."`
 	CA          string        `name:"ca" help:"TLS: the authorities of the host's certificate, instead of the system's." placeholder:"FILE"`
 	Certificate string        `help:"TLS: the certificate to show, where the host asks for one." placeholder:"FILE"`
@@ -41,17 +41,31 @@ func (c *simulateCommand) secure(target *simulator.Target) error {
 	return nil
 }
 
+// Help implements kong.HelpProvider.
+func (simulateCommand) Help() string {
+	text := "Example: assaygate simulate FILE --to astm://127.0.0.1:4010 --fault lost-ack\n\n" +
+		"With --fault the instrument makes a mistake with each message, and sends what it has spoilt once more: the exit status is 0 " +
+		"when the host has taken every message in the end. The faults are:\n"
+	for _, f := range simulator.Faults() {
+		text += fmt.Sprintf("\n    %-23s  %-9s  %s", f.Name, f.Languages(), f.Says)
+	}
+	return text
+}
+
 // Run implements a kong command.
 func (c *simulateCommand) Run(s *streams) error {
-	if c.Fault != "" {
-		return errors.New("--fault is not active in this version")
-	}
 	target, err := simulator.ParseTarget(c.To)
 	if err != nil {
 		return usageError{fmt.Errorf("--to: %w", err)}
 	}
 	if err := c.secure(&target); err != nil {
 		return err
+	}
+	var fault simulator.Fault
+	if c.Fault != "" {
+		if fault, err = simulator.ParseFault(c.Fault); err != nil {
+			return usageError{fmt.Errorf("--fault: %w", err)}
+		}
 	}
 	capture, err := readCapture(c.Capture)
 	if err != nil {
@@ -66,6 +80,7 @@ func (c *simulateCommand) Run(s *streams) error {
 	defer stop()
 	result, err := simulator.Run(ctx, target, messages, simulator.Options{
 		Verbatim: c.Verbatim, Count: c.Count, Interval: c.Interval, Connections: c.Connections,
+		Fault: fault,
 	})
 	fmt.Fprintf(s.out, "%d acknowledged, %d refused", len(result.Acknowledged), len(result.Refused))
 	if len(result.Sent) > 0 {

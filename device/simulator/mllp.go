@@ -29,10 +29,11 @@ func newMLLPHost(line port.Line) *mllpHost {
 // message (MSA-2). One that names another message came too late for it, and is
 // not counted for this one.
 func (h *mllpHost) send(_ context.Context, m outgoing) (refusal string, err error) {
-	deadline := time.Now().Add(ackWait)
-	if err := write(h.line, mllp.AppendBlock(nil, m.text), deadline); err != nil {
+	block := mllp.AppendBlock(nil, m.text)
+	if err := write(h.line, block, time.Now().Add(writeTime(len(block)))); err != nil {
 		return "", err
 	}
+	deadline := time.Now().Add(ackWait)
 	for {
 		block, err := h.replies.next(deadline)
 		switch {

@@ -12,7 +12,9 @@ package simulator
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,6 +63,10 @@ type Options struct {
 	// FrameSize is how much text goes into a frame when a capture has no
 	// frames of its own; 0 means the 240 characters that every receiver takes.
 	FrameSize int
+	// Fault is a mistake to make with each message. One that breaks the line off
+	// opens it again, which Run can where the target is on the network; else the
+	// line falls silent for longer than a receiver waits.
+	Fault Fault
 
 	// change alters the text of each stamped frame or message.
 	change func(text []byte) []byte
@@ -99,32 +105,44 @@ func (r *Result) add(other Result) {
 // when ctx ends, and leaves it open otherwise. o.Connections means nothing
 // here.
 func Play(ctx context.Context, line port.Line, messages []Message, o Options) (Result, error) {
+	if err := o.Fault.accepts(messages, o); err != nil {
+		return Result{}, err
+	}
+	if o.Fault.none() {
+		return play(ctx, line, newHosts(line), messages, o)
+	}
+	return playFaulty(ctx, newFaultyLine(line, nil, o.Fault), messages, o)
+}
+
+func playFaulty(ctx context.Context, line *faultyLine, messages []Message, o Options) (Result, error) {
+	defer line.release()
+	if o.Fault.kind.together && o.Interval == 0 {
+		messages, o.Count = slices.Repeat(messages, max(o.Count, 1)), 1
+	}
+	return play(ctx, line, newFaultyHost(line), messages, o)
+}
+
+func play(ctx context.Context, line port.Line, to host, messages []Message, o Options) (Result, error) {
 	stop := context.AfterFunc(ctx, func() { line.Close() })
 	defer stop()
 	var result Result
-	hosts := map[Protocol]host{ASTM: newASTMHost(line), HL7: newMLLPHost(line), Vendor: &packetHost{line}}
-	emerald := newEmeraldHost(line)
 	for n := range max(o.Count, 1) {
 		if n > 0 {
 			if err := pause(ctx, o.Interval); err != nil {
 				return result, err
 			}
 		}
-		for _, m := range messages {
-			sent, err := m.prepare(o, time.Now())
-			if err != nil {
-				return result, err
-			}
-			to := hosts[m.Protocol]
-			if m.Format == vendor.Emerald {
-				to = emerald
-			}
+		round, err := prepareAll(messages, o)
+		if err != nil {
+			return result, err
+		}
+		for _, sent := range round {
 			refusal, err := to.send(ctx, sent)
 			switch {
 			case ctx.Err() != nil:
 				return result, ctx.Err()
 			case err != nil:
-				return result, fmt.Errorf("play %s message %s: %w", m.Protocol, sent.controlID, err)
+				return result, fmt.Errorf("play %s message %s: %w", sent.protocol, sent.controlID, err)
 			case refusal != "":
 				result.Refused = append(result.Refused, Refusal{sent.controlID, refusal})
 			case sent.silent():
@@ -141,7 +159,7 @@ func Play(ctx context.Context, line port.Line, messages []Message, o Options) (R
 // the same time. The error is the first of any connection; the result is of
 // all.
 func Run(ctx context.Context, to Target, messages []Message, o Options) (Result, error) {
-	if err := to.accepts(messages, o); err != nil {
+	if err := errors.Join(to.accepts(messages, o), o.Fault.accepts(messages, o)); err != nil {
 		return Result{}, err
 	}
 	var (
@@ -171,7 +189,10 @@ func playTo(ctx context.Context, to Target, messages []Message, o Options) (Resu
 		return Result{}, err
 	}
 	defer line.Close()
-	return Play(ctx, line, messages, o)
+	if o.Fault.none() || to.Address == "" {
+		return Play(ctx, line, messages, o)
+	}
+	return playFaulty(ctx, newFaultyLine(line, to.Open, o.Fault), messages, o)
 }
 
 // A host is the other side of a line, which takes messages.
@@ -180,12 +201,47 @@ type host interface {
 	send(ctx context.Context, m outgoing) (refusal string, err error)
 }
 
+// hosts is a host that takes messages in every language.
+type hosts struct{ astm, hl7, packets, emerald host }
+
+func newHosts(line port.Line) hosts {
+	return hosts{newASTMHost(line), newMLLPHost(line), &packetHost{line}, newEmeraldHost(line)}
+}
+
+func (h hosts) send(ctx context.Context, m outgoing) (refusal string, err error) {
+	to := h.packets
+	switch {
+	case m.protocol == ASTM:
+		to = h.astm
+	case m.protocol == HL7:
+		to = h.hl7
+	case m.format == vendor.Emerald:
+		to = h.emerald
+	}
+	return to.send(ctx, m)
+}
+
 // outgoing is a message as it goes over the line.
 type outgoing struct {
 	controlID string
+	protocol  Protocol
 	text      []byte   // HL7: the block's content; a maker's packet or frame
 	frames    [][]byte // ASTM: the frames of the session
 	format    vendor.Format
+	rest      []outgoing // what comes after it in this play
+}
+
+// prepareAll makes the messages of a play ready for the line.
+func prepareAll(messages []Message, o Options) ([]outgoing, error) {
+	round := make([]outgoing, len(messages))
+	for i, m := range messages {
+		var err error
+		if round[i], err = m.prepare(o, time.Now()); err != nil {
+			return nil, err
+		}
+		round[i].rest = round[i+1:]
+	}
+	return round, nil
 }
 
 // freshID returns a control id that no other message has. MSH-10 holds 20

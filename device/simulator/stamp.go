@@ -23,7 +23,7 @@ func fieldsOf(p Protocol) headerFields {
 
 // prepare makes the message ready for the line.
 func (m Message) prepare(o Options, now time.Time) (outgoing, error) {
-	out := outgoing{text: m.Text, frames: m.Frames}
+	out := outgoing{protocol: m.Protocol, text: m.Text, frames: m.Frames}
 	if m.Protocol == Vendor {
 		m.preparePacket(&out, o, now)
 		return out, nil
