@@ -115,6 +115,10 @@ KILLS ?= 100
 soak: go-check ## kill -9 a gateway under load, KILLS (100) times, with a ledger of what it acknowledged
 	KILLS=$(KILLS) $(GO) test -timeout 60m -count 1 -v -run KilledUnderLoad $(PACKAGE)
 
+.PHONY: test-faults
+test-faults: go-check ## every fault of the simulator against a gateway, also those that wait for time-outs: two minutes
+	FAULTS=all $(GO) test -timeout 10m -count 1 -v -run 'Fault' $(PACKAGE)
+
 PYTHON ?= python3
 
 .PHONY: test-senaite

@@ -28,12 +28,12 @@ func fault(t testing.TB, text string) Fault {
 
 // listener is a host that keeps every write as it came, with its second.
 type listener struct {
-	t      *testing.T
-	host   func() func(chunk []byte) []byte // that of one connection
-	start  time.Time
-	wait   sync.WaitGroup
-	mu     sync.Mutex
-	heard  []string
+	t     *testing.T
+	host  func() func(chunk []byte) []byte // that of one connection
+	start time.Time
+	wait  sync.WaitGroup
+	mu    sync.Mutex
+	heard []string
 }
 
 func (l *listener) note(what string) {
