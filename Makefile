@@ -127,6 +127,14 @@ test-senaite: build ## the reference importer for SENAITE, against stand-ins of 
 		echo '$(PYTHON) is not here: install python3, or set PYTHON' >&2; exit 1; }
 	ASSAYGATE=$(CURDIR)/bin/assaygate $(PYTHON) -B -m unittest discover -v docs/senaite
 
+# A peer that cannot be installed is said and skipped; with REQUIRE_PEERS=1 it fails.
+PEERS ?= $(CURDIR)/dist/peers
+
+.PHONY: test-peers
+test-peers: go-check ## clients that nobody here wrote, installed to dist/peers, play HL7 and ASTM to the gateway
+	.ci/peers '$(PEERS)'
+	ASSAYGATE_PEERS='$(PEERS)' $(GO) test -timeout 15m -count 1 -v -run Peers $(PACKAGE)
+
 .PHONY: deps
 deps: ## install what the tests need from the system's packages (Debian, Ubuntu)
 	@.ci/deps
