@@ -217,6 +217,10 @@ func TestAckOfOddHeaders(t *testing.T) {
 			"MSH|^~\\&|C|D|检验|B|T||ACK^A01^ACK|1|P|2.3||||||GBK\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
 		},
 		{
+			"says GBK twice and is UTF-8", "MSH|^~\\&|检验|B|C|D|||ADT^A01|9|P|2.3||||||GBK|GBK\r",
+			"MSH|^~\\&|C|D|检验|B|T||ACK^A01^ACK|1|P|2.3||||||GBK\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
+		},
+		{
 			"latin-1 before a separator", "MSH|^~\\&|Labor M\xFC|B|C|D|||ADT^A01|9|P|2.3||||||8859/1\r",
 			"MSH|^~\\&|C|D|Labor M\xFC|B|T||ACK^A01^ACK|1|P|2.3||||||8859/1\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
 		},
