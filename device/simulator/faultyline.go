@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -183,7 +184,7 @@ func (l *faultyLine) mend(ctx context.Context, broken error) error {
 	}
 	line, err := l.reopen(ctx)
 	if err != nil {
-		return errors.Join(err, broken)
+		return fmt.Errorf("%w; opening another: %w", broken, err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -127,9 +127,10 @@ func cutOff(l *faultyLine, unit []byte) error {
 		if err := l.listen(serialSilence); !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		return errBrokenOff
+	} else if err := l.now().Close(); err != nil {
+		return err
 	}
-	return errors.Join(errBrokenOff, l.now().Close())
+	return errBrokenOff
 }
 
 func halfOpen(l *faultyLine, unit []byte) error {
@@ -137,7 +138,8 @@ func halfOpen(l *faultyLine, unit []byte) error {
 	if !reached || err != nil {
 		return err
 	}
-	return errors.Join(errBrokenOff, l.listen(time.Duration(l.fault.number)*time.Second))
+	_ = l.listen(time.Duration(l.fault.number) * time.Second) // that it ends is all that matters
+	return errBrokenOff
 }
 
 // upTo writes what it may of a unit until so many bytes of the message are out,
@@ -187,7 +189,10 @@ func stormENQ(l *faultyLine, unit []byte) error {
 		return l.put(unit)
 	}
 	l.spent = true
-	return errors.Join(l.put(unit[:len(unit)/2]), errRestart)
+	if err := l.put(unit[:len(unit)/2]); err != nil {
+		return err
+	}
+	return errRestart
 }
 
 const (

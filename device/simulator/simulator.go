@@ -12,7 +12,6 @@ package simulator
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -159,7 +158,10 @@ func play(ctx context.Context, line port.Line, to host, messages []Message, o Op
 // the same time. The error is the first of any connection; the result is of
 // all.
 func Run(ctx context.Context, to Target, messages []Message, o Options) (Result, error) {
-	if err := errors.Join(to.accepts(messages, o), o.Fault.accepts(messages, o)); err != nil {
+	if err := to.accepts(messages, o); err != nil {
+		return Result{}, err
+	}
+	if err := o.Fault.accepts(messages, o); err != nil {
 		return Result{}, err
 	}
 	var (
