@@ -32,9 +32,6 @@ func (c Config) inactive() []inactive {
 		if one.SENAITE != nil && c.document.Has(path+".senaite.confirm") && one.SENAITE.Confirm.Enabled {
 			add("", path+".senaite.confirm", "delivered means received by SENAITE; its results are not read back")
 		}
-		if one.Capture != nil && one.Capture.Wire {
-			add("", path+".capture.wire", "traces of the wire are not written")
-		}
 	}
 	if c.Owner != nil {
 		// What an owner protects, sticks and the console's settings, is not

@@ -104,6 +104,7 @@ func (a *aviary) everywhere() seen {
 	}
 	s.look("log", []byte(a.log.text()))
 	s.files(a.t, "captures", filepath.Join(a.directory, "captures"))
+	s.traces(a.t, filepath.Join(a.directory, "captures"))
 	s.files(a.t, "store", filepath.Join(a.directory, "spool"))
 	return s
 }

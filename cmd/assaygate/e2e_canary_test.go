@@ -83,7 +83,7 @@ func newAviary(t *testing.T, astm, hl7 fieldsOf, dropped bool) *aviary {
 		}
 		return list
 	}
-	a.running = start(t, base(a.directory)+fmt.Sprintf(canaryConfig, text(astm), dropped, text(hl7))+lims(a.server, a.directory))
+	a.running = start(t, base(a.directory)+fmt.Sprintf(canaryConfig, text(astm), dropped, text(hl7))+traced(lims(a.server, a.directory)))
 	return a
 }
 

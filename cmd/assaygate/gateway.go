@@ -71,6 +71,7 @@ func (g *gateway) run(ctx context.Context) (err error) {
 		stop(err)
 		return err
 	}
+	g.startTraces(delivering, &destinations)
 	listeners, err := g.bind(ctx)
 	if err != nil {
 		stop(err)

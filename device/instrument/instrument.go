@@ -45,6 +45,9 @@ type Service struct {
 	Log      *slog.Logger
 	Observer Observer
 	Worklist Worklist // what is to be measured; nil: nothing is known
+	// Tap gives each line that is opened its tap; nil for none, and so may be what
+	// it returns. It is called from many goroutines.
+	Tap func(LineName) Tap
 
 	news once         // what was said of senders that the box refuses
 	long sync.Mutex   // held while a long message is taken apart and stored

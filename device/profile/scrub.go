@@ -8,6 +8,9 @@ import (
 	"github.com/assaygate/assaygate/envelope"
 )
 
+// Scrubs reports whether an allowlist is configured, for whatever protocol.
+func (s *Set) Scrubs() bool { return s.options.Allow != (envelope.Allowlist{}) }
+
 // scrub blanks the fields and drops the records that an allowlist does not
 // name, and reports how many records it dropped.
 func scrub(records []record, allowed *envelope.Allowed) (kept []record, dropped int) {
