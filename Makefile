@@ -119,6 +119,10 @@ soak: go-check ## kill -9 a gateway under load, KILLS (100) times, with a ledger
 test-faults: go-check ## every fault of the simulator against a gateway, also those that wait for time-outs: two minutes
 	FAULTS=all $(GO) test -timeout 10m -count 1 -v -run 'Fault' $(PACKAGE)
 
+.PHONY: test-links
+test-links: go-check ## pull network cables, in a network namespace; what takes the kernel half a minute to find
+	ASSAYGATE_TEST_LINKS=1 $(GO) test -count 1 -v -run 'Within(2|30)Seconds' ./device/port
+
 PYTHON ?= python3
 
 .PHONY: test-senaite

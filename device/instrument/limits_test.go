@@ -273,11 +273,18 @@ func TestAllowFrom(t *testing.T) {
 	for range 3 {
 		b.refused(address, "\x05")
 	}
+	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	if conn, err := other.Dial("tcp", address); err != nil {
+		t.Fatal(err)
+	} else {
+		defer conn.Close()
+	}
+	log.wants(t, "remote=127.0.0.2", 1)
 	m.AllowFrom = prefixes("10.20.0.0/24", "127.0.0.0/8")
 	b.dial(b.listen(m))
 	b.say("\x05", ack)
-	counted.wants(t, map[string]int{"allow_from": 3})
-	if said := log.wants(t, "connection refused", 1); len(said) != 1 || !strings.Contains(said[0], "remote=127.0.0.1") || !strings.Contains(said[0], "in none of the networks of allow_from") {
+	counted.wants(t, map[string]int{"allow_from": 4})
+	if said := log.wants(t, "connection refused", 2); len(said) != 2 || !strings.Contains(said[0], "remote=127.0.0.1") || !strings.Contains(said[0], "in none of the networks of allow_from") {
 		t.Errorf("said %q", said)
 	}
 }

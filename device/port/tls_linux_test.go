@@ -457,7 +457,7 @@ func TestTLSReloadsClientCA(t *testing.T) {
 	server, dialled := NewTLS(files, nil), NewTLS(client, nil)
 	s, c := connected(t, server, dialled)
 	carry(t, s, c, []byte{6})
-	sessions := &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	sessions := &tls.Config{ServerName: "box", InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
 	pair, err := tls.LoadX509KeyPair(client.Certificate, client.Key)
 	if err != nil {
 		t.Fatal(err)
