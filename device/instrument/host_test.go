@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -64,6 +66,13 @@ func newAsking(t *testing.T, worklist Worklist) *asking {
 func (a *asking) plug() {
 	a.peer = &peer{conn: a.line}
 	go a.peer.read()
+}
+
+// clear forgets what came.
+func (p *peer) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.got = nil
 }
 
 // says sends bytes as a dialogue writes them, and expects what comes at once.
@@ -355,6 +364,56 @@ func TestQuirksOfAProfile(t *testing.T) {
 			a.says("<STX>1H|\\^&|||Lab<CR>O|1|S1<CR>"+done, "<ACK>")
 			time.Sleep(89 * time.Second)
 			a.says("<STX>2R|1|^^^GLU|1<CR>L|1|N<CR>"+done, "<ACK>")
+		})
+	}
+}
+
+// Whatever an instrument does while the box has something to say, its own session
+// comes through: ENQ gets ACK, and so does its message, which is kept.
+func TestAnsweringNeverHarmsReception(t *testing.T) {
+	pieces := []string{
+		"<ENQ>", "<ENQ>", "<ACK>", "<ACK>", "<NAK>", "<EOT>", "<STX>", "<ETX>", "<CR><LF>", "x", "<ACK><ENQ>", "<EOT><ENQ>",
+		asks, "<STX>1H|\\^&|||Lab<CR>O|1|S1<CR>" + done, "<STX>2R|1|^^^GLU|1<CR>L|1|N<CR>" + done,
+	}
+	waits := []time.Duration{0, 0, 100 * time.Millisecond, time.Second, 11 * time.Second, 16 * time.Second, 31 * time.Second}
+	for seed := range uint64(6) {
+		bubble(t, fmt.Sprint(seed), func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			a := newAsking(t, nil)
+			for range 40 {
+				if random.IntN(4) == 0 {
+					a.peer.send("<ENQ>")
+					a.peer.send(asks)
+					a.peer.send("<EOT>")
+				}
+				if err := a.peer.send(pieces[random.IntN(len(pieces))]); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(waits[random.IntN(len(waits))])
+				synctest.Wait()
+			}
+			time.Sleep(3 * time.Minute) // every timer is over, or the box has just begun again
+			synctest.Wait()
+			before := len(a.kept())
+			whole := frame('1', header+order+result+last, true)
+			for tries, taken := 0, false; !taken; tries++ {
+				if tries == 3 {
+					t.Fatalf("ENQ got no ACK in %d tries: %s", tries, spell(a.peer.left()))
+				}
+				a.peer.clear()
+				a.peer.send("<ENQ>")
+				synctest.Wait()
+				taken = bytes.HasSuffix(a.peer.left(), []byte(ack))
+				time.Sleep(time.Second) // as the standard asks in contention
+			}
+			a.peer.clear()
+			if _, err := a.line.Write([]byte(whole)); err != nil {
+				t.Fatal(err)
+			}
+			a.gets(0, "<ACK>")
+			if kept := a.kept(); len(kept) != before+1 || kept[before] != "accepted "+whole {
+				t.Errorf("kept %q", kept[min(before, len(kept)):])
+			}
 		})
 	}
 }
