@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -60,9 +61,15 @@ func everyAnswer(t *testing.T) (list []asked) {
 	add(message("ORU^R01^ORU_R01", "2.5.1", "", result), answer{"ACK", "2.5.1", "ACK", "R01", "AA"})
 	add("not HL7\r", answer{"ACK", "2.5.1", "ACK", "", "AR"})
 	if enhancedMode(t) {
-		enhanced := strings.NewReplacer("|P|2.5.1\r", "|P|2.5.1|||AL|NE\r")
-		add(enhanced.Replace(message("ORU^R01^ORU_R01", "2.5.1", "CA", result)), answer{"ACK", "2.5.1", "ACK", "R01", "CA"})
-		add(enhanced.Replace(message("ADT^A01^ADT_A01", "2.5.1", "CR", "PID|1\r")), answer{"ACK", "2.5.1", "ACK", "A01", "CR"})
+		enhanced := func(acks, kind, id, body string) string {
+			return strings.Replace(message(kind, "2.5.1", id, body), "|P|2.5.1\r", "|P|2.5.1|||"+acks+"\r", 1)
+		}
+		add(enhanced("AL|NE", "ORU^R01^ORU_R01", "CA", result), answer{"ACK", "2.5.1", "ACK", "R01", "CA"})
+		add(enhanced("AL|NE", "ADT^A01^ADT_A01", "CR", "PID|1\r"), answer{"ACK", "2.5.1", "ACK", "A01", "CR"})
+		add(enhanced("AL|AL", "ORU^R01^ORU_R01", "CA-AA", result),
+			answer{"ACK", "2.5.1", "ACK", "R01", "CA"}, answer{"ACK", "2.5.1", "ACK", "R01", "AA"})
+		add(enhanced("NE|AL", "QBP^Q11^QBP_Q11", "Q11", "QPD|WOS^Work Order Step^IHELAW|TAG-1|S-5\rRCP|I||R\r"),
+			answer{"RSP_K11", "2.5.1", "RSP", "K11", "AA"})
 	}
 	for _, data := range capturesOf(t, simulator.HL7) {
 		messages, err := simulator.Read(data)
@@ -172,32 +179,42 @@ func packets(turns [][]byte) []byte {
 }
 
 // tshark's HL7 dissector takes the conversation apart without a mark of
-// malformed, and finds in each answer its type and event.
+// malformed, and finds in each answer its block, type, event and code.
 func TestPeersDissectAnswers(t *testing.T) {
 	text2pcap, tshark := systemPeer(t, "text2pcap"), systemPeer(t, "tshark")
 	messages := everyAnswer(t)
 	r := start(t, base(t.TempDir())+lanInstruments)
-	turns := talk(t, r, messages)
 	directory := t.TempDir()
 	dump, capture := filepath.Join(directory, "dump"), filepath.Join(directory, "capture")
-	if err := os.WriteFile(dump, packets(turns), 0o600); err != nil {
+	if err := os.WriteFile(dump, packets(talk(t, r, messages)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	said(t, text2pcap, "-q", "-D", "-T", "2575,40000", dump, capture)
 	got := said(t, tshark, "-n", "-r", capture, "-d", "tcp.port==2575,hl7", "-o", "hl7.display_llp:TRUE", "-Y", "tcp.srcport==2575",
-		"-T", "fields", "-E", "separator=|", "-e", "hl7.llp.sob", "-e", "hl7.message.type", "-e", "hl7.event.type",
-		"-e", "hl7.llp.eob", "-e", "_ws.malformed", "-e", "hl7.malformed", "-e", "_ws.expert.message")
+		"-T", "fields", "-E", "separator=/t", "-E", "aggregator=;", "-e", "_ws.malformed", "-e", "hl7.malformed", "-e", "_ws.expert.message",
+		"-e", "hl7.llp.sob", "-e", "hl7.message.type", "-e", "hl7.event.type", "-e", "hl7.llp.eob", "-e", "hl7.segment")
 	if len(got) != len(messages) {
 		t.Fatalf("%d of %d answers: %q", len(got), len(messages), got)
 	}
 	for n, m := range messages {
+		separator := "|"
+		if strings.HasPrefix(m.text, "MSH") {
+			separator = m.text[3:4]
+		}
 		var sob, kind, event, eob []string
+		segments := "^"
 		for _, a := range m.answers {
 			sob, kind, event, eob = append(sob, "0x0b"), append(kind, a.kind), append(event, a.event), append(eob, "0x1c0d")
+			segments += regexp.QuoteMeta("MSH"+separator) + ".*;" + regexp.QuoteMeta("MSA"+separator+a.code+separator) + ".*"
 		}
-		want := strings.Join([]string{strings.Join(sob, ","), strings.Join(kind, ","), strings.Join(event, ","), strings.Join(eob, ","), "", "", ""}, "|")
-		if got[n] != want {
-			t.Errorf("answer to %.80q: got %s, want %s", m.text, got[n], want)
+		fields := strings.SplitN(got[n], "\t", 8)
+		for i, list := range [][]string{nil, nil, nil, sob, kind, event, eob} {
+			if want := strings.Join(list, ";"); fields[i] != want {
+				t.Errorf("answer to %.80q, column %d: got %q, want %q", m.text, i, fields[i], want)
+			}
+		}
+		if !regexp.MustCompile(segments).MatchString(fields[7]) {
+			t.Errorf("answer to %.80q: segments %q, want %s", m.text, fields[7], segments)
 		}
 	}
 }

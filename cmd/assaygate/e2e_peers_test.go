@@ -51,7 +51,10 @@ func peerProgram(t *testing.T, peer, program string) string {
 	}
 	file := filepath.Join(directory, peer, program)
 	if _, err := os.Stat(file); err != nil {
-		why, _ := os.ReadFile(filepath.Join(directory, peer, "missing"))
+		why, err := os.ReadFile(filepath.Join(directory, peer, "missing"))
+		if err != nil {
+			why = []byte("make test-peers installs it")
+		}
 		absent(t, "the peer %s is not in %s: %s", peer, directory, bytes.TrimSpace(why))
 	}
 	return file
