@@ -111,8 +111,8 @@ func TestFaults(t *testing.T) {
 			p.line, where = instrument, fmt.Sprintf("serial: {port: %q}", path)
 			terminals++
 		default:
-			p.to.Address = freePort(t)
-			where = fmt.Sprintf("%s: {listen: %q}", kind, p.to.Address)
+			// Instruments of one address share a listener: each has an address of its own.
+			where = fmt.Sprintf("%s: {listen: \"127.0.0.%d:0\"}", kind, 2+len(cases))
 		}
 		fmt.Fprintf(&instruments, "  - {name: %s, %s, quirks: {%s}}\n", p.name, where, c.quirks)
 		cases = append(cases, p)
@@ -138,6 +138,7 @@ func TestFaults(t *testing.T) {
 
 	var playing sync.WaitGroup // parallel subtests would be no more than there are processors
 	for _, p := range cases {
+		p.to.Address = r.addresses[p.name]
 		playing.Go(func() { p.play(t) })
 	}
 	playing.Wait()
