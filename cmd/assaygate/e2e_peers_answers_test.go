@@ -150,17 +150,8 @@ func tolerated(line string) bool {
 		"ACK 2.3.1: MSH-9 is longer than 7;",
 		// There is no control id to repeat.
 		"ACK 2.5.1: MSA-2 is required;",
-		// Ours to mend: 2.3 has no third component of MSH-9, and from 2.7 on MSA-3 is withdrawn.
-		"ACK 2.3: MSH-9 is longer than 7; MSH-9 has components beyond its type;",
-		withdrawn + "'message type is not accepted here'" + withdrawnEnd,
-		withdrawn + "'event is not accepted here'" + withdrawnEnd,
 	}, line)
 }
-
-const (
-	withdrawn    = "unreadable: ca.uhn.hl7v2.validation.ValidationException: Validation failed: Primitive value "
-	withdrawnEnd = " requires to be empty because it is withdrawn from the current HL7 version and should not be used at MSA-3(0);"
-)
 
 // packets writes a conversation as a file of hex dumps, one for each TCP
 // segment, as text2pcap reads them: O goes to the gateway, I comes from it.

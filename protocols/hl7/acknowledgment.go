@@ -66,9 +66,9 @@ func Ack(request []byte, a Acknowledgment) []byte {
 	}
 	r := reply{Delimiters: m.Delimiters}
 	r.header(m, err == nil, a, r.messageType(m, a))
-	r.msa(m.First("MSH").Field(10), a)
+	r.msa(m, a)
 	if a.Err != nil {
-		r.err(*a.Err, version(m) >= 205 || err != nil)
+		r.err(*a.Err, version(m) >= modernErr || err != nil)
 	}
 	if orderMessage(m) && !a.accepts() {
 		r.orders(m, a.Code == Accept)
@@ -129,9 +129,9 @@ func oneLine(field []byte) []byte {
 
 // msa writes MSA. The sender looks for its control id as it sent it, so an
 // LF stays there, and nothing that could make a segment of it follows.
-func (r *reply) msa(id []byte, a Acknowledgment) {
-	text := r.text(a.Text)
-	if bytes.IndexByte(id, lf) >= 0 {
+func (r *reply) msa(m Message, a Acknowledgment) {
+	id, text := m.First("MSH").Field(10), r.text(a.Text)
+	if bytes.IndexByte(id, lf) >= 0 || version(m) >= withoutText {
 		text = nil
 	}
 	r.segment("MSA", []byte(a.Code), id, text)
@@ -144,6 +144,8 @@ func (r *reply) messageType(m Message, a Acknowledgment) []byte {
 	switch {
 	case orderMessage(m) && !a.accepts():
 		return r.components("ORL", "O34", string(r.text("ORL_O34")))
+	case len(trigger) > 0 && version(m) > 0 && version(m) < threePartType:
+		return r.components("ACK", string(trigger))
 	case len(trigger) > 0:
 		return r.components("ACK", string(trigger), "ACK")
 	}
@@ -274,18 +276,30 @@ func (r *reply) components(parts ...string) []byte {
 
 func (r *reply) text(s string) []byte { return Escape(nil, []byte(s), r.Delimiters) }
 
-// version returns MSH-12 as a number: 2.5.1 is 205. 0 where it is unreadable.
-func version(m Message) int {
+// version returns MSH-12 as a number: 2.5.1 is 2_05_01. 0 where it is unreadable.
+func version(m Message) (number int) {
 	field := m.First("MSH").Field(12)
 	if parts := Components(field, m.Delimiters); len(parts) > 0 {
 		field = parts[0]
 	}
-	major, rest, _ := bytes.Cut(bytes.TrimSpace(field), []byte("."))
-	minor, _, _ := bytes.Cut(rest, []byte("."))
-	a, errMajor := strconv.Atoi(string(major))
-	b, errMinor := strconv.Atoi(string(minor))
-	if errMajor != nil || errMinor != nil || a < 0 || a > 99 || b < 0 || b > 99 {
-		return 0
+	rest, more := bytes.TrimSpace(field), true
+	for place := range 3 {
+		var text []byte
+		if text, rest, more = bytes.Cut(rest, []byte(".")); place == 2 && len(text) == 0 {
+			text = []byte("0")
+		}
+		n, err := strconv.Atoi(string(text))
+		if err != nil || n < 0 || n > 99 || place == 0 && !more {
+			return 0
+		}
+		number = number*100 + n
 	}
-	return a*100 + b
+	return number
 }
+
+// Versions that changed what an answer may hold.
+const (
+	threePartType = 2_03_01 // MSH-9 got its third component
+	modernErr     = 2_05_00 // ERR got fields for each of what ERR-1 held
+	withoutText   = 2_07_00 // MSA-3 was withdrawn; ERR-8 has it
+)

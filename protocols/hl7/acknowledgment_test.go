@@ -99,6 +99,24 @@ func TestAck(t *testing.T) {
 			"MSH|^~\\&|||||20240831164019+0000||ACK|42|P|2.5.1\rMSA|AR||no MSH segment\rERR|||100^Segment sequence error^HL70357|E\r",
 		},
 		{
+			"2.7 has no MSA-3",
+			"MSH|^~\\&|A|B|C|D|||ADT^A01|9|P|2.7\r",
+			Acknowledgment{Code: Reject, Text: "no", ControlID: id, Time: at, Err: &ErrorDetail{Code: CodeUnsupportedType, Text: "no"}},
+			"MSH|^~\\&|C|D|A|B|20240831164019+0000||ACK^A01^ACK|42|P|2.7\rMSA|AR|9\rERR|||200^Unsupported message type^HL70357|E||||no\r",
+		},
+		{
+			"2.3 has two parts in MSH-9",
+			"MSH|^~\\&|A|B|C|D|||ORU^R01|9|P|2.3\r",
+			Acknowledgment{Code: Accept, ControlID: id, Time: at},
+			"MSH|^~\\&|C|D|A|B|20240831164019+0000||ACK^R01|42|P|2.3\rMSA|AA|9\r",
+		},
+		{
+			"2.3.1 has three",
+			"MSH|^~\\&|A|B|C|D|||ORU^R01|9|P|2.3.1\r",
+			Acknowledgment{Code: Accept, ControlID: id, Time: at},
+			"MSH|^~\\&|C|D|A|B|20240831164019+0000||ACK^R01^ACK|42|P|2.3.1\rMSA|AA|9\r",
+		},
+		{
 			"nothing",
 			"",
 			Acknowledgment{Code: Reject, ControlID: id, Time: at},

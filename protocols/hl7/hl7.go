@@ -70,13 +70,14 @@
 //
 //	MSH-1, MSH-2    as received
 //	MSH-3 to MSH-6  sender and receiver exchanged
-//	MSH-9           ACK^trigger^ACK; for OML^O33 the application acknowledgement
-//	                is ORL^O34^ORL_O34
+//	MSH-9           ACK^trigger^ACK, up to version 2.3 ACK^trigger; for OML^O33
+//	                the application acknowledgement is ORL^O34^ORL_O34
 //	MSH-10          the caller's own
 //	MSH-11, 12, 18  as received
 //	MSH-15, 16      NE in enhanced mode, else empty
 //	MSH-21          as received in enhanced mode, else empty
 //	MSA-2           the bytes of MSH-10 as received, whatever they are
+//	MSA-3           the caller's words, up to version 2.6; then ERR-8 has them
 //	ERR             ERR-2, 3, 4 and 8 from version 2.5 on, ERR-1 below
 //
 // The answer to OML^O33 repeats PID, SPM and SAC as received. Each of its ORC

@@ -182,7 +182,7 @@ func TestAckOfOddHeaders(t *testing.T) {
 		},
 		{
 			"no control id", "MSH|^~\\&|A|B|C|D|||ADT^A01||P|2.3\r",
-			"MSH|^~\\&|C|D|A|B|T||ACK^A01^ACK|1|P|2.3\rMSA|AR|\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
+			"MSH|^~\\&|C|D|A|B|T||ACK^A01|1|P|2.3\rMSA|AR|\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
 		},
 		{
 			"version 2.3.1 below 2.5", "MSH|^~\\&|A|B|C|D|||ADT^A01|9|T|2.3.1||||||ASCII\r",
@@ -202,27 +202,27 @@ func TestAckOfOddHeaders(t *testing.T) {
 		},
 		{
 			"GBK, half a character is a field separator", "MSH|^~\\&|\xBC\xEC\x84|\x84^|B|C|D|||ADT^A01|9|P|2.3||||||GBK\r",
-			"MSH|^~\\&|C|D|\xBC\xEC\x84|\x84^|B|T||ACK^A01^ACK|1|P|2.3||||||GBK\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
+			"MSH|^~\\&|C|D|\xBC\xEC\x84|\x84^|B|T||ACK^A01|1|P|2.3||||||GBK\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
 		},
 		{
 			"Big5", "MSH|^~\\&|\xA6|\xB1||B|C|D|||ADT^A01|9|P|2.3||||||BIG-5~\r",
-			"MSH|^~\\&|C|D|\xA6|\xB1||B|T||ACK^A01^ACK|1|P|2.3||||||BIG-5~\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
+			"MSH|^~\\&|C|D|\xA6|\xB1||B|T||ACK^A01|1|P|2.3||||||BIG-5~\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
 		},
 		{
 			"Shift JIS", "MSH|^~\\&|\x83|\xB1|B|C|D|||ADT^A01|9|P|2.3||||||~Shift-JIS\r",
-			"MSH|^~\\&|C|D|\x83|\xB1|B|T||ACK^A01^ACK|1|P|2.3||||||~Shift-JIS\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
+			"MSH|^~\\&|C|D|\x83|\xB1|B|T||ACK^A01|1|P|2.3||||||~Shift-JIS\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
 		},
 		{
 			"says GBK and is UTF-8", "MSH|^~\\&|检验|B|C|D|||ADT^A01|9|P|2.3||||||GBK\r",
-			"MSH|^~\\&|C|D|检验|B|T||ACK^A01^ACK|1|P|2.3||||||GBK\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
+			"MSH|^~\\&|C|D|检验|B|T||ACK^A01|1|P|2.3||||||GBK\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
 		},
 		{
 			"says GBK twice and is UTF-8", "MSH|^~\\&|检验|B|C|D|||ADT^A01|9|P|2.3||||||GBK|GBK\r",
-			"MSH|^~\\&|C|D|检验|B|T||ACK^A01^ACK|1|P|2.3||||||GBK\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
+			"MSH|^~\\&|C|D|检验|B|T||ACK^A01|1|P|2.3||||||GBK\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
 		},
 		{
 			"latin-1 before a separator", "MSH|^~\\&|Labor M\xFC|B|C|D|||ADT^A01|9|P|2.3||||||8859/1\r",
-			"MSH|^~\\&|C|D|Labor M\xFC|B|T||ACK^A01^ACK|1|P|2.3||||||8859/1\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
+			"MSH|^~\\&|C|D|Labor M\xFC|B|T||ACK^A01|1|P|2.3||||||8859/1\rMSA|AR|9\rERR|MSH^1^9^200&Unsupported message type&HL70357\r",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

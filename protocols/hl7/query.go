@@ -69,9 +69,9 @@ func AppendQueryResponse(dst, query []byte, response QueryResponse) []byte {
 	}
 	a.profiled = true
 	r.header(m, err == nil, a, r.responseType(m))
-	r.msa(m.First("MSH").Field(10), a)
+	r.msa(m, a)
 	if a.Err != nil {
-		r.err(*a.Err, version(m) >= 205 || err != nil)
+		r.err(*a.Err, version(m) >= modernErr || err != nil)
 	}
 	r.segment("QAK", oneLine(qpd.Field(2)), []byte(response.Status), oneLine(qpd.Field(1)))
 	if qpd.Raw != nil {
