@@ -360,7 +360,10 @@ func (l *line) strange(skipped []byte, other, meaning string) {
 		return
 	}
 	hint := "bytes that belong to no frame or block; on a serial line check baud rate, parity and wiring"
-	if bytes.ContainsAny(skipped, other) {
+	switch {
+	case bytes.HasPrefix(skipped, []byte("\x16\x03")): // a handshake record, RFC 8446 5.1
+		hint = "the sender speaks TLS, this listener does not: give it tls, or switch TLS off there"
+	case bytes.ContainsAny(skipped, other):
 		hint = meaning
 	}
 	l.log.Warn("strange bytes on the line", "hint", hint)

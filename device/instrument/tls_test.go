@@ -12,7 +12,6 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +100,29 @@ func TestListenerWithTLS(t *testing.T) {
 	}
 }
 
+// The other way round a person is told as well.
+func TestTLSToAPlainListener(t *testing.T) {
+	for _, protocol := range []string{"astm", "hl7"} {
+		settings := Defaults()
+		settings.Protocol = protocol
+		b := newBench(t, settings)
+		address, _, log := b.guarded(Instrument{Name: "analyser", Settings: settings})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			_, err := port.Open(ctx, port.Settings{Dial: address, TLS: port.NewTLS(port.TLSFiles{}, nil)})
+			ended <- err
+		}()
+		if said := log.wants(t, "strange bytes", 1); !strings.Contains(said[0], "the sender speaks TLS, this listener does not") {
+			t.Errorf("%s: said %q", protocol, said)
+		}
+		cancel()
+		if <-ended == nil {
+			t.Error("TLS where there is none")
+		}
+	}
+}
+
 // A handshake that does not end blocks nobody, and its connection counts.
 func TestHandshakeCountsAsAConnection(t *testing.T) {
 	files := certified(t)
@@ -155,6 +177,7 @@ func TestDialledWithTLS(t *testing.T) {
 		return conn
 	}
 	accept() // its file is not there yet
+	log.wants(t, "tls.ca: stat ", 1)
 	certificate, err := os.ReadFile(files.Certificate)
 	if err != nil {
 		t.Fatal(err)
@@ -176,20 +199,13 @@ func TestDialledWithTLS(t *testing.T) {
 	}
 	b.line.Close()
 	// Then it answers with something else.
-	plain := accept()
-	if _, err := io.WriteString(plain, "no TLS"); err != nil {
+	if _, err := io.WriteString(accept(), "no TLS"); err != nil {
 		t.Fatal(err)
 	}
-	accept()
+	log.wants(t, "the other side does not speak TLS", 1)
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
-	}
-	cannot := log.with("cannot be opened")
-	for _, want := range []string{"tls.ca: stat ", "the other side does not speak TLS"} {
-		if !slices.ContainsFunc(cannot, func(line string) bool { return strings.Contains(line, want) }) {
-			t.Errorf("nothing of %q in %q", want, cannot)
-		}
 	}
 	if counted.all()["tls"] == 0 {
 		t.Errorf("counted %v", counted.all())

@@ -99,7 +99,8 @@ func dialLine(ctx context.Context, s Settings) (Line, error) {
 	}
 	secure, err := s.TLS.Client(ctx, conn, s.Dial)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("dial %s: %w", s.Dial, err), conn.Close())
+		conn.Close() // a handshake that took too long has closed it
+		return nil, fmt.Errorf("dial %s: %w", s.Dial, err)
 	}
 	return secure, nil
 }
