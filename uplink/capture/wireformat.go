@@ -139,7 +139,7 @@ func parseEntry(line []byte) (Entry, error) {
 	case Remark:
 		e.Note = string(text)
 	default:
-		err = fmt.Errorf("%w: the mark is none of < > !", ErrTrace)
+		err = fmt.Errorf("%w: the mark is not one that there is", ErrTrace)
 	}
 	if err != nil {
 		return Entry{}, err
