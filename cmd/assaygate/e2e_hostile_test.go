@@ -165,7 +165,7 @@ func TestFrameWithoutEnd(t *testing.T) {
 	conn := dial(t, b.astm)
 	b.flood(conn, []byte{lis01.ENQ, lis01.STX})
 	b.closes(conn)
-	b.says("no end within limits.frame", `"connection closed"`)
+	b.says("longer than limits.frame", `"connection closed"`)
 	b.bounded()
 }
 

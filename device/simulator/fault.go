@@ -30,6 +30,10 @@ type kind struct {
 	together bool
 	says     string
 
+	// wrong is what the fault makes of a unit that no host may acknowledge, ""
+	// where a host may.
+	wrong string
+
 	// write and read stand for those of the line; nil is as they are.
 	write func(l *faultyLine, unit []byte) error
 	read  func(l *faultyLine, p []byte) (int, error)
@@ -40,10 +44,10 @@ type kind struct {
 func faults() []kind {
 	astm, mllp, both, all := []Protocol{ASTM}, []Protocol{HL7}, []Protocol{ASTM, HL7}, []Protocol{ASTM, HL7, Vendor}
 	return []kind{
-		{name: "checksum", fits: astm, write: checksumOnce, says: "the first frame goes out once with a wrong checksum, and right after NAK"},
-		{name: "checksum:always", fits: astm, write: checksumAlways, says: "every frame has a wrong checksum, always: a host that checks it refuses the message"},
-		{name: "numbers", fits: astm, write: numberOnce, says: "the last frame goes out once with a wrong number, and right after NAK"},
-		{name: "numbers:same", fits: astm, write: numberSame, says: "every frame has the number 1, always: a host that checks it refuses the message"},
+		{name: "checksum", fits: astm, wrong: "a frame with a wrong checksum", write: checksumOnce, says: "the first frame goes out once with a wrong checksum, and right after NAK"},
+		{name: "checksum:always", fits: astm, wrong: "a frame with a wrong checksum", write: checksumAlways, says: "every frame has a wrong checksum, always: a host that checks it refuses the message"},
+		{name: "numbers", fits: astm, wrong: "a frame with a wrong number", write: numberOnce, says: "the last frame goes out once with a wrong number, and right after NAK"},
+		{name: "numbers:same", fits: astm, wrong: "a frame with a wrong number", write: numberSame, says: "every frame has the number 1, always: a host that checks it refuses the message"},
 		{name: "numbers:restart", fits: astm, write: numberRestart, together: true, says: "the next message begins with frame 1 but without ENQ; refused, it comes in a session of its own"},
 		{name: "lost-ack", fits: both, read: loseACK, says: "the answer to the last frame or block is lost; after the sender's time-out it comes again, the same bytes"},
 		{name: "lost-ack:damaged", fits: astm, read: damageACK, says: "the answer to the last frame arrives as another byte, so the frame comes again at once"},

@@ -374,3 +374,16 @@ func TestFaultsAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// A host that acknowledges what is spoilt has not passed.
+func TestHostThatAcknowledgesAnything(t *testing.T) {
+	for name, wrong := range map[string]string{
+		"checksum": "a frame with a wrong checksum", "checksum:always": "a frame with a wrong checksum",
+		"numbers": "a frame with a wrong number", "numbers:same": "a frame with a wrong number",
+	} {
+		result, _ := playWith(t, true, tiny(t), Options{Fault: fault(t, name)}, func() func([]byte) []byte { return takesAll })
+		if len(result.Refused) != 1 || result.Refused[0].Reason != "it acknowledged "+wrong {
+			t.Errorf("%s: %+v", name, result)
+		}
+	}
+}

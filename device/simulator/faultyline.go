@@ -30,6 +30,9 @@ func newFaultyHost(line *faultyLine) *faultyHost {
 func (h *faultyHost) send(ctx context.Context, m outgoing) (refusal string, err error) {
 	h.line.begin(m)
 	refusal, err = h.to.send(ctx, m)
+	if h.line.fooled {
+		return "it acknowledged " + h.line.fault.kind.wrong, err
+	}
 	if refusal == "" && err == nil || !h.line.spent || ctx.Err() != nil {
 		return refusal, err
 	}
@@ -60,6 +63,8 @@ type faultyLine struct {
 	spent   bool   // the fault was made on this message
 	sent    int    // bytes of it that are out
 	unit    []byte // written last
+	wrong   bool   // what is out is to be refused
+	fooled  bool   // it was not
 	reply   byte   // read last
 	heard   []byte // replies that were read but not given out
 	open    bool   // the session of the message before goes on
@@ -77,7 +82,7 @@ func newFaultyLine(line port.Line, reopen func(context.Context) (port.Line, erro
 
 // begin makes the fault possible again, for the next message.
 func (l *faultyLine) begin(m outgoing) {
-	l.message, l.spent, l.sent = m, false, 0
+	l.message, l.spent, l.sent, l.fooled = m, false, 0, false
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.forget()
@@ -116,6 +121,7 @@ func (l *faultyLine) Write(unit []byte) (int, error) {
 // put writes bytes as they are. A slow fault takes longer than any deadline of
 // the unit as a whole, so each write gets one of its own.
 func (l *faultyLine) put(data []byte) error {
+	l.wrong = l.fault.kind.wrong != "" && len(data) > 1 && !bytes.Equal(data, l.unit)
 	return write(l.now(), data, time.Now().Add(writeTime(len(data))))
 }
 
@@ -132,6 +138,8 @@ func (l *faultyLine) Read(p []byte) (n int, err error) {
 	}
 	if n > 0 {
 		l.reply = p[n-1]
+		l.fooled = l.fooled || l.wrong && l.reply == lis01.ACK
+		l.wrong = false
 	}
 	return n, err
 }
