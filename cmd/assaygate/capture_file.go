@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,24 +10,55 @@ import (
 	"github.com/assaygate/assaygate/device/capturefile"
 	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/uplink/capture"
 )
 
-// readCapture reads a file for inspect, replay and simulate.
+// readCapture reads a file for inspect, replay and simulate. Of a wire trace it is
+// what the instrument sent.
 func readCapture(file string) (capturefile.File, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return capturefile.File{}, err
 	}
-	capture, err := capturefile.Read(data)
+	if capture.IsTrace(data) {
+		data, err = receivedIn(data)
+	}
+	var read capturefile.File
+	if err == nil {
+		read, err = capturefile.Read(data)
+	}
 	if err != nil {
 		return capturefile.File{}, fmt.Errorf("%s: %w", file, err)
 	}
-	return capture, nil
+	return read, nil
+}
+
+// errVeiled is of a trace that says when something came, but not what.
+var errVeiled = errors.New("this wire trace was written under an allowlist and holds no text; look at the capture files of the same time")
+
+// receivedIn is what a wire trace says that the instrument sent.
+func receivedIn(trace []byte) (data []byte, err error) {
+	for e, err := range capture.Entries(trace) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Mark != capture.Received {
+			continue
+		}
+		for _, p := range e.Pieces {
+			if p.Hidden > 0 {
+				return nil, errVeiled
+			}
+			data = append(data, p.Bytes...)
+		}
+	}
+	return data, nil
 }
 
 // captureFilesOf lists the files to read. A directory stands for its files in the
 // order of their names, which is that of time; hidden ones are files that are
-// being written. Directories in it are left out.
+// being written. Directories in it are left out, and so are wire traces: what they
+// hold stands in the captures beside them too.
 func captureFilesOf(paths []string) (files []string, err error) {
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -43,7 +75,7 @@ func captureFilesOf(paths []string) (files []string, err error) {
 		}
 		found := 0
 		for _, entry := range entries {
-			if entry.Type().IsRegular() && !strings.HasPrefix(entry.Name(), ".") {
+			if entry.Type().IsRegular() && !strings.HasPrefix(entry.Name(), ".") && !strings.HasSuffix(entry.Name(), ".wire") {
 				files = append(files, filepath.Join(path, entry.Name()))
 				found++
 			}
