@@ -199,7 +199,7 @@ func (a *aviary) dial(name string) *sender {
 		a.t.Fatal(err)
 	}
 	a.t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		a.t.Fatal(err)
 	}
 	return &sender{t: a.t, Conn: conn, replies: bufio.NewReader(conn)}
