@@ -273,6 +273,7 @@ func TestAllowFrom(t *testing.T) {
 	for range 3 {
 		b.refused(address, "\x05")
 	}
+	log.wants(t, "remote=127.0.0.1", 1)
 	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
 	if conn, err := other.Dial("tcp", address); err != nil {
 		t.Fatal(err)
