@@ -97,7 +97,7 @@ func TestHL7QueriesAreCounted(t *testing.T) {
 	observer := counted{outcomes: make(chan string, 10)}
 	b.service.Observer = observer
 	b.connect(hl7Settings())
-	b.ask(block(strings.Replace(oru, "ORU^R01", "QBP^Q11", 1)+"QPD|x|t\r"), 1)
+	b.ask(block("MSH|^~\\&|Lab|Site|Host|Here|20240102030405||QBP^Q11|c1|P|2.5.1\rQPD|x|t\r"), 1)
 	b.hangUp()
 	close(observer.outcomes)
 	var got []string

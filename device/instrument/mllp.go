@@ -125,6 +125,13 @@ func refusal(code, event string) string {
 	return hl7.CodeUnsupportedType
 }
 
+// holdsResult reports whether a message that should hold none has a result, or
+// cannot be looked through. AA to such a query would be for what is not kept.
+func holdsResult(text []byte) bool {
+	m, err := hl7.Parse(text)
+	return err != nil || m.First("OBX").Raw != nil
+}
+
 // receive stores one message and returns its acknowledgements: CA and AA only
 // for what is durable. There may be none. An error ends the line without one: its
 // sender is to see that the message was not taken, and wants no acknowledgement
@@ -138,7 +145,7 @@ func (b *mllpLink) receive(ctx context.Context, raw profile.Raw) (answers [][]by
 		b.log.Debug("an acknowledgement is not answered")
 		return nil, nil
 	}
-	if hl7.IsQuery(header) {
+	if hl7.IsQuery(header) && !holdsResult(raw.Text) {
 		return b.query(ctx, raw, header), nil
 	}
 	code, event, _ := hl7.MessageType(header)
@@ -224,7 +231,7 @@ func (b *mllpLink) acknowledge(request []byte, code string, enhanced bool, probl
 	}
 	m, err := hl7.ParseHeader(request)
 	if kind, _, _ := hl7.MessageType(m); err == nil && kind != "OML" {
-		request = hl7.Append(nil, m) // only the answer to orders names them
+		return hl7.AckParsed(m, a) // only the answer to orders names them
 	}
 	return hl7.Ack(request, a)
 }

@@ -64,11 +64,20 @@ func Ack(request []byte, a Acknowledgment) []byte {
 	if err != nil {
 		m = Message{Delimiters: DefaultDelimiters()}
 	}
+	return ack(m, err == nil, a)
+}
+
+// AckParsed is Ack for a message that [Parse] or [ParseHeader] has read. What
+// only a whole message can tell, such as the orders of OML^O33, is missing in the
+// answer to a header.
+func AckParsed(m Message, a Acknowledgment) []byte { return ack(m, true, a) }
+
+func ack(m Message, readable bool, a Acknowledgment) []byte {
 	r := reply{Delimiters: m.Delimiters}
-	r.header(m, err == nil, a, r.messageType(m, a))
+	r.header(m, readable, a, r.messageType(m, a))
 	r.msa(m, a)
 	if a.Err != nil {
-		r.err(*a.Err, version(m) >= modernErr || err != nil)
+		r.err(*a.Err, version(m) >= modernErr || !readable)
 	}
 	if orderMessage(m) && !a.accepts() {
 		r.orders(m, a.Code == Accept)
