@@ -113,6 +113,15 @@ func (l *line) run(ctx context.Context, link link) error {
 		end     time.Time // of the grace period
 		flushed bool
 	)
+	// A card that takes its time must not cost the sender's: the timers stand still
+	// meanwhile. Past already, they would end a frame or session without a look at
+	// what has come.
+	take := func(quiet bool) (rest []byte, err error) {
+		begun := time.Now()
+		rest, err = link.take(ctx, data, quiet)
+		last = last.Add(time.Since(begun))
+		return rest, err
+	}
 	for {
 		l.progress()
 		if ctx.Err() != nil && end.IsZero() {
@@ -152,7 +161,7 @@ func (l *line) run(ctx context.Context, link link) error {
 			if n == len(in) && n < mostRead {
 				in = make([]byte, mostRead) // a long message: fewer, longer looks at it
 			}
-			if data, err = link.take(ctx, data, false); err == nil && !l.hold(len(data)+link.kept()) {
+			if data, err = take(false); err == nil && !l.hold(len(data)+link.kept()) {
 				err = errCrowded
 			}
 			if err != nil {
@@ -173,7 +182,7 @@ func (l *line) run(ctx context.Context, link link) error {
 			l.hold(0)
 		case quiet > 0 && !flushed && time.Since(last) >= quiet:
 			flushed = true
-			if data, err = link.take(ctx, data, true); err != nil {
+			if data, err = take(true); err != nil {
 				link.expire(ctx, "the line was closed: "+err.Error())
 				return err
 			}
