@@ -38,6 +38,7 @@ func TestConfigErrors(t *testing.T) {
 		"same serial port": {"instruments: [{name: a, serial: {port: /dev/ttyS0}}, {name: b, serial: {port: /dev/ttyS0}}]", "f:2:73: instruments[1].serial.port: a is at /dev/ttyS0; a port is one instrument's"},
 		"shared TLS":       {lan + ", tls: {certificate: c, key: k}}, {name: b, astm: {listen: ':1'}, tls: {certificate: d, key: k}}]", "f:2:111: instruments[1].tls: differs from that of a, which shares the listener; say it the same, or once"},
 		"charset":          {lan + ", charset: latin-99}]", `f:2:47: instruments[0].charset: character set "latin-99" is not known; try latin-1, cp1252, utf-8 or gbk`},
+		"nobody allowed":   {lan + ", allow_from: []}]", "f:2:47: instruments[0].allow_from: names no network, so that nobody could connect; name one, or remove it to let everybody"},
 		"time zone":        {lan + ", timezone: Europe/Berlim}]", "f:2:47: instruments[0].timezone: Europe/Berlim is not known; give an IANA name such as Europe/Berlin or UTC"},
 		"quirk ack":        {lan + ", quirks: {ack: never}}]", "f:2:56: instruments[0].quirks.ack: never is not one of auto, original, enhanced"},
 		"query":            {lan + ", quirks: {query: never}}]", "f:2:56: instruments[0].quirks.query: never is not one of no_information, no_order, none"},

@@ -106,8 +106,12 @@ func (i Instrument) Validate() error {
 			add("tls: %w", err)
 		}
 	}
-	if len(i.AllowFrom) > 0 && listens == "" && len(kinds) == 1 {
+	switch {
+	case i.AllowFrom == nil:
+	case listens == "" && len(kinds) == 1:
 		add("allow_from: only for a line that listens; remove it")
+	case len(i.AllowFrom) == 0:
+		add("allow_from: names no network, so that nobody could connect; name one, or remove it to let everybody")
 	}
 	return errors.Join(errs...)
 }

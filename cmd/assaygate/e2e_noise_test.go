@@ -62,3 +62,16 @@ func TestNoisyLine(t *testing.T) {
 		t.Errorf("said %d times", n)
 	}
 }
+
+// A line that is down is no reason not to be healthy, but a person should know.
+func TestHealthNamesLinesThatAreDown(t *testing.T) {
+	t.Parallel()
+	r := start(t, base(t.TempDir())+"instruments: [{name: gone, astm: {dial: '127.0.0.1:1'}}, {name: here, astm: {listen: '127.0.0.1:0'}}]\ndestinations: []\n")
+	var out bytes.Buffer
+	if err := (&healthCommand{Admin: r.addresses[adminServer]}).Run(&streams{out: &out, err: &out}); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != "healthy\nnote: the line of gone is down; the log says why\n" {
+		t.Errorf("health says %q", got)
+	}
+}

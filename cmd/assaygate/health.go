@@ -54,23 +54,22 @@ func (c *healthCommand) Run(s *streams) error {
 // healthy.
 func sayHealthy(ctx context.Context, out io.Writer, address string) error {
 	text := "healthy\n"
-	for _, name := range noisyLines(ctx, address) {
+	metrics, _ := fetch(ctx, address, "/metrics", 16<<20) // a gateway of another version may tell less
+	for _, name := range linesWith(metrics, noisyMetric, 1) {
 		text += "note: the line of " + name + " is noisy: check cable, ground, baud rate and parity\n"
+	}
+	for _, name := range linesWith(metrics, upMetric, 0) {
+		text += "note: the line of " + name + " is down; the log says why\n"
 	}
 	_, err := io.WriteString(out, text)
 	return err
 }
 
-// noisyLines returns the instruments whose lines are noisy, as far as the
-// gateway tells: one of another version may not.
-func noisyLines(ctx context.Context, address string) (names []string) {
-	metrics, err := fetch(ctx, address, "/metrics", 16<<20)
-	if err != nil {
-		return nil
-	}
+// linesWith returns the instruments for which a metric has the value.
+func linesWith(metrics, metric string, value int) (names []string) {
 	for line := range strings.Lines(metrics) {
-		name, isNoisy := strings.CutPrefix(strings.TrimSpace(line), noisyMetric+`{instrument="`)
-		if name, noisy := strings.CutSuffix(name, `"} 1`); isNoisy && noisy {
+		name, found := strings.CutPrefix(strings.TrimSpace(line), metric+`{instrument="`)
+		if name, is := strings.CutSuffix(name, fmt.Sprintf(`"} %d`, value)); found && is {
 			names = append(names, name)
 		}
 	}

@@ -11,8 +11,11 @@ import (
 	"github.com/assaygate/assaygate/envelope"
 )
 
-// noisyMetric is what assaygate health reads too.
-const noisyMetric = "assaygate_line_noisy"
+// What assaygate health reads too.
+const (
+	noisyMetric = "assaygate_line_noisy"
+	upMetric    = "assaygate_line_up"
+)
 
 // The outcomes of senaite_astm_messages_total, named as senaite.astm 2.0 does.
 const (
@@ -55,7 +58,7 @@ func newMetrics() *metrics {
 		lines:    map[string]lineState{},
 		senaite:  counters("senaite_astm_messages_total", "Messages by outcome", "outcome"),
 		messages: counters("assaygate_messages_total", "Messages by instrument, protocol and outcome", "instrument", "protocol", "outcome"),
-		up:       gauges("assaygate_line_up", "1 while the serial port is open, the dialled connection stands or the listener is bound", "instrument"),
+		up:       gauges(upMetric, "1 while the serial port is open, the dialled connection stands or the listener is bound", "instrument"),
 		open:     gauges("assaygate_connections", "Open connections", "instrument"),
 		sessions: gauge("assaygate_sessions_open", "Messages being received"),
 		commits:  gauge("assaygate_commits_in_flight", "Messages on their way to the card"),

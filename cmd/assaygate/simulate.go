@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -90,8 +92,13 @@ func (c *simulateCommand) Run(s *streams) error {
 	for _, r := range result.Refused {
 		fmt.Fprintf(s.err, "refused: %s: %s\n", r.ControlID, r.Reason)
 	}
-	if err == nil && len(result.Refused) > 0 {
-		err = errors.New("the host refused messages")
+	switch {
+	case err == nil && len(result.Refused) > 0:
+		err = errors.New("the host refused messages, or did not answer")
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
+		err = fmt.Errorf("%w: the host closed the connection; it may take none from this address (allow_from, limits), or want TLS, or none", err)
+	case err != nil && strings.Contains(err.Error(), "tls: certificate required"):
+		err = fmt.Errorf("%w: name --certificate and --key", err)
 	}
 	return errors.Join(unread, err)
 }

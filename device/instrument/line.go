@@ -397,6 +397,10 @@ func (l *line) count(e envelope.Envelope) {
 	if outcome == Received && e.Problem == "" {
 		l.Observer.Message(e.Instrument, e.Protocol, Parsed)
 	}
-	l.Log.Info("message stored", "instrument", e.Instrument, "remote", l.remote, "profile", e.Profile, "control_id", e.ControlID,
+	level, what := slog.LevelInfo, "message stored"
+	if outcome == Rejected {
+		level, what = slog.LevelWarn, "message refused, kept for the audit"
+	}
+	l.Log.Log(context.Background(), level, what, "instrument", e.Instrument, "remote", l.remote, "profile", e.Profile, "control_id", e.ControlID,
 		"id", e.ID, "kind", e.Kind, "outcome", e.Intake, "reason", e.Reason, "problem", e.Problem)
 }
