@@ -21,6 +21,8 @@ import (
 
 	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/device/simulator"
+	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // certificate writes NAME.pem and NAME.key into the directory: a certificate
@@ -93,6 +95,42 @@ instruments:
 		if out, err := simulated(t, to, play.capture); err == nil {
 			t.Errorf("%s without a certificate: %s", play.scheme, out)
 		}
+	}
+}
+
+// The simulator's faults are made over TLS as over any line: one that spoils
+// bytes, one that breaks the connection off, and one that tears the writes apart.
+func TestFaultsOverTLS(t *testing.T) {
+	directory := t.TempDir()
+	box := certificate(t, directory, "box")
+	tls := fmt.Sprintf("tls: {certificate: %q, key: %q}", box.Certificate, box.Key)
+	r := start(t, base(directory)+fmt.Sprintf(`
+instruments:
+  - {name: lan, astm: {listen: "127.0.0.1:0"}, %[1]s}
+  - {name: hl7, hl7: {listen: "127.0.0.1:0"}, %[1]s}
+`, tls))
+	for _, play := range []struct{ name, scheme, capture, fault string }{
+		{"lan", "astms", "roche_cobas_c111.astm", "checksum"},
+		{"lan", "astms", "roche_cobas_c111.astm", "cut:300"},
+		{"lan", "astms", "roche_cobas_c111.astm", "enq-storm"},
+		{"hl7", "mllps", "hemoscreen.hl7", "half-open:1"},
+		{"hl7", "mllps", "hemoscreen.hl7", "split"},
+	} {
+		to := simulateCommand{To: play.scheme + "://" + r.addresses[play.name], CA: box.Certificate, Fault: play.fault}
+		if out, err := simulated(t, to, play.capture); err != nil || !strings.HasPrefix(out, "1 acknowledged, 0 refused") {
+			t.Errorf("%s: %s, %v", play.fault, out, err)
+		}
+	}
+	stored, err := r.store.List(t.Context(), spool.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	intakes := map[envelope.Intake]int{}
+	for _, m := range stored {
+		intakes[m.Intake]++
+	}
+	if intakes[envelope.Accepted] != 5 || intakes[envelope.Incomplete] != 3 || len(stored) != 8 {
+		t.Errorf("kept: %v", intakes)
 	}
 }
 
