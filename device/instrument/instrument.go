@@ -14,7 +14,6 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,13 +49,9 @@ type Service struct {
 	Tap func(LineName) Tap
 
 	news once         // what was said of senders that the box refuses
-	long sync.Mutex   // held while a long message is taken apart and stored
+	room room         // for messages that are taken apart and stored
 	held atomic.Int64 // bytes of unfinished messages on all lines
 }
-
-// longMessage is from where on messages are handled one at a time: each may
-// need fifty times its size in memory, and the box has little.
-const longMessage = 1 << 20
 
 // mostHeld is how many bytes of unfinished messages all lines together may
 // hold. A line that has less than freeHeld does not count, so that common

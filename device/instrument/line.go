@@ -316,10 +316,7 @@ func (l *line) keep(ctx context.Context, draft string, messages ...profile.Raw) 
 	for _, m := range messages {
 		size += len(m.Text)
 	}
-	if size > longMessage {
-		l.long.Lock()
-		defer l.long.Unlock()
-	}
+	defer l.room.enter(size)()
 	var all []envelope.Envelope
 	for _, m := range messages {
 		all = append(all, l.Profiles.Envelopes(m, time.Now())...)
