@@ -110,9 +110,13 @@ func (a *astm) take(ctx context.Context, data []byte, quiet bool) ([]byte, error
 		if token == nil {
 			continue
 		}
-		more := alike(token, data)
-		data = data[more:]
-		if err := a.answerAll(a.step(ctx, token), 1+more); err != nil {
+		if token[0] == lis01.ENQ {
+			// Several in a row are one: of as many ACKs the sender would take the
+			// second for that of its first frame, and each later one for a frame that
+			// is not kept yet.
+			data = bytes.TrimLeft(data, "\x05")
+		}
+		if err := a.answer(a.step(ctx, token)); err != nil {
 			return nil, err
 		}
 	}
@@ -137,24 +141,11 @@ func (a *astm) receiverTimeout() time.Duration {
 	return receiverTimer
 }
 
-// alike counts the ENQs that come right behind one, as a sender's that is out of
-// order do. They begin the same session and get the same reply.
-func alike(token, data []byte) int {
-	if token[0] != lis01.ENQ {
-		return 0
-	}
-	return len(data) - len(bytes.TrimLeft(data, "\x05"))
-}
-
-func (a *astm) answer(reply byte) error { return a.answerAll(reply, 1) }
-
-// answerAll sends a reply n times, in one write: thousands of writes a second
-// would take the other lines' time.
-func (a *astm) answerAll(reply byte, n int) error {
+func (a *astm) answer(reply byte) error {
 	if reply == 0 {
 		return nil
 	}
-	return a.write(bytes.Repeat([]byte{reply}, n))
+	return a.write([]byte{reply})
 }
 
 // step takes one token and returns the reply that may now be sent, 0 for none.

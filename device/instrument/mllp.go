@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -42,17 +43,26 @@ func (b *mllpLink) idle() bool { return len(b.open) == 0 }
 func (b *mllpLink) kept() int { return 0 }
 
 func (b *mllpLink) patience(data []byte) (quiet, limit time.Duration) {
-	if len(data) > 0 {
-		limit = blockTimer
+	if len(data) == 0 {
+		return 0, 0
 	}
-	if mllp.Pending(data) == mllp.EndedBlock {
+	if data[len(data)-1] == mllp.EndBlock { // what take leaves is an open block
 		quiet = blockEndQuiet
 	}
-	return quiet, limit
+	return quiet, blockTimer
+}
+
+// goesOn reports whether data is the block that is open already, with nothing new
+// that could end it. Then it is not looked at again: a sender that dribbles a long
+// block would otherwise cost the time of the others.
+func (b *mllpLink) goesOn(data []byte) bool {
+	n := len(b.open)
+	return n > 0 && b.open[n-1] != mllp.EndBlock &&
+		bytes.IndexByte(data[n:], mllp.EndBlock) < 0 && bytes.IndexByte(data[n:], mllp.StartBlock) < 0
 }
 
 func (b *mllpLink) take(ctx context.Context, data []byte, quiet bool) ([]byte, error) {
-	for len(data) > 0 {
+	for goesOn := b.goesOn(data); len(data) > 0 && !goesOn; {
 		advance, block, err := mllp.Split(data, quiet)
 		if err != nil {
 			return nil, err

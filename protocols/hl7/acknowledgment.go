@@ -3,6 +3,7 @@ package hl7
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
 // Acknowledgment codes (MSA-1, table HL70008): of an application
@@ -123,8 +124,16 @@ func (r *reply) header(m Message, readable bool, a Acknowledgment, messageType [
 	}
 	r.segment("MSH", chars,
 		oneLine(msh.Field(5)), oneLine(msh.Field(6)), oneLine(msh.Field(3)), oneLine(msh.Field(4)),
-		[]byte(a.Time), nil, messageType, []byte(a.ControlID), process, version,
+		r.time(a.Time), nil, messageType, []byte(a.ControlID), process, version,
 		nil, nil, conditions, conditions, nil, oneLine(msh.Field(18)), nil, nil, profile)
+}
+
+// time is a time without the offset whose sign is a delimiter of this message.
+func (r *reply) time(text string) []byte {
+	if end := strings.LastIndexAny(text, "+-"); end >= 0 && bytes.IndexByte(r.text(text), text[end]) < 0 {
+		text = text[:end]
+	}
+	return []byte(text)
 }
 
 // oneLine leaves an LF out. As data of the request it did no harm; with another

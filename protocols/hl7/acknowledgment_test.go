@@ -111,6 +111,12 @@ func TestAck(t *testing.T) {
 			"MSH|^~\\&|C|D|A|B|20240831164019+0000||ACK^R01|42|P|2.3\rMSA|AA|9\r",
 		},
 		{
+			"an offset's sign is the field separator",
+			"MSH+^~\\&+A+B+C+D+++ORU^R01+9+P+2.5.1\r",
+			Acknowledgment{Code: Accept, ControlID: id, Time: at},
+			"MSH+^~\\&+C+D+A+B+20240831164019++ACK^R01^ACK+42+P+2.5.1\rMSA+AA+9\r",
+		},
+		{
 			"2.3.1 has three",
 			"MSH|^~\\&|A|B|C|D|||ORU^R01|9|P|2.3.1\r",
 			Acknowledgment{Code: Accept, ControlID: id, Time: at},

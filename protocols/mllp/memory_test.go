@@ -15,7 +15,6 @@ func everything() map[string]func(input []byte) {
 				n, _, _ = Split(in, true)
 			}
 		},
-		"Pending": func(in []byte) { Pending(in) },
 	}
 }
 

@@ -32,7 +32,8 @@ const (
 // anything else is content: a byte damaged on the way must not make half a
 // message out of a whole one.
 //
-// An open block is left in place; how long to wait for its rest, and how large
+// An open block is left in place; where it ends in 0x1C it lacks only the byte
+// behind that, and callers soon set atEOF. How long to wait for its rest, and how large
 // it may grow, is the caller's decision. Each call looks at all of it, so read
 // large parts of large blocks at a time.
 //
@@ -87,34 +88,6 @@ func Junk(skipped []byte) int {
 		}
 	}
 	return n
-}
-
-// State is what a buffer holds that [Split] did not give out yet.
-type State uint8
-
-// The states of a buffer.
-const (
-	Idle       State = iota // nothing that a block could start with
-	OpenBlock               // a block without its end
-	EndedBlock              // a block that lacks only the byte after 0x1C
-)
-
-// Pending returns the state of data, which is what Split left over. It tells
-// the caller which of its timers has to run: none, the one for a whole block,
-// or the short one after which Split is called with atEOF.
-func Pending(data []byte) State {
-	for len(data) > 0 {
-		n, _, _ := Split(data, false)
-		switch {
-		case n > 0:
-			data = data[n:]
-		case data[len(data)-1] == EndBlock:
-			return EndedBlock
-		default:
-			return OpenBlock
-		}
-	}
-	return Idle
 }
 
 // AppendBlock appends content as a block to dst. The content must hold neither
