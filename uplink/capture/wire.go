@@ -120,9 +120,7 @@ func (l *Line) Add(e Entry) {
 	l.used = true
 	before := len(l.text)
 	if !e.At.Before(l.until) {
-		if l.left > 0 {
-			l.remark(e.At, fmt.Sprintf("%d bytes left out: they could not be written in time", l.left))
-		}
+		l.remarkLeft(e.At)
 		l.text = AppendEntry(l.text, e)
 	}
 	switch added := len(l.text) - before; {
@@ -154,9 +152,7 @@ func (l *Line) Close(at time.Time) {
 	if before == 0 {
 		l.first = at
 	}
-	if l.left > 0 {
-		l.remark(at, fmt.Sprintf("%d bytes left out: they could not be written in time", l.left))
-	}
+	l.remarkLeft(at)
 	l.remark(at, "the line ended")
 	l.trace.held.Add(int64(len(l.text) - before)) // a few bytes: without asking
 	l.queue()
@@ -165,6 +161,14 @@ func (l *Line) Close(at time.Time) {
 // remark puts a remark behind the entries so far. The caller holds the lock.
 func (l *Line) remark(at time.Time, note string) {
 	l.text = AppendEntry(l.text, Entry{At: at, Mark: Remark, Note: note})
+}
+
+// remarkLeft says how much is missing before what comes next, if anything is. The
+// caller holds the lock.
+func (l *Line) remarkLeft(at time.Time) {
+	if l.left > 0 {
+		l.remark(at, fmt.Sprintf("%d bytes left out: they could not be written in time", l.left))
+	}
 }
 
 // reserve reports whether there is room in memory for n more bytes.
