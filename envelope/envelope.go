@@ -90,10 +90,22 @@ type Envelope struct {
 	Metadata Metadata
 	Records  Records
 
+	// Audit is the head of the audit trail when the envelope was handed to a
+	// destination; set by the spool, and not kept with the envelope.
+	Audit AuditHead
+
 	// Raw is the message as kept: for ASTM its accepted frames, STX to LF;
 	// for HL7 the block's content; for a vendor format the packet. It is the
 	// same for all envelopes of a message, and not part of the JSON.
 	Raw []byte
+}
+
+// AuditHead is the newest row of the spool's audit trail. Each row is hashed
+// together with the hash before it, so whoever keeps the heads that he was
+// given notices a trail that was rewritten.
+type AuditHead struct {
+	Row  uint64 `json:"row"`  // its number, from 1; 0: there is none
+	Hash string `json:"hash"` // SHA-256, hex
 }
 
 // The values of Envelope.Clock.

@@ -28,6 +28,7 @@ type box struct {
 
 	Comments  []string    `json:"comments,omitempty"`
 	Undecoded []Undecoded `json:"undecoded,omitempty"`
+	Audit     AuditHead   `json:"audit"`
 }
 
 // MarshalJSON gives the JSON text that destinations get: SENAITE's contract
@@ -104,6 +105,10 @@ func (e Envelope) appendBox(dst []byte) []byte {
 	if len(e.Undecoded) > 0 {
 		dst = append(dst, ']')
 	}
+	if e.Audit.Row > 0 {
+		dst = strconv.AppendUint(append(dst, `,"audit":{"row":`...), e.Audit.Row, 10)
+		dst = append(appendMember(dst, ',', "hash", e.Audit.Hash), '}')
+	}
 	return append(dst, '}')
 }
 
@@ -175,7 +180,7 @@ func (e *Envelope) UnmarshalJSON(data []byte) error {
 		Protocol: own.Protocol, Instrument: own.Instrument, Profile: own.Profile, Box: own.Box,
 		ReceivedAt: at, Clock: own.Clock, Sequence: own.Sequence,
 		DuplicateOf: orEmpty(own.DuplicateOf), Problem: orEmpty(own.Problem), SampleID: orEmpty(own.SampleID),
-		Kind: own.Kind, Results: own.Results, Comments: own.Comments, Undecoded: own.Undecoded,
+		Kind: own.Kind, Results: own.Results, Comments: own.Comments, Undecoded: own.Undecoded, Audit: own.Audit,
 		Records: Records{
 			H: document.H, P: document.P, O: document.O, R: document.R,
 			C: document.C, M: document.M, L: document.L, Q: document.Q,

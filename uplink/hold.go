@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // holdRetry is the interval of requests to a destination that is held.
@@ -34,6 +36,14 @@ func (h holds) postpone(scope string, now time.Time) {
 			held.until = now.Add(holdRetry)
 		}
 	}
+}
+
+// list gives the holds to the spool.
+func (h holds) list() (list []spool.Hold) {
+	for scope, held := range h {
+		list = append(list, spool.Hold{Scope: scope, Reason: held.reason})
+	}
+	return list
 }
 
 // reason is what a person reads: why the whole destination is held, or the

@@ -74,7 +74,7 @@ func (r *runner) taken(ctx context.Context, res result) error {
 		r.failing = failing{}
 	}
 	err := r.note(ctx, "noting a delivery", func(ctx context.Context) error {
-		return r.spool.Delivered(ctx, r.to.Name(), e.Sequence)
+		return r.spool.Delivered(ctx, r.to.Name(), e.Sequence, "")
 	})
 	if err != nil {
 		return err
@@ -237,7 +237,7 @@ func (r *runner) attempted(ctx context.Context, res result, counted bool, reason
 // sayHeld says why messages are held; "" says that none are.
 func (r *runner) sayHeld(ctx context.Context, reason string) error {
 	err := r.note(ctx, "noting why messages are held", func(ctx context.Context) error {
-		return r.spool.SetHeld(ctx, r.to.Name(), reason)
+		return r.spool.SetHeld(ctx, r.to.Name(), r.schedule.holds.list()...)
 	})
 	if err != nil {
 		return err

@@ -144,7 +144,7 @@ func TestOverviewShowsInstrumentsAndDestinations(t *testing.T) {
 	store := newStore(t)
 	put(t, store, "S-1", nil)
 	put(t, store, "S-2", parked)
-	if err := store.SetHeld(t.Context(), "lims", "401 Unauthorized"); err != nil {
+	if err := store.SetHeld(t.Context(), "lims", spool.Hold{Reason: "401 Unauthorized"}); err != nil {
 		t.Fatal(err)
 	}
 	page := newBrowser(t, store).page("/")

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"time"
+
+	"github.com/assaygate/assaygate/envelope"
 )
 
 // What an audit row can say.
@@ -15,6 +18,10 @@ const (
 	auditParked       = "parked"
 	auditDropped      = "dropped"
 	auditRetried      = "retried"
+	auditConfirmed    = "confirmed"
+	auditUnconfirmed  = "unconfirmed"
+	auditHeld         = "held"
+	auditReleased     = "released"
 	auditRecovered    = "draft recovered"
 	auditDraftDamaged = "draft damaged"
 	auditAdded        = "destination added"
@@ -63,6 +70,20 @@ func (t *tx) audit(row AuditRow) error {
 	}
 	t.cursor.audit, t.cursor.hash = row.Number, hash
 	return nil
+}
+
+// AuditHead returns the newest row of the audit trail; the zero value where
+// there is none, or where the store is open for reading only.
+func (s *Spool) AuditHead() envelope.AuditHead {
+	if head := s.head.Load(); head != nil {
+		return *head
+	}
+	return envelope.AuditHead{}
+}
+
+// setHead makes known where the audit trail ends.
+func (s *Spool) setHead(at cursor) {
+	s.head.Store(&envelope.AuditHead{Row: at.audit, Hash: hex.EncodeToString(at.hash)})
 }
 
 const auditColumns = "n, at, clock, what, seq, destination, who, detail, hash"

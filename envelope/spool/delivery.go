@@ -13,6 +13,7 @@ type State string
 // The states.
 const (
 	Pending     State = "pending"     // to be delivered
+	Held        State = "held"        // pending, and its destination takes nothing until a person puts that right; only shown, never stored
 	Delivered   State = "delivered"   // the destination has taken it
 	Parked      State = "parked"      // set aside for a person, with the reason
 	Dropped     State = "dropped"     // will not be delivered: by a rule or a person, with the reason

@@ -90,6 +90,7 @@ func (s *Spool) load(ctx context.Context, destination string, seq uint64) (Entry
 		return Entry{}, s.closed(err)
 	}
 	e, err := s.message(ctx, seq)
+	e.Audit = s.AuditHead()
 	return Entry{
 		Envelope: e, State: d.State, Reason: d.Reason,
 		Attempts: d.Attempts, Refusals: d.Refusals, ChangedAt: d.ChangedAt,

@@ -31,7 +31,7 @@ func TestNextGivesHeadsOfLanes(t *testing.T) {
 	if have := next(2); !slices.Equal(have, []uint64{1, 3}) {
 		t.Errorf("two heads are %v", have)
 	}
-	if err := s.Delivered(t.Context(), "lims", 3); err != nil {
+	if err := s.Delivered(t.Context(), "lims", 3, ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Park(t.Context(), "lims", 1, "poison"); err != nil {

@@ -89,15 +89,15 @@ func populate(t *testing.T, s *Spool) {
 		t.Fatal(err)
 	}
 	for _, step := range []error{
-		s.Delivered(t.Context(), "lims", all[0].Sequence),
-		s.Delivered(t.Context(), "lims", all[1].Sequence),
+		s.Delivered(t.Context(), "lims", all[0].Sequence, ""),
+		s.Delivered(t.Context(), "lims", all[1].Sequence, ""),
 		s.Attempted(t.Context(), "lims", all[2].Sequence, true, "push: 500 Internal Server Error"),
 		s.Park(t.Context(), "lims", all[3].Sequence, "push: 422 Unprocessable Entity"),
 		s.Drop(t.Context(), all[4].ID, "anna", "sent by hand"),
 		s.Park(t.Context(), "lims", all[5].Sequence, "refused 5 times"),
 		s.Retry(t.Context(), all[5].ID, "anna"),
 		s.PutDraft(t.Context(), "line 1", message("lane 1", "8.0")),
-		s.SetHeld(t.Context(), "gone", "SENAITE refuses the credentials"),
+		s.SetHeld(t.Context(), "gone", Hold{Reason: "SENAITE refuses the credentials"}),
 	} {
 		if step != nil {
 			t.Fatal(step)
@@ -180,7 +180,7 @@ func TestStoresOfEarlierReleases(t *testing.T) {
 				t.Errorf("the draft became %+v (%v)", recovered, err)
 			}
 			later := put(t, s, message("lane 0", "9.0"))
-			if err := s.Delivered(t.Context(), "lims", later.Sequence); err != nil {
+			if err := s.Delivered(t.Context(), "lims", later.Sequence, ""); err != nil {
 				t.Error(err)
 			}
 			wantClean(t, s)
@@ -188,5 +188,46 @@ func TestStoresOfEarlierReleases(t *testing.T) {
 	}
 	if tried == 0 {
 		t.Error("there is no store to try")
+	}
+}
+
+// TestMigrationsOnlyAdd holds the rule that lets the release before read and
+// write a store: its tables and indexes are as it knows them.
+func TestMigrationsOnlyAdd(t *testing.T) {
+	database, err := openDatabase(t.TempDir(), "", "journal_mode = WAL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer database.Close()
+	database.SetMaxOpenConns(1)
+	before := map[string]string{}
+	for version, statements := range migrations {
+		if _, err := database.Exec(statements); err != nil {
+			t.Fatalf("to version %d: %v", version+1, err)
+		}
+		rows, err := database.Query("SELECT name, ifnull(sql, '') FROM sqlite_schema")
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := map[string]string{}
+		for rows.Next() {
+			var name, text string
+			if err := rows.Scan(&name, &text); err != nil {
+				t.Fatal(err)
+			}
+			after[name] = text
+		}
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range before {
+			if after[name] != text {
+				t.Errorf("version %d makes %q of %q", version+1, after[name], text)
+			}
+		}
+		if len(after) <= len(before) {
+			t.Errorf("version %d adds nothing", version+1)
+		}
+		before = after
 	}
 }

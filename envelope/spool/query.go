@@ -15,7 +15,7 @@ const defaultLimit = 100
 
 // Filter selects what List returns. A zero field selects everything.
 type Filter struct {
-	State       State // at any destination, or at Destination
+	State       State // at any destination, or at Destination; pending takes in held
 	Destination string
 	Intake      envelope.Intake
 	Instrument  string
@@ -141,6 +141,9 @@ func (f *Filter) query() (string, []any) {
 	case f.State == Pending:
 		add("m.seq IN (SELECT seq FROM deliveries WHERE state = 'pending' AND (? = '' OR destination = ?))",
 			f.Destination, f.Destination)
+	case f.State == Held:
+		add(`m.seq IN (SELECT seq FROM deliveries WHERE state = 'pending' AND (? = '' OR destination = ?)
+			AND destination IN (SELECT destination FROM holds WHERE scope = ''))`, f.Destination, f.Destination)
 	case f.State == "" && f.Destination != "":
 		add("EXISTS (SELECT 1 FROM deliveries WHERE seq = m.seq AND destination = ?)", f.Destination)
 	case f.State == Delivered, f.State == Confirmed:
@@ -158,7 +161,7 @@ func (f *Filter) query() (string, []any) {
 		limit = defaultLimit
 	}
 	query := `SELECT m.id, m.message_id, m.seq, m.instrument, m.received_at, m.clock, m.kind, m.sample_id, m.intake, m.reason,
-			d.destination, d.state
+			d.destination, ` + shownState + `
 		FROM (SELECT m.seq FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY m.seq DESC LIMIT ?) AS found
 		CROSS JOIN messages m ON m.seq = found.seq LEFT JOIN deliveries d ON d.seq = m.seq
 		ORDER BY found.seq DESC, d.destination`
@@ -196,6 +199,7 @@ func (s *Spool) Show(ctx context.Context, id string) (Detail, error) {
 		detail.Deliveries = append(detail.Deliveries, d.Delivery)
 		return err
 	}, "SELECT "+deliveryColumns+" FROM deliveries d WHERE d.seq = ? ORDER BY d.destination", seq))
+	err = errors.Join(err, s.showHeld(ctx, detail.Deliveries))
 	err = errors.Join(err, s.read(ctx, func(scan func(...any) error) error {
 		row, _, err := scanAudit(scan)
 		detail.Audit = append(detail.Audit, row)

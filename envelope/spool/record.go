@@ -122,7 +122,9 @@ func (c *checksum) update(data []byte) {
 // newRecord makes the row of an envelope; the writer adds sequence and
 // duplicate. It shares no memory with e that the caller could change.
 func (s *Spool) newRecord(e *envelope.Envelope, raw []byte) (record, error) {
-	text, err := e.MarshalJSON()
+	kept := *e
+	kept.Audit = envelope.AuditHead{} // belongs to a delivery
+	text, err := kept.MarshalJSON()
 	if err != nil {
 		return record{}, err
 	}

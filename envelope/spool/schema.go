@@ -15,16 +15,11 @@ import (
 	"modernc.org/sqlite"
 )
 
-// schemaVersion is written to PRAGMA user_version. A release that only adds
-// columns, tables or indexes raises it and leaves meta's compatible_from at the
-// version that can still read and write such a store, so that a box which falls
-// back one release can open it.
-const schemaVersion = 1
-
 // pageSize is small because a commit writes whole pages: a message of 1 KiB
 // touches about a dozen of them, and cards wear by bytes written.
 const pageSize = 2048
 
+// schema makes the tables of version 1; [migrations] add the rest.
 const schema = `
 CREATE TABLE meta (
 	key   TEXT PRIMARY KEY,
@@ -214,50 +209,13 @@ func createDatabase(ctx context.Context, directory string) (*sql.DB, error) {
 		return nil, err
 	}
 	database.SetMaxOpenConns(1)
-	if err := createSchema(ctx, database); err != nil {
+	if err := migrate(ctx, database); err != nil {
 		return nil, errors.Join(err, database.Close())
 	}
 	if err := syncDirectory(directory); err != nil {
 		return nil, errors.Join(err, database.Close())
 	}
 	return database, syncDirectory(filepath.Dir(directory))
-}
-
-func createSchema(ctx context.Context, database *sql.DB) error {
-	var version int
-	if err := database.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	if version != 0 {
-		return checkVersion(ctx, database)
-	}
-	tx, err := database.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, schema+"PRAGMA user_version = "+strconv.Itoa(schemaVersion)); err != nil {
-		return errors.Join(fmt.Errorf("creating the tables: %w", err), tx.Rollback())
-	}
-	return tx.Commit()
-}
-
-// checkVersion refuses a store that this release cannot read.
-func checkVersion(ctx context.Context, database *sql.DB) error {
-	var version, compatible int
-	if err := database.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	if version == 0 {
-		return ErrNoStore
-	}
-	if version <= schemaVersion {
-		return nil
-	}
-	err := database.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'compatible_from'").Scan(&compatible)
-	if err != nil || compatible > schemaVersion {
-		return fmt.Errorf("the store has schema version %d and this release reads up to %d; install the release that wrote it, or a newer one", version, schemaVersion)
-	}
-	return nil
 }
 
 // openReaders opens the connections that only read. In a process that owns the

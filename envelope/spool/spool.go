@@ -25,7 +25,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/assaygate/assaygate/envelope"
 )
 
 // The errors that callers branch on with [errors.Is].
@@ -104,6 +107,8 @@ type Destination struct {
 	Everything bool
 	// AcceptTest lets messages of kind test through.
 	AcceptTest bool
+	// Confirm has delivered messages read back: see [Spool.Awaiting].
+	Confirm bool
 }
 
 // Options is what the process gives to Open beside the settings.
@@ -134,6 +139,7 @@ type Spool struct {
 	writer  *writer // nil where the store is read-only
 
 	counts counts
+	head   atomic.Pointer[envelope.AuditHead] // of the audit trail, as committed
 
 	arrivalMu sync.Mutex
 	arrivals  map[string]chan struct{}

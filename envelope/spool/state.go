@@ -6,14 +6,18 @@ import (
 )
 
 // Delivered notes that the destination has taken the message. It holds whatever
-// was decided meanwhile, for it is what happened.
-func (s *Spool) Delivered(ctx context.Context, destination string, seq uint64) error {
+// was decided meanwhile, for it is what happened. note is what a person should
+// know about it, or "".
+func (s *Spool) Delivered(ctx context.Context, destination string, seq uint64, note string) error {
 	return s.change(ctx, "noting a delivery", destination, seq, func(t *tx, d *delivery) error {
 		if d.State == Delivered || d.State == Confirmed {
 			return nil
 		}
 		d.Attempts++
-		return t.settle(d, Delivered, auditDelivered, "", "")
+		if err := t.beginConfirmation(d); err != nil {
+			return err
+		}
+		return t.settle(d, Delivered, auditDelivered, "", note)
 	})
 }
 
@@ -58,18 +62,6 @@ func (s *Spool) change(ctx context.Context, doing, destination string, seq uint6
 	return nil
 }
 
-// SetHeld notes why the whole destination takes nothing at present; "" clears
-// it. It is for Status only.
-func (s *Spool) SetHeld(ctx context.Context, destination, reason string) error {
-	err := s.writer.write(ctx, func(t *tx) error {
-		return t.exec("UPDATE destinations SET held = ? WHERE name = ?", reason, destination)
-	})
-	if err != nil {
-		return fmt.Errorf("noting that %s is held: %w", destination, err)
-	}
-	return nil
-}
-
 // reconcile brings the known destinations in line with the configured ones. A
 // new one gets what arrives from now on; what was pending for one that is gone
 // or now leads elsewhere is parked, for a person to decide.
@@ -82,7 +74,10 @@ func (s *Spool) reconcile(t *tx) error {
 		if _, configured := s.destinations[name]; configured || !active {
 			continue
 		}
-		if err := t.exec("UPDATE destinations SET active = 0, held = '' WHERE name = ?", name); err != nil {
+		if err := t.setHeld(name, nil); err != nil {
+			return err
+		}
+		if err := t.exec("UPDATE destinations SET active = 0 WHERE name = ?", name); err != nil {
 			return err
 		}
 		if err := t.parkPending(name, auditRemoved); err != nil {
@@ -144,7 +139,10 @@ func (t *tx) configure(d Destination, found, active bool) error {
 	if err := t.scan("SELECT binding FROM destinations WHERE name = ?", []any{d.Name}, &binding); err != nil {
 		return err
 	}
-	if err := t.exec("UPDATE destinations SET binding = ?, active = 1, held = '' WHERE name = ?", d.Binding, d.Name); err != nil {
+	if err := t.setHeld(d.Name, nil); err != nil {
+		return err
+	}
+	if err := t.exec("UPDATE destinations SET binding = ?, active = 1 WHERE name = ?", d.Binding, d.Name); err != nil {
 		return err
 	}
 	if binding != d.Binding {

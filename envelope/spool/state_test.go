@@ -85,14 +85,14 @@ func TestDeliveryAndDecisions(t *testing.T) {
 	if err := s.Retry(ctx, e.MessageID, "bert"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Delivered(ctx, "lims", e.Sequence); err != nil {
+	if err := s.Delivered(ctx, "lims", e.Sequence, ""); err != nil {
 		t.Fatal(err)
 	}
 	wantState(t, s, e.ID, "lims", Delivered, "")
 	if err := s.Retry(ctx, e.ID, "bert"); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "delivered") {
 		t.Errorf("retrying a delivered message gives %v", err)
 	}
-	for _, err := range []error{s.Retry(ctx, "none", "anna"), s.Drop(ctx, "none", "anna", "x"), s.Delivered(ctx, "lims", 99), s.Delivered(ctx, "none", 1)} {
+	for _, err := range []error{s.Retry(ctx, "none", "anna"), s.Drop(ctx, "none", "anna", "x"), s.Delivered(ctx, "lims", 99, ""), s.Delivered(ctx, "none", 1, "")} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("what is not there gives %v", err)
 		}
@@ -109,7 +109,7 @@ func TestDeliveryAndDecisions(t *testing.T) {
 	if want := []string{"accepted", "parked", "retried anna", "dropped anna", "retried bert", "delivered"}; !slices.Equal(trail, want) {
 		t.Errorf("the trail is %q, want %q", trail, want)
 	}
-	if err := s.SetHeld(ctx, "lims", "401 Unauthorized"); err != nil {
+	if err := s.SetHeld(ctx, "lims", Hold{Reason: "401 Unauthorized"}); err != nil {
 		t.Fatal(err)
 	}
 	status, err := s.Status(ctx)
@@ -199,7 +199,7 @@ func TestList(t *testing.T) {
 		var err error
 		switch i {
 		case 1:
-			err = s.Delivered(t.Context(), "lims", e.Sequence)
+			err = s.Delivered(t.Context(), "lims", e.Sequence, "")
 		case 2:
 			err = s.Park(t.Context(), "lims", e.Sequence, "why")
 		case 3:

@@ -159,6 +159,7 @@ func (w *writer) load() error {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
+	s.setHead(w.cursor)
 	if err := w.exec("INSERT INTO boots (boot) VALUES (?) ON CONFLICT DO NOTHING", s.clock.boot); err != nil {
 		return err
 	}

@@ -235,6 +235,7 @@ func (w *writer) transact(batch []*request) (left []*request) {
 		return nil
 	}
 	w.cursor, w.dirty = t.cursor, true
+	w.spool.setHead(w.cursor)
 	t.publish()
 	answer(going, nil)
 	return nil

@@ -1,0 +1,106 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// confirmationTable has the delivered messages whose results are still to be
+// read back. since, clock, boot and monotonic are the moment of the delivery.
+const confirmationTable = `
+CREATE TABLE confirmations (
+	destination TEXT NOT NULL,
+	seq         INTEGER NOT NULL,
+	since       INTEGER NOT NULL,
+	clock       TEXT NOT NULL,
+	boot        INTEGER NOT NULL,
+	monotonic   INTEGER NOT NULL,
+	PRIMARY KEY (destination, seq)
+) WITHOUT ROWID;
+`
+
+// Awaiting is a delivered message whose results are to be read back.
+type Awaiting struct {
+	Sequence uint64
+	// Since is how long ago it was delivered, as far as that is known: 0 where
+	// the box has restarted meanwhile without a clock.
+	Since time.Duration
+}
+
+// Awaiting returns the delivered messages that are to be read back from the
+// destination, oldest first by sequence, behind the sequence after and at most
+// limit.
+func (s *Spool) Awaiting(ctx context.Context, destination string, after uint64, limit int) ([]Awaiting, error) {
+	var list []Awaiting
+	now := s.clock.stamp()
+	err := s.read(ctx, func(scan func(...any) error) error {
+		var a Awaiting
+		var then stamp
+		var since int64
+		if err := scan(&a.Sequence, &since, &then.clock, &then.boot, &then.monotonic); err != nil {
+			return err
+		}
+		then.at = time.UnixMicro(since).UTC()
+		a.Since, _ = now.age(then)
+		list = append(list, a)
+		return nil
+	}, "SELECT seq, since, clock, boot, monotonic FROM confirmations WHERE destination = ? AND seq > ? ORDER BY seq LIMIT ?",
+		destination, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("finding what %s is to confirm: %w", destination, err)
+	}
+	return list, nil
+}
+
+// Confirmed notes that the results of the message stand at the destination. note
+// is what a person should know about that, or "".
+func (s *Spool) Confirmed(ctx context.Context, destination string, seq uint64, note string) error {
+	return s.readBack(ctx, destination, seq, Confirmed, auditConfirmed, note)
+}
+
+// Unconfirmed notes that results of the message are missing at the destination,
+// and which: a person decides.
+func (s *Spool) Unconfirmed(ctx context.Context, destination string, seq uint64, missing string) error {
+	return s.readBack(ctx, destination, seq, Unconfirmed, auditUnconfirmed, missing)
+}
+
+// readBack notes what was read back, unless it was decided otherwise meanwhile.
+func (s *Spool) readBack(ctx context.Context, destination string, seq uint64, to State, what, reason string) error {
+	return s.change(ctx, "noting what was read back", destination, seq, func(t *tx, d *delivery) error {
+		if err := t.endConfirmation(destination, seq); err != nil || d.State != Delivered {
+			return err
+		}
+		if to == Confirmed && reason == "" {
+			reason = d.Reason // possibly repeated
+		}
+		return t.settle(d, to, what, "", reason)
+	})
+}
+
+// StopConfirming gives up reading the message back; it stays delivered.
+func (s *Spool) StopConfirming(ctx context.Context, destination string, seq uint64) error {
+	err := s.change(ctx, "giving up reading back", destination, seq, func(t *tx, _ *delivery) error {
+		return t.endConfirmation(destination, seq)
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// beginConfirmation makes a message that was just delivered one that is to be
+// read back, where its destination wants that.
+func (t *tx) beginConfirmation(d *delivery) error {
+	if !t.spool.destinations[d.Destination].Confirm {
+		return nil
+	}
+	now := t.spool.clock.stamp()
+	return t.exec("INSERT OR REPLACE INTO confirmations VALUES (?, ?, ?, ?, ?, ?)",
+		d.Destination, d.sequence, now.at.UnixMicro(), now.clock, now.boot, now.monotonic)
+}
+
+func (t *tx) endConfirmation(destination string, seq uint64) error {
+	return t.exec("DELETE FROM confirmations WHERE destination = ? AND seq = ?", destination, seq)
+}
