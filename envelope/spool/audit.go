@@ -28,6 +28,9 @@ const (
 	auditRemoved      = "destination removed"
 	auditMoved        = "destination moved"
 	auditTailLost     = "tail lost"
+	auditClock        = "clock set"
+	auditCorrected    = "times corrected"
+	auditDamaged      = "damaged"
 	// auditAnchor stands where older rows were pruned: it has the number and
 	// the hash of the last of them.
 	auditAnchor = "anchor"

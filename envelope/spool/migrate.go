@@ -20,7 +20,7 @@ import (
 // impossible, meta's compatible_from has to rise in the migration.
 var migrations = []string{
 	schema,
-	strings.Join([]string{holdTable, confirmationTable}, ""),
+	strings.Join([]string{holdTable, confirmationTable, unsetIndex}, ""),
 }
 
 // schemaVersion is that of a store that this release leaves behind.

@@ -162,6 +162,9 @@ func (s *Spool) envelope(r *record, raw []byte) (envelope.Envelope, error) {
 	if e.ReceivedAt.UnixMicro() != r.received.at.UnixMicro() {
 		e.ReceivedAt = r.received.at // was corrected
 	}
+	if r.received.clock != "" {
+		e.Clock = r.received.clock // likewise
+	}
 	// The JSON has empty lists where the profile left none.
 	for _, letter := range "HPORCMLQ" {
 		if list := e.Records.Bucket(byte(letter)); len(*list) == 0 {

@@ -138,6 +138,8 @@ type Spool struct {
 	readers *sql.DB
 	writer  *writer // nil where the store is read-only
 
+	looked stamp // the moment at which the clock was looked at last; Tend's own
+	scrub  scrub
 	counts counts
 	head   atomic.Pointer[envelope.AuditHead] // of the audit trail, as committed
 

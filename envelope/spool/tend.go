@@ -15,7 +15,10 @@ type task struct {
 
 // tasks are done in this order where several are due.
 func (s *Spool) tasks() []task {
-	return []task{}
+	return []task{
+		{"watching the clock", lookAtClock, s.watchClock},
+		{"reading everything again", scrubEvery, s.scrubSome},
+	}
 }
 
 // Tend keeps the store in order until ctx ends or the store is closed. What
