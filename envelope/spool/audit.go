@@ -28,6 +28,7 @@ const (
 	auditRemoved      = "destination removed"
 	auditMoved        = "destination moved"
 	auditTailLost     = "tail lost"
+	auditRewritten    = "trail rewritten"
 	auditClock        = "clock set"
 	auditCorrected    = "times corrected"
 	auditDamaged      = "damaged"

@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -14,10 +16,11 @@ import (
 type mark struct {
 	sequence uint64
 	audit    uint64
+	hash     string // of that audit row, hex; "" where an earlier release wrote the mark
 }
 
 func (s *Spool) writeHighWater(at cursor) error {
-	text := fmt.Sprintf("sequence %d audit %d\n", at.sequence, at.audit)
+	text := fmt.Sprintf("sequence %d audit %d hash %x\n", at.sequence, at.audit, at.hash)
 	if err := replaceFile(filepath.Join(s.directory, highWaterFile), []byte(text), true); err != nil {
 		return fmt.Errorf("writing the high-water mark: %w", err)
 	}
@@ -35,10 +38,31 @@ func (s *Spool) highWater() (mark, error) {
 		return mark{}, fmt.Errorf("reading the high-water mark: %w", err)
 	}
 	var m mark
-	if _, err := fmt.Sscanf(string(text), "sequence %d audit %d", &m.sequence, &m.audit); err != nil {
+	n, _ := fmt.Sscanf(string(text), "sequence %d audit %d hash %s", &m.sequence, &m.audit, &m.hash)
+	if n < 2 {
 		return mark{}, nil
 	}
 	return m, nil
+}
+
+// reportRewritten tells once, in log and audit trail, that the audit trail is
+// not the one that it was: another copy of the store stands in its place, or the
+// trail was written anew.
+func (s *Spool) reportRewritten(t *tx) error {
+	m, err := s.highWater()
+	if err != nil || m.hash == "" || m.audit == 0 {
+		return err
+	}
+	var hash []byte
+	err = t.scan("SELECT hash FROM audit WHERE n = ?", []any{m.audit}, &hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // pruned, or the tail is lost, which is told elsewhere
+	}
+	if err != nil || hex.EncodeToString(hash) == m.hash {
+		return err
+	}
+	s.log.Error("the audit trail was rewritten: this is not the store that the box has written", "row", m.audit)
+	return t.audit(AuditRow{What: auditRewritten, Detail: fmt.Sprintf("row %d had the hash %s", m.audit, m.hash)})
 }
 
 // reportLostTail tells once, in log and audit trail, of messages that the store

@@ -90,6 +90,9 @@ func (s *Spool) reconcile(t *tx) error {
 			return err
 		}
 	}
+	if err := s.reportRewritten(t); err != nil {
+		return err
+	}
 	return s.reportLostTail(t)
 }
 

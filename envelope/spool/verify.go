@@ -3,6 +3,7 @@ package spool
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 )
@@ -151,6 +152,10 @@ func (v *verifier) deliveries(ctx context.Context) error {
 }
 
 func (v *verifier) audit(ctx context.Context) error {
+	high, err := v.spool.highWater()
+	if err != nil {
+		return err
+	}
 	var number uint64
 	var hash []byte
 	first := true
@@ -170,6 +175,9 @@ func (v *verifier) audit(ctx context.Context) error {
 			case !bytes.Equal(row.chained(hash), have):
 				v.report.problem("audit row %d does not follow from the one before: it or that was changed", row.Number)
 			}
+			if row.Number == high.audit && high.hash != "" && hex.EncodeToString(have) != high.hash {
+				v.report.problem("audit row %d is not the one that was written: the high-water mark names another hash", row.Number)
+			}
 			first, number, hash = false, row.Number, have
 			return nil
 		}, "SELECT "+auditColumns+" FROM audit WHERE n > ? ORDER BY n LIMIT ?", number, verifyChunk)
@@ -182,11 +190,10 @@ func (v *verifier) audit(ctx context.Context) error {
 			break
 		}
 	}
-	high, err := v.spool.highWater()
-	if err == nil && high.audit > number {
+	if high.audit > number {
 		v.report.problem("audit rows %d to %d are missing: the high-water mark names them", number+1, high.audit)
 	}
-	return err
+	return nil
 }
 
 func (v *verifier) drafts(ctx context.Context) error {

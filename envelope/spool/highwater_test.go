@@ -1,0 +1,61 @@
+package spool
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// rewrite gives the audit trail another text and hashes that fit it, as somebody
+// does who has the card in his hands.
+func rewrite(t *testing.T, s *Spool, number uint64) {
+	t.Helper()
+	var rows []AuditRow
+	err := s.read(t.Context(), func(scan func(...any) error) error {
+		row, _, err := scanAudit(scan)
+		rows = append(rows, row)
+		return err
+	}, "SELECT "+auditColumns+" FROM audit ORDER BY n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hash []byte
+	for i := range rows {
+		if rows[i].Number == number {
+			rows[i].Who = "nobody"
+		}
+		hash = rows[i].chained(hash)
+		corrupt(t, s, fmt.Sprintf("UPDATE audit SET who = '%s', hash = x'%x' WHERE n = %d", rows[i].Who, hash, rows[i].Number))
+	}
+}
+
+func TestRewrittenTrailIsNoticed(t *testing.T) {
+	dir := settings(t)
+	s := open(t, dir, lims)
+	for i := range 3 {
+		put(t, s, message("a", fmt.Sprint(i)))
+	}
+	pushed := s.AuditHead()
+	s.Close()
+
+	s = open(t, dir, lims)
+	rewrite(t, s, 2)
+	s.writer.dirty = false
+	report, err := s.Verify(t.Context(), nil)
+	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0], "the high-water mark names another hash") {
+		t.Errorf("verify finds %q (%v)", report.Problems, err)
+	}
+	s.Close()
+
+	s = open(t, dir, lims)
+	var n int
+	if err := s.readers.QueryRow("SELECT count(*) FROM audit WHERE what = ? AND detail LIKE ?", auditRewritten, "%"+pushed.Hash+"%").Scan(&n); err != nil || n != 1 {
+		t.Errorf("the trail tells %d times that it was rewritten (%v)", n, err)
+	}
+	s.Close()
+	s = open(t, dir, lims)
+	if err := s.readers.QueryRow("SELECT count(*) FROM audit WHERE what = ?", auditRewritten).Scan(&n); err != nil || n != 1 {
+		t.Errorf("the next time, the trail tells %d times (%v)", n, err)
+	}
+	wantClean(t, s)
+}
