@@ -56,7 +56,7 @@ func (c *Console) messages(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	view := messagesView{Query: query, Messages: found, States: []spool.State{
-		spool.Pending, spool.Delivered, spool.Parked, spool.Dropped,
+		spool.Pending, spool.Held, spool.Delivered, spool.Confirmed, spool.Unconfirmed, spool.Parked, spool.Dropped,
 	}}
 	if len(found) > pageSize {
 		view.Messages = found[:pageSize]
@@ -95,7 +95,7 @@ func (c *Console) message(w http.ResponseWriter, r *http.Request) {
 		Message: message, Results: message.results,
 		Raw: raw[:min(len(raw), rawShown)], RawBytes: len(raw), RawCut: len(raw) > rawShown,
 		CanRetry: in(spool.Parked, spool.Unconfirmed, spool.Dropped),
-		CanDrop:  in(spool.Pending, spool.Parked, spool.Unconfirmed),
+		CanDrop:  in(spool.Pending, spool.Held, spool.Parked, spool.Unconfirmed),
 	})
 }
 
