@@ -15,6 +15,7 @@ func sample() Envelope {
 		Protocol: ASTM, Instrument: "xn", Profile: "sysmex_xn", Box: "box", Clock: ClockSet,
 		ReceivedAt: time.Date(2026, 1, 2, 3, 4, 5, 600000000, time.UTC),
 		Kind:       KindResult, SampleID: "27", Problem: "R.13 is not a time",
+		Audit:   AuditHead{Row: 12, Hash: "9f"},
 		Results: []Result{{Test: "WBC", Value: "<0.5", Units: "10*3/µL", Flags: "N", Kind: KindResult}},
 		Metadata: Metadata{
 			ASTM: "\x021H|\\^&\r\x0345\r\n", LIS2A: "H|\\^&\r\x03", Version: "1.0.0", HeaderRx: `.*XN\^`,
@@ -38,7 +39,7 @@ func TestJSONIsTheContract(t *testing.T) {
 		`"M":[{"axis_x":[0.0,278.0,1.08695650100708],"x_min":0.5,"domain":[["A",null]]}],"L":[],"Q":[],` +
 		`"assaygate":{"id":"0190-1","message_id":"0190-0","digest":"ab","protocol":"astm","instrument":"xn","profile":"sysmex_xn",` +
 		`"box":"box","received_at":"2026-01-02T03:04:05.6Z","clock":"set","sequence":7,"duplicate_of":"0180-1","problem":"R.13 is not a time",` +
-		`"sample_id":"27","kind":"result","results":[{"test":"WBC","name":"","value":"<0.5","units":"10*3/µL","reference_range":"","flags":"N","status":"","observed_at":"","kind":"result"}]}}`
+		`"sample_id":"27","kind":"result","results":[{"test":"WBC","name":"","value":"<0.5","units":"10*3/µL","reference_range":"","flags":"N","status":"","observed_at":"","kind":"result"}],"audit":{"row":12,"hash":"9f"}}}`
 	if string(text) != want {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
@@ -54,7 +55,7 @@ func TestJSONRoundTrip(t *testing.T) {
 	if err := json.Unmarshal(text, &got); err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(got.Records.M, want.Records.M) || !reflect.DeepEqual(got.Metadata, want.Metadata) || !reflect.DeepEqual(got.Results, want.Results) {
+	if !reflect.DeepEqual(got.Records.M, want.Records.M) || !reflect.DeepEqual(got.Metadata, want.Metadata) || !reflect.DeepEqual(got.Results, want.Results) || got.Audit != want.Audit {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	again, err := got.MarshalJSON()

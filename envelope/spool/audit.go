@@ -2,9 +2,12 @@ package spool
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -83,6 +86,20 @@ func (s *Spool) AuditHead() envelope.AuditHead {
 		return *head
 	}
 	return envelope.AuditHead{}
+}
+
+// AuditHash returns the hash of a row of the audit trail, hex; ErrNotFound where
+// the trail has no such row (any more).
+func (s *Spool) AuditHash(ctx context.Context, row uint64) (string, error) {
+	var hash []byte
+	err := s.readers.QueryRowContext(ctx, "SELECT hash FROM audit WHERE n = ?", row).Scan(&hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading row %d of the audit trail: %w", row, s.closed(err))
+	}
+	return hex.EncodeToString(hash), nil
 }
 
 // setHead makes known where the audit trail ends.
