@@ -115,6 +115,12 @@ KILLS ?= 100
 soak: go-check ## kill -9 a gateway under load, KILLS (100) times, with a ledger of what it acknowledged
 	KILLS=$(KILLS) $(GO) test -timeout 60m -count 1 -v -run KilledUnderLoad $(PACKAGE)
 
+CUTS ?= 500
+
+.PHONY: powercut
+powercut: go-check ## cut the store's power at every operation and CUTS (500) times at random, fail its card, flip its bits
+	CUTS=$(CUTS) $(GO) test -timeout 60m -count 1 -v -run 'PowerCut|FailingCard|FlippedBit' ./envelope/spool
+
 .PHONY: test-faults
 test-faults: go-check ## every fault of the simulator against a gateway, also those that wait for time-outs: two minutes
 	FAULTS=all $(GO) test -timeout 10m -count 1 -v -run 'Fault' $(PACKAGE)

@@ -29,6 +29,7 @@ func mayImport() map[string][]string {
 		"protocols/memorytest":       {},
 		"envelope":                   {},
 		"envelope/spool":             {"envelope"},
+		"envelope/spool/cardtest":    {},
 		"device/port":                {},
 		"device/profile":             {"protocols/...", "envelope"},
 		"device/instrument":          {"device/port", "device/profile", "protocols/...", "envelope", "envelope/spool"},
