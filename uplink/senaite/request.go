@@ -121,14 +121,20 @@ func (c *Client) redirected(response *http.Response, what string) *uplink.Failur
 	return &uplink.Failure{Kind: uplink.Transient, Err: fmt.Errorf("%s to %s; set the url to where SENAITE is", what, to)}
 }
 
-// do makes one request and reads its answer. The error is a Failure.
+// do makes one request and reads its answer. The form is the body of a POST and
+// the query of a GET: it may hold a sample's id, which no error shows. The error
+// is a Failure.
 func (c *Client) do(ctx context.Context, method, endpoint, form string) (*http.Response, []byte, error) {
 	// Go may call the hooks from other goroutines, also after an error.
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(info httptrace.WroteRequestInfo) { sent.Store(info.Err == nil) },
 	})
-	request, err := http.NewRequestWithContext(ctx, method, c.base+api+endpoint, strings.NewReader(form))
+	address := c.base + api + endpoint
+	if method == http.MethodGet && form != "" {
+		address, form = address+"?"+form, ""
+	}
+	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form))
 	if err != nil {
 		return nil, nil, transient(fmt.Errorf("%s: the request cannot be made; check the url", endpoint))
 	}

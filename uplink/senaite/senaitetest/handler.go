@@ -19,6 +19,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests[endpoint]++
 	mode, changed, slow := s.mode, s.changed, s.slow
+	resource, uid, isObject := object(endpoint)
+	if reads := endpoint == "search" || isObject; reads {
+		slow = s.slowReading
+		if mode == Up {
+			mode = s.reading
+		}
+	}
 	s.mu.Unlock()
 
 	// The body is read in every mode: whoever sends it knows then that it
@@ -55,9 +62,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case endpoint == "push" && r.Method == http.MethodPost:
 		wait(r, changed, slow)
 		s.push(w, r, body)
+	case endpoint == "search" && r.Method == http.MethodGet:
+		wait(r, changed, slow)
+		if mode == Half {
+			half(w)
+			return
+		}
+		s.search(w, r)
+	case isObject && r.Method == http.MethodGet:
+		wait(r, changed, slow)
+		s.object(w, r, resource, uid)
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// object takes apart UID and RESOURCE/UID.
+func object(endpoint string) (resource, uid string, is bool) {
+	resource, uid, is = strings.Cut(endpoint, "/")
+	if !is {
+		resource, uid = "", endpoint
+	}
+	return resource, uid, len(uid) == 32
 }
 
 // wait takes the time that a slow SENAITE takes.
@@ -108,7 +134,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, body []byte) {
 		return
 	}
 	s.mu.Lock()
-	mode, poison, known := s.mode, s.poison, s.consumers[consumer]
+	mode, known := s.mode, s.consumers[consumer]
 	s.mu.Unlock()
 	switch {
 	case !known:
@@ -118,21 +144,10 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, body []byte) {
 		answer(w, http.StatusOK, map[string]any{"url": s.URL, "success": false})
 		return
 	}
-	var taken []Push
-	for _, message := range messages(record["messages"]) {
-		imported, problem := consume(message)
-		if poison != nil && poison(message) {
-			problem = "'NoneType' object has no attribute 'get'"
-		}
-		if problem != "" {
-			fail(w, http.StatusInternalServerError, problem)
-			return
-		}
-		taken = append(taken, Push{consumer, message, time.Now(), r.Header.Clone(), imported})
+	if problem := s.consume(consumer, messages(record["messages"]), r.Header); problem != "" {
+		fail(w, http.StatusInternalServerError, problem)
+		return
 	}
-	s.mu.Lock()
-	s.pushes = append(s.pushes, taken...)
-	s.mu.Unlock()
 	if mode == Half {
 		half(w)
 		return
@@ -140,24 +155,78 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, body []byte) {
 	answer(w, http.StatusOK, map[string]any{"url": s.URL + "/@@API/senaite/v1/push", "success": true})
 }
 
-// consume is what the stock consumer does with a message. It looks for the
-// importer of the one header's sender, and fails only where that is null; what
-// it cannot import it takes all the same.
-func consume(message string) (imported bool, problem string) {
-	var data map[string]json.RawMessage
-	if json.Unmarshal([]byte(message), &data) != nil {
+// consume is the stock consumer. One message that it fails at ends the request,
+// and nothing of the request counts as taken. What the importer has made of the
+// messages before it stays: senaite.jsonapi turns the exception into an answer,
+// and Zope takes nothing back.
+func (s *Server) consume(consumer string, messages []any, header http.Header) (problem string) {
+	if len(messages) == 0 {
+		return "No messages found"
+	}
+	s.mu.Lock()
+	poison := s.poison
+	s.mu.Unlock()
+	var taken []Push
+	for _, message := range messages {
+		text, isText := message.(string)
+		importable := false
+		if isText { // json.loads of anything else is an error, as of text that is no JSON
+			importable, problem = inspect(text)
+		} else {
+			text = encode(message)
+		}
+		if poison != nil && poison(text) {
+			problem = "'NoneType' object has no attribute 'get'"
+		}
+		if problem != "" {
+			return problem
+		}
+		if importable {
+			s.importMessage(text)
+		}
+		taken = append(taken, Push{consumer, text, time.Now(), header.Clone(), importable})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pushes = append(s.pushes, taken...)
+	return ""
+}
+
+// inspect says what the stock consumer does with a message before an importer
+// sees it. What is not JSON it logs and passes over; with several headers no
+// importer finds the order; where it looks for the sender's name and there is
+// no place for one, it fails.
+func inspect(message string) (importable bool, problem string) {
+	var data any
+	if json.Unmarshal([]byte(message), &data) != nil || data == nil {
 		return false, ""
 	}
-	var headers []map[string]json.RawMessage
-	if json.Unmarshal(data["H"], &headers) != nil || len(headers) != 1 {
+	record, ok := data.(map[string]any)
+	if !ok {
+		return false, "the message has no attribute 'get'"
+	}
+	headers, ok := record["H"].([]any)
+	if !ok {
+		return false, "object of type 'NoneType' has no len()"
+	}
+	if len(headers) == 0 {
+		return false, "list index out of range"
+	}
+	first, _ := headers[0].(map[string]any)
+	value, named := first["sender"]
+	if !named {
 		return false, ""
 	}
-	var sender map[string]any
-	if json.Unmarshal(headers[0]["sender"], &sender) != nil || sender == nil {
+	sender, ok := value.(map[string]any)
+	if !ok {
 		return false, "'NoneType' object has no attribute 'get'"
 	}
-	name, _ := sender["name"].(string)
-	return name != "", ""
+	name, named := sender["name"]
+	text, ok := name.(string)
+	if named && !ok {
+		return false, "Argument must be a string"
+	}
+	return text != "" && len(headers) == 1, ""
 }
 
 func fail(w http.ResponseWriter, code int, text string) {

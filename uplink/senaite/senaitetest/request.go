@@ -36,24 +36,23 @@ func parse(r *http.Request, body []byte) (record map[string]any, code int, probl
 }
 
 // messages returns what the consumer is given: one text or a list of them.
-func messages(value any) []string {
+func messages(value any) []any {
 	switch value := value.(type) {
-	case string:
-		return []string{value}
 	case []any:
-		var list []string
-		for _, v := range value {
-			list = append(list, messages(v)...)
-		}
-		return list
+		return value
 	case nil:
 		return nil
 	}
+	return []any{value}
+}
+
+// encode shows what is not a text.
+func encode(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {
-		return nil
+		return err.Error()
 	}
-	return []string{string(text)}
+	return string(text)
 }
 
 // parseForm reads a form. A field that comes several times is a list, as Zope

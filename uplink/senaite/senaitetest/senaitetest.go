@@ -4,9 +4,14 @@
 // It answers as senaite.jsonapi and the push consumer of a stock SENAITE do:
 // with the same status codes, the same texts and the same leniency. Credentials
 // that are wrong make the caller anonymous, and anonymous may ask for the
-// version. A consumer says success also for a message that it could not import.
-// Its faults are switched at run time, see [Server.Set], [Server.Slow] and
+// version. Its faults are switched at run time, see [Server.Set], [Server.Slow] and
 // [Server.Poison].
+//
+// The consumer says success also for a message that it could not import. What
+// becomes of results is seen in samples and analyses ([Server.AddSample]): an
+// importer sets those that await them, or fails without a word
+// ([Server.SetImport]). They are read back by search, whose own faults are
+// [Server.SetReading] and what stands beside it.
 package senaitetest
 
 import (
@@ -81,6 +86,18 @@ type Server struct {
 	password  string
 	pushes    []Push
 	requests  map[string]int
+
+	samples  []*sample
+	uids     int
+	importer Import
+	mapping  map[string]string // test of an instrument to keyword
+	appear   time.Duration
+	orders   bool
+
+	reading     Mode // of search and objects, while the mode is Up
+	slowReading time.Duration
+	blind       bool
+	mostOnPage  int
 }
 
 // running is the server while it is not down.
@@ -123,6 +140,8 @@ func start(address string, secure *tls.Config, ca []byte) (*Server, error) {
 		consumers: map[string]bool{StockConsumer: true},
 		username:  Username, password: Password,
 		requests: make(map[string]int),
+		importer: ImportAll, mapping: make(map[string]string),
+		reading: Up,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,6 +215,38 @@ func (s *Server) Slow(d time.Duration) {
 	s.slow = d
 }
 
+// SetReading changes the mode for reading back alone: Up, Cut, Hang, Half,
+// NotJSON, Login or a Status. Requests that hang are let go.
+func (s *Server) SetReading(mode Mode) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reading = mode
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// SlowReading makes every answer about a sample take at least d.
+func (s *Server) SlowReading(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slowReading = d
+}
+
+// Blind makes the account one without a role: SENAITE does not refuse it, and
+// shows it nothing.
+func (s *Server) Blind(is bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blind = is
+}
+
+// MostOnPage bounds a page of a search, whatever the client's limit; 0 does not.
+func (s *Server) MostOnPage(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mostOnPage = n
+}
+
 // Poison makes the consumer fail, with status 500, for the messages that are;
 // nil for none.
 func (s *Server) Poison(is func(message string) bool) {
@@ -240,8 +291,8 @@ func (s *Server) Pushes() []Push {
 	return append([]Push(nil), s.pushes...)
 }
 
-// Requests returns how many requests there were for version, users/current or
-// push, whatever they were answered; "" for all.
+// Requests returns how many requests there were for version, users/current, push
+// or search, whatever they were answered; "" for all.
 func (s *Server) Requests(endpoint string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

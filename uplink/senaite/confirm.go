@@ -1,0 +1,54 @@
+package senaite
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/uplink"
+)
+
+// Confirm implements [uplink.Confirmer]. It works for every format that is
+// pushed: what is looked for is the envelope's results.
+func (c *Client) Confirm(ctx context.Context, e envelope.Envelope) (uplink.Finding, error) {
+	id := strings.TrimSpace(e.SampleID)
+	wanted := observations(e)
+	if id == "" || len(wanted) == 0 {
+		return uplink.Finding{Nothing: true}, nil
+	}
+	samples, err := c.samples(ctx, id)
+	if err != nil {
+		return uplink.Finding{}, err
+	}
+	if len(samples) == 0 {
+		// To an account whose password was changed SENAITE shows no sample at
+		// all, as to anybody who is not logged in.
+		if err := c.currentUser(ctx); err != nil {
+			return uplink.Finding{}, passing(err)
+		}
+		return uplink.Finding{Missing: []string{"sample not found"}}, nil
+	}
+	found, err := c.analyses(ctx, samples)
+	if err != nil {
+		return uplink.Finding{}, err
+	}
+	var analyses, interims []analysis
+	for _, one := range found {
+		if one.counts() {
+			analyses = append(analyses, one.analysis())
+			interims = append(interims, one.interims()...)
+		}
+	}
+	return compare(wanted, analyses, interims), nil
+}
+
+// passing makes an error one that says nothing about reading back: whatever it
+// means for deliveries, they find out by themselves.
+func passing(err error) error {
+	var f *uplink.Failure
+	if errors.As(err, &f) {
+		err = f.Err
+	}
+	return transient(err)
+}
