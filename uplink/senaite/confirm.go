@@ -33,6 +33,11 @@ func (c *Client) Confirm(ctx context.Context, e envelope.Envelope) (uplink.Findi
 	if err != nil {
 		return uplink.Finding{}, err
 	}
+	return judge(wanted, found), nil
+}
+
+// judge compares the results of a message with what was read of a sample.
+func judge(wanted []*observation, found []item) uplink.Finding {
 	var analyses, interims []analysis
 	for _, one := range found {
 		if one.counts() {
@@ -40,7 +45,7 @@ func (c *Client) Confirm(ctx context.Context, e envelope.Envelope) (uplink.Findi
 			interims = append(interims, one.interims()...)
 		}
 	}
-	return compare(wanted, analyses, interims), nil
+	return compare(wanted, analyses, interims)
 }
 
 // passing makes an error one that says nothing about reading back: whatever it

@@ -40,6 +40,10 @@ func messages(value any) []any {
 	switch value := value.(type) {
 	case []any:
 		return value
+	case string:
+		if value == "" {
+			return nil
+		}
 	case nil:
 		return nil
 	}

@@ -75,6 +75,12 @@ func TestPush(t *testing.T) {
 		"no consumer":       {kind: form, body: "messages=a", status: 500, says: "No consumer name provided"},
 		"unknown consumer":  {kind: form, body: "consumer=x.y&messages=a", status: 500, says: "No consumer registered for name=x.y"},
 		"no sender":         {kind: form, body: "consumer=" + StockConsumer + `&messages={"H":[{"sender":null}]}`, status: 500, says: "NoneType"},
+		"no messages":       {kind: form, body: "consumer=" + StockConsumer, status: 500, says: "No messages"},
+		"no header":         {kind: form, body: "consumer=" + StockConsumer + `&messages={"H":[]}`, status: 500, says: "out of range"},
+		"no H":              {kind: form, body: "consumer=" + StockConsumer + `&messages={}`, status: 500, says: "len()"},
+		"no name":           {kind: form, body: "consumer=" + StockConsumer + `&messages={"H":[{"sender":{"name":null}}]}`, status: 500, says: "string"},
+		"a list":            {kind: form, body: "consumer=" + StockConsumer + `&messages=[]`, status: 500, says: "has no attribute"},
+		"sender left out":   {kind: form, body: "consumer=" + StockConsumer + `&messages={"H":[{}]}`, status: 200, taken: 1},
 		"two headers":       {kind: form, body: "consumer=" + StockConsumer + `&messages={"H":[{},{}]}`, status: 200, taken: 1},
 		"not JSON at all":   {kind: form, body: "consumer=" + StockConsumer + "&messages=H|", status: 200, taken: 1},
 	} {
