@@ -111,11 +111,12 @@ func fail(kind Kind) error {
 
 // bench is a spool with a Run on it.
 type bench struct {
-	t       *testing.T
-	spool   *spool.Spool
-	lims    *lims
-	options Options
-	log     bytes.Buffer
+	t         *testing.T
+	directory string
+	spool     *spool.Spool
+	lims      *lims
+	options   Options
+	log       bytes.Buffer
 
 	mu      sync.Mutex
 	results []string
@@ -126,13 +127,19 @@ type bench struct {
 
 func newBench(t *testing.T, l *lims) *bench {
 	t.Helper()
+	return openBench(t, l, t.TempDir())
+}
+
+// openBench is newBench on a store that may be there already.
+func openBench(t *testing.T, l *lims, directory string) *bench {
+	t.Helper()
 	settings := spool.Defaults()
-	settings.Directory = t.TempDir()
+	settings.Directory = directory
 	q, err := spool.Open(t.Context(), settings, spool.Options{Destinations: []spool.Destination{{Name: "lims"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, spool: q, lims: l}
+	b := &bench{t: t, directory: directory, spool: q, lims: l}
 	b.options = Options{
 		Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 		Progress: func() {

@@ -88,7 +88,8 @@ func (d *Drainer) hand(ctx context.Context, w work) error {
 		r.observer.Attempt(string(f.Kind))
 		reason := f.Error()
 		if f.Kind == Unknown {
-			reason = "it may have been taken: " + reason
+			reason = mayHave + reason
+			w.entry.Unanswered = true
 		}
 		last := try == d.tries
 		switch {

@@ -78,9 +78,26 @@ func newRunner(q *spool.Spool, to Destination, o Options) *runner {
 
 func (r *runner) run(ctx context.Context) error {
 	// What an earlier process held may be well by now.
-	if err := r.sayHeld(ctx, ""); err != nil {
-		return ended(ctx, err)
+	err := r.sayHeld(ctx, "")
+	if err == nil {
+		err = r.insist(ctx, "noting the beginning", func(ctx context.Context) error {
+			return r.spool.BeginDelivering(ctx, r.to.Name(), 1)
+		})
 	}
+	if err == nil {
+		err = r.rounds(ctx)
+	}
+	if err == nil {
+		err = r.insist(ctx, "noting the end", func(ctx context.Context) error {
+			return r.spool.EndDelivering(ctx, r.to.Name())
+		})
+	}
+	return ended(ctx, err)
+}
+
+// rounds delivers until ctx ends. It returns nil where it is noted what became
+// of everything that was sent.
+func (r *runner) rounds(ctx context.Context) error {
 	for ctx.Err() == nil {
 		r.progress()
 		arrival := r.spool.Arrivals(r.to.Name())
@@ -90,7 +107,7 @@ func (r *runner) run(ctx context.Context) error {
 			return err
 		})
 		if err != nil {
-			return ended(ctx, err)
+			return err
 		}
 		chosen, wake := r.schedule.pick(heads, r.inFlight, time.Now())
 		if len(chosen) == 0 {
@@ -99,10 +116,10 @@ func (r *runner) run(ctx context.Context) error {
 		}
 		entries, err := r.load(ctx, chosen)
 		if err != nil {
-			return ended(ctx, err)
+			return err
 		}
 		if err := r.settle(ctx, r.deliver(ctx, entries)); err != nil {
-			return ended(ctx, err)
+			return err
 		}
 	}
 	return nil

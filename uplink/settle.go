@@ -21,6 +21,13 @@ const (
 	longestStoreWait = time.Minute
 )
 
+// What a person reads of a message that was sent, and no answer came.
+const (
+	repeated = "possibly repeated: an earlier attempt was not answered"
+	mayHave  = "it may have been taken: "
+	hadMaybe = "; an earlier attempt, which was not answered, may have been taken"
+)
+
 // settle notes the results of a round in the spool and in the schedule. What
 // was taken comes first, for it tells how to judge the rest.
 func (r *runner) settle(ctx context.Context, results []result) error {
@@ -73,8 +80,12 @@ func (r *runner) taken(ctx context.Context, res result) error {
 			"after", time.Since(r.failing.since).Round(time.Second).String(), "attempts", r.failing.attempts)
 		r.failing = failing{}
 	}
+	note := ""
+	if res.entry.Unanswered {
+		note = repeated
+	}
 	err := r.note(ctx, "noting a delivery", func(ctx context.Context) error {
-		return r.spool.Delivered(ctx, r.to.Name(), e.Sequence, "")
+		return r.spool.Delivered(ctx, r.to.Name(), e.Sequence, note)
 	})
 	if err != nil {
 		return err
@@ -107,9 +118,12 @@ func (r *runner) notTaken(ctx context.Context, res result, f *Failure) error {
 	r.schedule.failed(res.lane, time.Now())
 	reason := f.Error()
 	if f.Kind == Unknown {
-		reason = "it may have been taken: " + reason
+		reason = mayHave + reason
 	}
 	r.complain(res, f.Kind, reason)
+	if f.Kind == Unknown {
+		return r.unanswered(ctx, res, reason)
+	}
 	return r.attempted(ctx, res, false, reason)
 }
 
@@ -217,6 +231,9 @@ func (r *runner) probe(ctx context.Context) error {
 
 func (r *runner) park(ctx context.Context, res result, reason string) error {
 	e := res.entry.Envelope
+	if res.entry.Unanswered {
+		reason += hadMaybe
+	}
 	err := r.note(ctx, "parking a message", func(ctx context.Context) error {
 		return r.spool.Park(ctx, r.to.Name(), e.Sequence, reason)
 	})
@@ -231,6 +248,12 @@ func (r *runner) park(ctx context.Context, res result, reason string) error {
 func (r *runner) attempted(ctx context.Context, res result, counted bool, reason string) error {
 	return r.note(ctx, "noting an attempt", func(ctx context.Context) error {
 		return r.spool.Attempted(ctx, r.to.Name(), res.entry.Envelope.Sequence, counted, reason)
+	})
+}
+
+func (r *runner) unanswered(ctx context.Context, res result, reason string) error {
+	return r.note(ctx, "noting an attempt", func(ctx context.Context) error {
+		return r.spool.Unanswered(ctx, r.to.Name(), res.entry.Envelope.Sequence, reason)
 	})
 }
 

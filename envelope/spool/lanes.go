@@ -26,17 +26,23 @@ type Entry struct {
 	Attempts  int
 	Refusals  int
 	ChangedAt time.Time
+	// Unanswered says that the destination may have taken the message already.
+	Unanswered bool
 }
 
-// headQuery jumps from lane to lane in the index of pending deliveries: with
-// 100 000 pending it reads a few rows for each lane, and no other.
-const headQuery = `
-WITH RECURSIVE lane (id) AS (
+// laneList is the table of the lanes in which something is pending for the
+// destination ?1, and NULL at its end.
+const laneList = `lane (id) AS (
 	SELECT min(lane) FROM deliveries WHERE destination = ?1 AND state = 'pending'
 	UNION ALL
 	SELECT (SELECT min(lane) FROM deliveries WHERE destination = ?1 AND state = 'pending' AND lane > lane.id)
 	FROM lane WHERE lane.id IS NOT NULL
-), head (seq) AS (
+)`
+
+// headQuery jumps from lane to lane in the index of pending deliveries: with
+// 100 000 pending it reads a few rows for each lane, and no other.
+const headQuery = `
+WITH RECURSIVE ` + laneList + `, head (seq) AS (
 	SELECT (SELECT min(seq) FROM deliveries WHERE destination = ?1 AND state = 'pending' AND lane = lane.id)
 	FROM lane WHERE lane.id IS NOT NULL
 )
@@ -79,8 +85,10 @@ func (s *Spool) Load(ctx context.Context, destination string, seq uint64) (Entry
 
 func (s *Spool) load(ctx context.Context, destination string, seq uint64) (Entry, error) {
 	var d delivery
-	row := s.readers.QueryRowContext(ctx, "SELECT "+deliveryColumns+" FROM deliveries d WHERE d.seq = ? AND d.destination = ?", seq, destination)
-	d, err := scanDelivery(row.Scan)
+	var unanswered bool
+	row := s.readers.QueryRowContext(ctx, "SELECT "+deliveryColumns+`, EXISTS (SELECT 1 FROM unanswered u WHERE u.seq = d.seq AND u.destination = d.destination)
+		FROM deliveries d WHERE d.seq = ? AND d.destination = ?`, seq, destination)
+	d, err := scanDelivery(func(into ...any) error { return row.Scan(append(into, &unanswered)...) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return Entry{}, ErrNotFound
 	}
@@ -93,7 +101,7 @@ func (s *Spool) load(ctx context.Context, destination string, seq uint64) (Entry
 	e.Audit = s.AuditHead()
 	return Entry{
 		Envelope: e, State: d.State, Reason: d.Reason,
-		Attempts: d.Attempts, Refusals: d.Refusals, ChangedAt: d.ChangedAt,
+		Attempts: d.Attempts, Refusals: d.Refusals, ChangedAt: d.ChangedAt, Unanswered: unanswered,
 	}, err
 }
 

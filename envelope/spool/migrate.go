@@ -20,7 +20,12 @@ import (
 // impossible, meta's compatible_from has to rise in the migration.
 var migrations = []string{
 	schema,
-	strings.Join([]string{holdTable, confirmationTable, unsetIndex}, ""),
+	strings.Join([]string{
+		holdTable,
+		confirmationTable,
+		unsetIndex,
+		unansweredTable,
+	}, ""),
 }
 
 // schemaVersion is that of a store that this release leaves behind.

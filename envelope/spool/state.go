@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -14,7 +15,7 @@ func (s *Spool) Delivered(ctx context.Context, destination string, seq uint64, n
 			return nil
 		}
 		d.Attempts++
-		if err := t.beginConfirmation(d); err != nil {
+		if err := errors.Join(t.answered(destination, seq), t.beginConfirmation(d)); err != nil {
 			return err
 		}
 		return t.settle(d, Delivered, auditDelivered, "", note)
