@@ -3,8 +3,10 @@ package uplink
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -208,4 +210,17 @@ func bubble(t *testing.T, l *lims, test func(t *testing.T, b *bench)) {
 			t.Error(err)
 		}
 	})
+}
+
+// corrupt changes rows of a store behind its back.
+func corrupt(t *testing.T, directory, statement string) {
+	t.Helper()
+	database, err := sql.Open("sqlite", filepath.Join(directory, "spool.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer database.Close()
+	if _, err := database.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
 }

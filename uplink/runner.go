@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -13,26 +12,14 @@ import (
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
-const (
-	// progressEvery is the longest silence towards the watchdog.
-	progressEvery = 5 * time.Second
-	// attemptLimit bounds one delivery; destinations have shorter limits of
-	// their own. A little later a delivery counts as stuck.
-	attemptLimit = 5 * time.Minute
-	stuckAfter   = attemptLimit + 30*time.Second
-	// lookAgain bounds a wait for arrivals, for whatever changes without one.
-	lookAgain = time.Minute
-)
-
 // runner is one Run.
 type runner struct {
+	patience
 	spool    *spool.Spool
 	to       Destination
 	scope    func(envelope.Envelope) string
 	inFlight int
 	grace    time.Duration
-	log      *slog.Logger
-	progress func()
 	observer Observer
 
 	schedule *schedule
@@ -49,20 +36,13 @@ type failing struct {
 
 func newRunner(q *spool.Spool, to Destination, o Options) *runner {
 	r := &runner{
-		spool: q, to: to, inFlight: max(1, o.InFlight), grace: o.Grace,
-		log: o.Log, progress: o.Progress, observer: o.Observer,
+		patience: newPatience(o.Log, o.Progress, to.Name()),
+		spool:    q, to: to, inFlight: max(1, o.InFlight), grace: o.Grace, observer: o.Observer,
 		scope:    func(envelope.Envelope) string { return everything },
 		schedule: newSchedule(),
 	}
 	if scoped, ok := to.(Scoped); ok {
 		r.scope = scoped.Scope
-	}
-	if r.log == nil {
-		r.log = slog.New(slog.DiscardHandler)
-	}
-	r.log = r.log.With("destination", to.Name())
-	if r.progress == nil {
-		r.progress = func() {}
 	}
 	if r.observer.Attempt == nil {
 		r.observer.Attempt = func(string) {}
@@ -123,38 +103,6 @@ func (r *runner) rounds(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// ended makes the error of a Run: none where it was told to end.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil && !errors.Is(err, spool.ErrUncertain) {
-		return nil
-	}
-	return err
-}
-
-// wait returns at the next arrival, when wake has come (zero: never), or when
-// ctx ends.
-func (r *runner) wait(ctx context.Context, arrival <-chan struct{}, wake time.Time) {
-	latest := time.Now().Add(lookAgain)
-	if wake.IsZero() || wake.After(latest) {
-		wake = latest
-	}
-	for {
-		left := time.Until(wake)
-		timer := time.NewTimer(min(left, progressEvery))
-		select {
-		case <-ctx.Done():
-		case <-arrival:
-		case <-timer.C:
-			r.progress()
-			if left > progressEvery {
-				continue
-			}
-		}
-		timer.Stop()
-		return
-	}
 }
 
 // work is a message on its way.

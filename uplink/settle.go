@@ -2,7 +2,6 @@ package uplink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,10 +14,6 @@ const (
 	refusalLimit = 5
 	// probeEvery is how often a probe may stand for another message.
 	probeEvery = 15 * time.Minute
-	// storeLimit bounds one access to the spool.
-	storeLimit = 10 * time.Second
-	// longestStoreWait is the longest wait between two tries of such an access.
-	longestStoreWait = time.Minute
 )
 
 // What a person reads of a message that was sent, and no answer came.
@@ -200,33 +195,12 @@ func (r *runner) probed(ctx context.Context, lane string) (bool, error) {
 	if others {
 		return false, nil
 	}
-	if err := r.probe(ctx); err != nil {
+	if err := r.attend(ctx, r.to.Probe); err != nil {
 		r.log.Debug("the destination did not answer a probe", "error", err)
 		return false, nil
 	}
 	r.probedAt = time.Now()
 	return true, nil
-}
-
-// probe calls Probe and keeps reporting progress.
-func (r *runner) probe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
-	defer cancel()
-	answer := make(chan error, 1)
-	go func() { answer <- r.to.Probe(ctx) }()
-	start := time.Now()
-	ticker := time.NewTicker(progressEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case err := <-answer:
-			return err
-		case <-ticker.C:
-			if time.Since(start) < stuckAfter {
-				r.progress()
-			}
-		}
-	}
 }
 
 func (r *runner) park(ctx context.Context, res result, reason string) error {
@@ -274,42 +248,4 @@ func (r *runner) sayHeld(ctx context.Context, reason string) error {
 	r.held = reason
 	r.observer.Held(reason)
 	return nil
-}
-
-// note changes something in the spool. What is no longer there needs no note.
-func (r *runner) note(ctx context.Context, doing string, change func(context.Context) error) error {
-	err := r.insist(ctx, doing, change)
-	if errors.Is(err, spool.ErrNotFound) || errors.Is(err, spool.ErrDamaged) {
-		r.log.Warn("the store does not have it any more", "doing", doing, "error", err)
-		return nil
-	}
-	return err
-}
-
-// insist accesses the spool until that succeeds: a full disk passes, and a
-// message that was delivered must not be sent again because this could not be
-// noted. It gives up when ctx ends, and where trying again cannot help.
-func (r *runner) insist(ctx context.Context, doing string, access func(context.Context) error) error {
-	for failures := 1; ; failures++ {
-		// What was delivered is noted also when ctx has ended meanwhile.
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
-		err := access(limited)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		for _, final := range []error{spool.ErrClosed, spool.ErrUncertain, spool.ErrNotFound, spool.ErrDamaged, spool.ErrReadOnly} {
-			if errors.Is(err, final) {
-				return err
-			}
-		}
-		if ctx.Err() != nil {
-			return err
-		}
-		if failures == 1 {
-			r.log.Error("the store fails; trying again until it works", "doing", doing, "error", err)
-		}
-		r.wait(ctx, nil, time.Now().Add(min(backOff(failures), longestStoreWait)))
-		r.progress()
-	}
 }

@@ -267,7 +267,7 @@ func (c Config) spoolDestinations() []spool.Destination {
 	list := make([]spool.Destination, 0, len(c.Destinations))
 	for _, d := range c.Destinations {
 		list = append(list, spool.Destination{
-			Name: d.Name, Binding: d.binding(), Everything: d.Capture != nil, AcceptTest: d.AcceptTest,
+			Name: d.Name, Binding: d.binding(), Everything: d.Capture != nil, AcceptTest: d.AcceptTest, Confirm: d.confirm(),
 		})
 	}
 	return slices.Clip(list)

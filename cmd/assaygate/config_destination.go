@@ -36,6 +36,9 @@ func (d Destination) Validate() error {
 	return errors.Join(errs...)
 }
 
+// confirm reports whether results are read back.
+func (d Destination) confirm() bool { return d.SENAITE != nil && d.SENAITE.Confirm.Enabled }
+
 // binding is what pending messages are bound to: a destination that changes it
 // has moved, and a person decides about what was meant for the old one.
 func (d Destination) binding() string {

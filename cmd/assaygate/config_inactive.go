@@ -27,12 +27,6 @@ func (c Config) inactive() []inactive {
 	for i, one := range c.Instruments {
 		list = append(list, one.inactive(fmt.Sprintf("instruments[%d]", i))...)
 	}
-	for i, one := range c.Destinations {
-		path := fmt.Sprintf("destinations[%d]", i)
-		if one.SENAITE != nil && c.document.Has(path+".senaite.confirm") && one.SENAITE.Confirm.Enabled {
-			add("", path+".senaite.confirm", "delivered means received by SENAITE; its results are not read back")
-		}
-	}
 	if c.Owner != nil {
 		// What an owner protects, sticks and the console's settings, is not
 		// there either: nothing is open to anybody else.

@@ -44,8 +44,26 @@ func (g *gateway) startDestinations(ctx context.Context, running *sync.WaitGroup
 				fail(fmt.Errorf("destination %s: %w", d.Name, err))
 			}
 		})
+		if from, readable := to.(uplink.Confirmer); readable && d.confirm() {
+			g.startReadingBack(ctx, running, fail, d, from)
+		}
 	}
 	return nil
+}
+
+// startReadingBack looks until ctx ends whether what was delivered stands there.
+func (g *gateway) startReadingBack(ctx context.Context, running *sync.WaitGroup, fail func(error), d Destination, from uplink.Confirmer) {
+	part := "reading back from " + d.Name
+	progress := g.health.Register(part, destinationDeadline)
+	running.Go(func() {
+		defer g.health.Remove(part)
+		err := uplink.ReadBack(ctx, g.store, d.Name, from, uplink.ReadBackOptions{
+			After: d.SENAITE.Confirm.After, Log: g.log, Progress: progress,
+		})
+		if err != nil {
+			fail(fmt.Errorf("reading back from %s: %w", d.Name, err))
+		}
+	})
 }
 
 // open makes the client of a destination.

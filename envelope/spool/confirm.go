@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -79,21 +78,32 @@ func (s *Spool) readBack(ctx context.Context, destination string, seq uint64, to
 	})
 }
 
-// StopConfirming gives up reading the message back; it stays delivered.
+// StopConfirming gives up reading the message back; it stays delivered. It need
+// not be there any more.
 func (s *Spool) StopConfirming(ctx context.Context, destination string, seq uint64) error {
-	err := s.change(ctx, "giving up reading back", destination, seq, func(t *tx, _ *delivery) error {
-		return t.endConfirmation(destination, seq)
-	})
-	if errors.Is(err, ErrNotFound) {
-		return nil
+	err := s.writer.write(ctx, func(t *tx) error { return t.endConfirmation(destination, seq) })
+	if err != nil {
+		return fmt.Errorf("giving up reading back: %w", err)
 	}
-	return err
+	return nil
+}
+
+// ConfirmNothing gives up reading back from the destination until the store is
+// opened the next time, and says why in its status: what waits to be read back
+// stays delivered, and so does what is delivered from now on.
+func (s *Spool) ConfirmNothing(ctx context.Context, destination, why string) error {
+	s.unread.Store(destination, why)
+	err := s.writer.write(ctx, func(t *tx) error { return t.endConfirmations(destination) })
+	if err != nil {
+		return fmt.Errorf("giving up reading back: %w", err)
+	}
+	return nil
 }
 
 // beginConfirmation makes a message that was just delivered one that is to be
 // read back, where its destination wants that.
 func (t *tx) beginConfirmation(d *delivery) error {
-	if !t.spool.destinations[d.Destination].Confirm {
+	if _, unread := t.spool.unread.Load(d.Destination); unread || !t.spool.destinations[d.Destination].Confirm {
 		return nil
 	}
 	now := t.spool.clock.stamp()
@@ -103,4 +113,8 @@ func (t *tx) beginConfirmation(d *delivery) error {
 
 func (t *tx) endConfirmation(destination string, seq uint64) error {
 	return t.exec("DELETE FROM confirmations WHERE destination = ? AND seq = ?", destination, seq)
+}
+
+func (t *tx) endConfirmations(destination string) error {
+	return t.exec("DELETE FROM confirmations WHERE destination = ?", destination)
 }

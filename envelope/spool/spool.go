@@ -143,6 +143,8 @@ type Spool struct {
 	counts counts
 	head   atomic.Pointer[envelope.AuditHead] // of the audit trail, as committed
 
+	unread sync.Map // why nothing is read back, by destination
+
 	arrivalMu sync.Mutex
 	arrivals  map[string]chan struct{}
 

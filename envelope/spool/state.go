@@ -152,15 +152,24 @@ func (t *tx) configure(d Destination, found, active bool) error {
 	if binding != d.Binding {
 		return t.parkPending(d.Name, auditMoved)
 	}
+	if !d.Confirm {
+		if err := t.endConfirmations(d.Name); err != nil {
+			return err
+		}
+	}
 	if !active {
 		return t.audit(AuditRow{What: auditAdded, Destination: d.Name})
 	}
 	return nil
 }
 
-// parkPending parks everything that waits for a destination; why is the reason
-// and the audit row for the destination as a whole.
+// parkPending parks everything that waits for a destination, and gives up
+// reading back from where that was; why is the reason and the audit row for the
+// destination as a whole.
 func (t *tx) parkPending(destination, why string) error {
+	if err := t.endConfirmations(destination); err != nil {
+		return err
+	}
 	if err := t.audit(AuditRow{What: why, Destination: destination}); err != nil {
 		return err
 	}

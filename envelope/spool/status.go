@@ -31,6 +31,7 @@ type DestinationStatus struct {
 	Name          string        `json:"name"`
 	Active        bool          `json:"active"` // configured at the last start
 	Held          string        `json:"held,omitempty"`
+	Unread        string        `json:"unread,omitempty"` // why results are not read back until the next start
 	Pending       int           `json:"pending"`
 	Parked        int           `json:"parked"`
 	Delivered     int           `json:"delivered"`
@@ -133,6 +134,9 @@ func (s *Spool) destinationStatus(ctx context.Context, status *Status) error {
 			if d.OldestAge, err = s.age(ctx, heads[0].Sequence); err != nil {
 				return err
 			}
+		}
+		if why, unread := s.unread.Load(d.Name); unread {
+			d.Unread = fmt.Sprint(why)
 		}
 		d.Active = d.Active && (s.writer == nil || slices.Contains(s.names, d.Name))
 	}

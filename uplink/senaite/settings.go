@@ -33,11 +33,10 @@ type Settings struct {
 	InFlight int `yaml:"in_flight"`
 }
 
-// Confirm says whether results are read back. The client does not do it; the
-// settings are validated for the version that does.
+// Confirm says whether results are read back; see uplink.ReadBack.
 type Confirm struct {
 	Enabled bool          `yaml:"enabled"`
-	After   time.Duration `yaml:"after"`
+	After   time.Duration `yaml:"after"` // the delivery; results that do not stand there then are missing
 }
 
 // Defaults returns the settings that hold where the configuration says nothing.
