@@ -145,6 +145,17 @@ test-peers: go-check ## clients that nobody here wrote, installed to dist/peers,
 	.ci/peers '$(PEERS)'
 	ASSAYGATE_PEERS='$(PEERS)' $(GO) test -timeout 15m -count 1 -v -run Peers $(PACKAGE)
 
+PROMTOOL ?= promtool
+
+.PHONY: test-monitoring
+test-monitoring: go-check ## the Prometheus rules by their tests, the Grafana dashboard by what a gateway exports
+	@command -v '$(PROMTOOL)' >/dev/null || { \
+		echo '$(PROMTOOL) is not here: make deps, or set PROMTOOL; it comes with Prometheus' >&2; exit 1; }
+	'$(PROMTOOL)' check rules --lint=all --lint-fatal docs/monitoring/assaygate.rules.yml
+	'$(PROMTOOL)' test rules docs/monitoring/*.test.yml
+	ASSAYGATE_PROMTOOL="$$(realpath "$$(command -v '$(PROMTOOL)')")" \
+		$(GO) test -count 1 -v -run 'Monitoring|ManualNames' $(PACKAGE)
+
 .PHONY: deps
 deps: ## install what the tests need from the system's packages (Debian, Ubuntu)
 	@.ci/deps
