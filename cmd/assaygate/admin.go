@@ -16,7 +16,8 @@ import (
 // shows no message content and changes nothing.
 func adminHandler(h *health.Registry, m *metrics) http.Handler {
 	mux := http.NewServeMux()
-	prometheus := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	// When the store cannot be asked, the rest is still told: that is when it matters.
+	prometheus := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 	mux.Handle("GET /healthz", h.Healthz())
 	mux.Handle("GET /readyz", h.Readyz())
 	mux.Handle("GET /metrics", prometheus)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -12,6 +14,7 @@ import (
 	"github.com/assaygate/assaygate/device/health"
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // announced is what senaite.astm 2.0 shows at /stats: dashboards and HealthWatch
@@ -76,6 +79,30 @@ func TestClosedLabelSetsStartAtZero(t *testing.T) {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("no line %q in\n%s", want, body)
 		}
+	}
+}
+
+// A card that fails must not silence the alarm about it.
+func TestMetricsAreToldWithoutTheStore(t *testing.T) {
+	m := newMetrics()
+	settings := spool.Defaults()
+	settings.Directory = t.TempDir()
+	store, err := spool.Open(context.Background(), settings, spool.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.registry.MustRegister(newStoreMetrics(store, func() (float64, bool) { return 1 << 20, true }, func() bool { return true }))
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	status, body := get(t, adminHandler(&health.Registry{}, m), "/metrics", "")
+	for _, want := range []string{"assaygate_disk_free_bytes 1.048576e+06", `senaite_astm_messages_total{outcome="received"} 0`} {
+		if status != http.StatusOK || !strings.Contains(body, want+"\n") {
+			t.Errorf("status %d, no line %q in\n%s", status, want, body)
+		}
+	}
+	if strings.Contains(body, "assaygate_spool_bytes ") {
+		t.Errorf("a closed store has answered:\n%s", body)
 	}
 }
 
