@@ -224,28 +224,35 @@ func TestMonitoringQueriesParse(t *testing.T) {
 		Record string `yaml:"record"`
 		Expr   string `yaml:"expr"`
 	}
-	var rules []rule
+	var queries []rule
 	for _, panel := range readDashboard(t).Panels {
 		for _, target := range panel.Targets {
-			rules = append(rules, rule{Record: fmt.Sprintf("panel:%d:%d", panel.ID, len(rules)), Expr: grafana.Replace(target.Expr)})
+			queries = append(queries, rule{Record: fmt.Sprintf("panel:%d:%d", panel.ID, len(queries)), Expr: grafana.Replace(target.Expr)})
 		}
 	}
-	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboard", "rules": rules}}})
+	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboard", "rules": queries}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	check := func(name string, text []byte) {
-		path := filepath.Join(t.TempDir(), name)
+	check := func(what string, text []byte) {
+		path := filepath.Join(t.TempDir(), "checked.yml")
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := exec.Command(promtool, "check", "rules", path).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s\n%s", name, err, out, text)
+		if out, err := exec.Command(promtool, "check", what, path).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s\n%s", what, err, out, text)
 		}
 	}
-	check("dashboard.yml", text)
-	for i, example := range pageExamples(t, "groups:") {
-		check(fmt.Sprintf("example-%d.yml", i), example)
+	check("rules", text)
+	for _, example := range pageExamples(t, "groups:") {
+		check("rules", example)
+	}
+	rules, err := filepath.Abs(filepath.Join(monitoring, "assaygate.rules.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, example := range pageExamples(t, "global:") {
+		check("config", bytes.ReplaceAll(example, []byte("[assaygate.rules.yml]"), []byte("["+rules+"]")))
 	}
 }
 
