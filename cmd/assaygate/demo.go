@@ -60,15 +60,15 @@ func runDemo(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	log := newLog(config.Log, s.err)
-	g := newGateway(config, log)
-	g.bound = make(chan bound, 4)
+	d := newDaemon(config, log)
+	d.bound = make(chan bound, 4)
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var instruments sync.WaitGroup
 	defer instruments.Wait()
-	instruments.Go(func() { playDemo(ctx, s, g.bound, terminal, log) })
-	return g.run(ctx)
+	instruments.Go(func() { playDemo(ctx, s, d.bound, terminal, log) })
+	return d.run(ctx)
 }
 
 // playOnTerminal plays again whenever nobody has the terminal open, as it is

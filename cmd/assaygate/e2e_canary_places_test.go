@@ -135,7 +135,7 @@ func (a *aviary) recovered() seen {
 	}
 	settings := a.config.Spool
 	settings.Directory = crashed
-	store, err := spool.Open(context.Background(), settings, spool.Options{Destinations: a.config.spoolDestinations(), Log: a.gateway.log})
+	store, err := spool.Open(context.Background(), settings, spool.Options{Destinations: a.config.spoolDestinations(), Log: a.daemon.log})
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -23,7 +23,8 @@ const peers = "../../../shared"
 
 // running is a gateway that a test has started.
 type running struct {
-	*gateway
+	*daemon
+	store     *spool.Spool // the first that was opened
 	t         testing.TB
 	addresses map[string]string
 	log       *lockedBuffer
@@ -60,8 +61,8 @@ func start(t testing.TB, yaml string) *running {
 	log := &lockedBuffer{}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{
-		gateway: newGateway(config, newLog(config.Log, log)),
-		t:       t, addresses: map[string]string{}, log: log, stop: stop, ended: make(chan error, 1),
+		daemon: newDaemon(config, newLog(config.Log, log)),
+		t:      t, addresses: map[string]string{}, log: log, stop: stop, ended: make(chan error, 1),
 	}
 	r.bound = make(chan bound, 64)
 	go func() { r.ended <- r.run(ctx) }()
@@ -74,6 +75,8 @@ func start(t testing.TB, yaml string) *running {
 		}
 		return strings.Contains(log.text(), "gateway ready")
 	})
+	first, _ := r.standing.now()
+	r.store = first.store
 	for len(r.bound) > 0 {
 		b := <-r.bound
 		r.addresses[b.name] = b.address

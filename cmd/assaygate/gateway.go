@@ -3,104 +3,128 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
-	"github.com/assaygate/assaygate/device/health"
+	"github.com/assaygate/assaygate/device/console"
 	"github.com/assaygate/assaygate/device/instrument"
-	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
-// gateway is a configuration brought to life: lines on one side, destinations
-// on the other, the store between them.
+// gateway is what lives as long as one opened store: a configuration brought to
+// life, lines on one side, destinations on the other, the store between them.
 type gateway struct {
-	config   Config
-	inactive []inactive
-	log      *slog.Logger
-	metrics  *metrics
-	health   *health.Registry
-	store    *spool.Spool
-	service  *instrument.Service
-	noise    *instrument.Noise
-	gate     *port.Gate
-	bound    chan bound // addresses as they were bound, for the demo and tests; may be nil
+	*daemon
+	store     *spool.Spool
+	service   *instrument.Service
+	listeners listenerSet
+	control   net.Listener
+	console   consoleOnce
 }
 
-// bound is an address that a listener got.
-type bound struct{ name, address string }
-
-// run serves until ctx ends, then stops in the order that loses nothing: first
-// the lines, which may finish the message they are at; then the destinations;
-// then the store.
-func (g *gateway) run(ctx context.Context) (err error) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	storeOpen := g.health.Expect("spool")
-	if g.store, err = g.openStore(ctx); err != nil {
-		return err
-	}
+// open opens the store, and what can fail before an instrument can connect. The
+// caller runs the gateway or closes it.
+func (d *daemon) open(ctx context.Context) (_ *gateway, err error) {
+	g := &gateway{daemon: d}
 	defer func() {
-		err = errors.Join(err, g.store.Close())
-		g.log.Info("stopped")
+		if err != nil {
+			err = errors.Join(err, g.close())
+		}
 	}()
-	if g.service, err = g.newService(); err != nil {
-		return err
+	if err := d.standing.expect(d.config.Spool.Directory); err != nil {
+		return nil, err
 	}
-	g.metrics.registry.MustRegister(newStoreMetrics(g.store, func() (float64, bool) { return diskFree(g.config.Spool.Directory) }, clockSet))
+	if g.store, err = g.openStore(ctx); err != nil {
+		return nil, err
+	}
+	if g.service, err = g.newService(); err != nil {
+		return nil, err
+	}
+	if g.listeners, err = g.bind(ctx); err != nil {
+		return nil, err
+	}
+	if g.control, err = listenControl(controlSocket(g.config.Spool.Directory)); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
 
-	var destinations, lines, servers sync.WaitGroup
+// close closes what open has opened. It is safe on nil and on part of a gateway.
+func (g *gateway) close() (err error) {
+	if g == nil {
+		return nil
+	}
+	err = g.listeners.close()
+	if g.control != nil {
+		err = errors.Join(err, g.control.Close())
+	}
+	if g.store != nil {
+		err = errors.Join(err, g.store.Close())
+	}
+	return err
+}
+
+// run serves until ctx ends, the store fails or is to be closed, then stops in
+// the order that loses nothing: first the lines, which may finish the message
+// they are at; then the destinations; then the store. It calls begun once
+// instruments can connect. An error that the store is lost for is a lostStore.
+func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	var destinations, lines, control sync.WaitGroup
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
-	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	controlled, stopControl := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
+		stop(nil)
 		lines.Wait()
 		stopDelivering()
 		destinations.Wait()
-		stopServing()
-		servers.Wait()
+		stopControl(nil)
+		control.Wait()
+		err = g.end(err)
 	}()
-
-	// What can fail is done before an instrument can connect.
 	fail := func(err error) { stop(err) }
 	if err := g.startDestinations(delivering, &destinations, fail); err != nil {
-		stop(err)
-		return err
+		return nil, errors.Join(err, g.listeners.close(), g.control.Close())
 	}
 	g.startTraces(delivering, &destinations)
-	listeners, err := g.bind(ctx)
-	if err != nil {
-		stop(err)
-		return err
-	}
-	storeOpen()
-	if err := g.startServers(serving, &servers, fail); err != nil {
-		stop(err)
-		return errors.Join(err, listeners.close())
-	}
-	servers.Go(func() { g.noise.Run(serving) })
-	g.startLines(ctx, &lines, listeners, fail)
-	servers.Go(func() {
-		if err := g.health.Run(serving, g.log); err != nil {
-			stop(err)
-		}
-	})
+	g.serve(controlled, &control, g.control, console.API(g.store, nil), fail)
+	g.metrics.setRefusing(nil)
+	g.standing.opened(g)
+	g.startLines(ctx, &lines, g.listeners, fail)
+	lines.Go(func() { g.store.Tend(ctx) })
+	begun()
 	g.log.Info("gateway ready", "version", version, "box", g.config.Box.Name)
 
 	select {
 	case <-ctx.Done():
-		g.log.Info("stopping", "grace", g.config.ShutdownGrace.String())
-		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-			return cause
+		if err := cause(ctx); err != nil {
+			return nil, err
 		}
-		return nil
+		g.log.Info("stopping", "grace", g.config.ShutdownGrace.String())
+		return nil, nil
 	case <-g.store.Failed():
-		return fmt.Errorf("the store has failed, so nothing can be acknowledged: %w", g.store.Err())
+		return nil, g.store.Err()
+	case asked := <-g.reopenings:
+		g.log.Info("the store is closed for a while, as was asked for")
+		stopControl(errAsked)
+		return asked, nil
 	}
+}
+
+// end closes the store. Where that has failed, whatever stopped the gateway was
+// an outcome of it.
+func (g *gateway) end(err error) error {
+	g.standing.closed(g)
+	closing := g.store.Close()
+	if failure := g.store.Err(); failure != nil {
+		return lostStore{failure}
+	}
+	return errors.Join(err, closing)
 }
 
 func (g *gateway) openStore(ctx context.Context) (*spool.Spool, error) {
@@ -131,7 +155,6 @@ func (g *gateway) newService() (*instrument.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.noise = &instrument.Noise{Observer: g.metrics, Log: g.log, Noisy: g.metrics.Noisy}
 	return &instrument.Service{
 		Profiles: profiles, Spool: g.store, Clock: clockWord, Grace: g.config.ShutdownGrace,
 		Log: g.log, Observer: g.noise,

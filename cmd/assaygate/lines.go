@@ -125,11 +125,12 @@ func (g *gateway) serveListener(ctx context.Context, l listening) error {
 	return g.service.Listen(ctx, l, g.gate, l.members)
 }
 
-// tell passes a bound address on to who asked for it.
-func (g *gateway) tell(name string, address net.Addr) {
-	g.log.Info("listening", "for", name, "address", address.String())
-	if g.bound != nil {
-		g.bound <- bound{name, address.String()}
+// tell passes a bound address on to who asked for it, as long as they listen.
+func (d *daemon) tell(name string, address net.Addr) {
+	d.log.Info("listening", "for", name, "address", address.String())
+	select {
+	case d.bound <- bound{name, address.String()}:
+	default:
 	}
 }
 

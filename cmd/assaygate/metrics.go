@@ -9,6 +9,7 @@ import (
 
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // What assaygate health reads too.
@@ -44,8 +45,9 @@ type metrics struct {
 	delivery *prometheus.HistogramVec
 	attempts *prometheus.CounterVec
 
-	mu    sync.Mutex
-	lines map[string]lineState // by instrument, for the console and the JSON of /stats
+	mu       sync.Mutex
+	refusing error                // why the card did not take the last message; nil where it did
+	lines    map[string]lineState // by instrument, for the console and the JSON of /stats
 }
 
 // Seconds from a card that answers at once to one that stalls.
@@ -175,7 +177,31 @@ func (m *metrics) Sessions(delta int) { m.sessions.Add(float64(delta)) }
 func (m *metrics) Commits(delta int) { m.commits.Add(float64(delta)) }
 
 // Committed implements instrument.Observer.
-func (m *metrics) Committed(took time.Duration) { m.commit.Observe(took.Seconds()) }
+func (m *metrics) Committed(took time.Duration) {
+	m.commit.Observe(took.Seconds())
+	m.setRefusing(nil)
+}
+
+// NotCommitted implements instrument.Observer. A full card is left out: when
+// there is room again, the store says.
+func (m *metrics) NotCommitted(err error) {
+	if fault := spool.FaultOf(err); fault != "" && fault != spool.CardFull {
+		m.setRefusing(err)
+	}
+}
+
+func (m *metrics) setRefusing(why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refusing = why
+}
+
+// refusal is why the card did not take the last message, nil where it did.
+func (m *metrics) refusal() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refusing
+}
 
 // lineState is what the console shows of an instrument's line.
 type lineState struct {

@@ -284,3 +284,4 @@ func (*refusals) Connections(string, int)                   {}
 func (*refusals) Sessions(int)                              {}
 func (*refusals) Commits(int)                               {}
 func (*refusals) Committed(time.Duration)                   {}
+func (*refusals) NotCommitted(error)                        {}

@@ -7,9 +7,6 @@ import (
 	"log/slog"
 	"os/signal"
 	"syscall"
-
-	"github.com/assaygate/assaygate/device/health"
-	"github.com/assaygate/assaygate/device/port"
 )
 
 type runCommand struct {
@@ -46,7 +43,7 @@ func (c *runCommand) Run(s *streams) error {
 	for _, warning := range warnings {
 		log.Warn(warning)
 	}
-	return newGateway(config, log).run(ctx)
+	return newDaemon(config, log).run(ctx)
 }
 
 // loadWhole is loadConfig with what only the profiles can judge.
@@ -66,21 +63,6 @@ func loadWhole(f flags) (Config, []string, error) {
 		warnings = append(warnings, dropped.Error())
 	}
 	return config, warnings, nil
-}
-
-func newGateway(config Config, log *slog.Logger) *gateway {
-	g := &gateway{
-		config: config, inactive: config.inactive(), log: log,
-		metrics: newMetrics(), health: &health.Registry{}, gate: port.NewGate(port.TotalConnections),
-	}
-	for _, part := range g.inactive {
-		if part.Closes != "" {
-			log.Error("not opened: a part of its protection is not active in this version", "part", part.Where, "closed", part.Closes, "what", part.What)
-			continue
-		}
-		log.Warn("not active in this version", "part", part.Where, "what", part.What)
-	}
-	return g
 }
 
 // newLog writes to stderr: journald takes it from there.

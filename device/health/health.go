@@ -6,13 +6,15 @@
 // says 503 and names it, and systemd's watchdog is no longer fed, so that the
 // process is restarted instead of standing there half dead.
 //
-// Being ready is another thing: it is reached once, when every listener is
-// bound and the spool is open. [Registry.Expect] names the conditions.
+// Being ready is another thing. What must be reached once, such as that every
+// listener is bound, [Registry.Expect] names; what can come and go, such as that
+// the store takes messages in, [Registry.Require] asks for.
 package health
 
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +30,7 @@ type Registry struct {
 	mu      sync.Mutex
 	parts   map[string]*part
 	waiting map[string]bool
+	needed  []func() error
 	met     chan struct{} // closed when waiting becomes empty; nil when nobody waits
 }
 
@@ -106,23 +109,40 @@ func (r *Registry) Expect(condition string) (met func()) {
 	}
 }
 
-// Ready returns nil once every expected condition is met, and otherwise an
-// error that names those that are not.
-func (r *Registry) Ready() error {
+// Require adds a condition that may come and go. State says whether it holds,
+// nil, or why not; it is asked whenever readiness is, from many goroutines, so
+// it must not wait for anything.
+func (r *Registry) Require(state func() error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.waiting) == 0 {
-		return nil
-	}
-	var names []string
-	for name := range r.waiting {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return fmt.Errorf("waiting for %s", strings.Join(names, ", "))
+	r.needed = append(r.needed, state)
 }
 
-// readiness returns a channel that is closed when the registry is ready.
+// Ready returns nil once every expected condition is met and while every
+// required one holds, and otherwise an error that names those that are not.
+func (r *Registry) Ready() error {
+	r.mu.Lock()
+	names := slices.Sorted(maps.Keys(r.waiting))
+	needed := slices.Clone(r.needed)
+	r.mu.Unlock()
+	var reasons []string
+	if len(names) > 0 {
+		reasons = append(reasons, "waiting for "+strings.Join(names, ", "))
+	}
+	for _, state := range needed {
+		if err := state(); err != nil {
+			reasons = append(reasons, err.Error())
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(reasons, "; "))
+}
+
+// readiness returns a channel that is closed when every expected condition is
+// met. What is required does not count: systemd stops a service that is not
+// ready in time, and starts it again, over and over.
 func (r *Registry) readiness() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -77,6 +77,34 @@ func TestReadyWaitsForEveryCondition(t *testing.T) {
 	}
 }
 
+func TestReadyWhileWhatIsRequiredHolds(t *testing.T) {
+	var r Registry
+	var full error
+	r.Require(func() error { return full })
+	r.Require(func() error { return nil })
+	if err := r.Ready(); err != nil {
+		t.Fatalf("all holds: %v", err)
+	}
+	full = errors.New("the card is full")
+	met := r.Expect("listener astm :4010")
+	if err := r.Ready(); err == nil || err.Error() != "waiting for listener astm :4010; the card is full" {
+		t.Fatalf("one waits, one does not hold: %v", err)
+	}
+	met()
+	if err := r.Ready(); err == nil || err.Error() != "the card is full" {
+		t.Fatalf("one does not hold: %v", err)
+	}
+	select {
+	case <-r.readiness():
+	default:
+		t.Error("systemd is kept waiting for what may never come")
+	}
+	full = nil
+	if err := r.Ready(); err != nil {
+		t.Fatalf("it holds again: %v", err)
+	}
+}
+
 func TestHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r Registry

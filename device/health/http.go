@@ -9,8 +9,8 @@ import (
 // part is silent.
 func (r *Registry) Healthz() http.Handler { return answer(r.Healthy) }
 
-// Readyz answers 200 "ok" once the registry is ready, else 503 and what it
-// waits for.
+// Readyz answers 200 "ok" while the registry is ready, else 503 and what it
+// waits for or lacks.
 func (r *Registry) Readyz() http.Handler { return answer(r.Ready) }
 
 func answer(state func() error) http.Handler {

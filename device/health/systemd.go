@@ -9,8 +9,8 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Run speaks for the process to systemd until ctx ends: READY=1 when the
-// registry is ready, WATCHDOG=1 twice per WatchdogSec while it is healthy, and
+// Run speaks for the process to systemd until ctx ends: READY=1 when all
+// that is expected is met, WATCHDOG=1 twice per WatchdogSec while it is healthy, and
 // STOPPING=1 at the end. What became silent, and what came back, is logged once
 // per change, with or without systemd: a person reads the culprit's name in the
 // journal before the restart. Where systemd does not listen nothing is sent.

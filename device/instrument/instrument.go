@@ -81,8 +81,9 @@ type Observer interface {
 	Connections(instrument string, delta int)
 	Sessions(delta int)
 	Commits(delta int)
-	// Committed is how long a commit took.
+	// Committed is how long a commit took, NotCommitted why one has failed.
 	Committed(took time.Duration)
+	NotCommitted(err error)
 }
 
 // The outcomes of messages.
@@ -106,8 +107,10 @@ func (s *Service) store(ctx context.Context, put func(context.Context) error) er
 	defer s.Observer.Commits(-1)
 	begun := time.Now()
 	err := put(ctx)
-	if err == nil {
-		s.Observer.Committed(time.Since(begun))
+	if err != nil {
+		s.Observer.NotCommitted(err)
+		return err
 	}
-	return err
+	s.Observer.Committed(time.Since(begun))
+	return nil
 }

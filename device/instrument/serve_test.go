@@ -199,6 +199,7 @@ func (silent) Connections(string, int)                   {}
 func (silent) Sessions(int)                              {}
 func (silent) Commits(int)                               {}
 func (silent) Committed(time.Duration)                   {}
+func (silent) NotCommitted(error)                        {}
 
 const (
 	header = "H|\\^&|||Lab^1|||||||P|1|20240102030405\r"

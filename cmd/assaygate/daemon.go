@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/assaygate/assaygate/device/board"
+	"github.com/assaygate/assaygate/device/health"
+	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/device/port"
+	"github.com/assaygate/assaygate/envelope/spool"
+)
+
+// daemon is what lives as long as the process: log, metrics, health, the admin
+// endpoint and the console. Beneath it lives a gateway, for as long as its store
+// can be used, and then the next one.
+//
+// A card that fails ends the gateway, never the process: a restart would mend no
+// card, go on for ever, and take away the admin endpoint, which says what is
+// wrong. For the same reason /healthz, which feeds the watchdog, stays well
+// meanwhile; it is /readyz that fails.
+type daemon struct {
+	config   Config
+	inactive []inactive
+	log      *slog.Logger
+	metrics  *metrics
+	health   *health.Registry
+	gate     *port.Gate
+	bound    chan bound // addresses as they were bound, for the demo and tests; may be nil
+
+	standing   standing // of the store
+	noise      *instrument.Noise
+	board      board.System
+	reopenings chan *reopening
+	ended      chan struct{} // closed when no store is opened any more
+}
+
+// bound is an address that a listener got.
+type bound struct{ name, address string }
+
+func newDaemon(config Config, log *slog.Logger) *daemon {
+	d := &daemon{
+		config: config, inactive: config.inactive(), log: log,
+		metrics: newMetrics(), health: &health.Registry{}, gate: port.NewGate(port.TotalConnections),
+		reopenings: make(chan *reopening), ended: make(chan struct{}),
+	}
+	d.noise = &instrument.Noise{Observer: d.metrics, Log: log, Noisy: d.metrics.Noisy}
+	for _, part := range d.inactive {
+		if part.Closes != "" {
+			log.Error("not opened: a part of its protection is not active in this version", "part", part.Where, "closed", part.Closes, "what", part.What)
+			continue
+		}
+		log.Warn("not active in this version", "part", part.Where, "what", part.What)
+	}
+	return d
+}
+
+// run serves until ctx ends. The first opening of the store tells what waiting
+// cannot mend: that another process has it, that a newer release wrote it, that
+// an address is taken; it ends the process with the reason. Where the card is at
+// fault, and later whatever it is, opening is tried again without end.
+func (d *daemon) run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer close(d.ended)
+	begun := d.health.Expect("spool")
+	d.health.Require(d.storeTrouble)
+	d.metrics.registry.MustRegister(newStoreMetrics(d))
+
+	first, err := d.open(ctx)
+	if err != nil && spool.FaultOf(err) == "" {
+		return err // it names what it is about
+	}
+	defer d.log.Info("stopped")
+	var servers sync.WaitGroup
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		stopServing()
+		servers.Wait()
+	}()
+	fail := func(err error) { stop(err) }
+	if err := d.startServers(serving, &servers, fail); err != nil {
+		return errors.Join(err, first.close())
+	}
+	servers.Go(func() {
+		if err := d.health.Run(serving, d.log); err != nil {
+			stop(err)
+		}
+	})
+	servers.Go(func() { d.noise.Run(serving) })
+	servers.Go(func() { d.watchCard(serving) })
+	return d.goOn(ctx, first, err, begun)
+}
+
+// goOn runs gateways, one after the other, until ctx ends or something fails that
+// is not the store. It begins with the first one, or with why that could not be
+// opened, and calls begun once it has said which.
+func (d *daemon) goOn(ctx context.Context, g *gateway, lost error, begun func()) error {
+	var pause pause
+	for {
+		var asked *reopening
+		if lost == nil {
+			start := time.Now()
+			asked, lost = g.run(ctx, begun)
+			if ctx.Err() != nil || lost != nil && asked == nil && !errors.As(lost, &lostStore{}) {
+				asked.answer(spool.ErrClosed)
+				return lost
+			}
+			pause.after(time.Since(start))
+		}
+		if lost != nil {
+			d.lose(lost)
+			begun()
+		}
+		if lost != nil && asked == nil {
+			asked = d.wait(ctx, pause.next())
+		}
+		if ctx.Err() != nil {
+			asked.answer(spool.ErrClosed)
+			return cause(ctx)
+		}
+		asked.prepare()
+		g, lost = d.open(ctx)
+		asked.answer(lost)
+	}
+}
+
+// cause is why ctx ended, nil where it was told to.
+func cause(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// pause is how long to wait before the store is opened again.
+type pause struct{ last time.Duration }
+
+const (
+	firstPause   = time.Second
+	longestPause = 30 * time.Second
+)
+
+// next is twice as long as the last one.
+func (p *pause) next() time.Duration {
+	p.last = min(max(2*p.last, firstPause), longestPause)
+	return p.last
+}
+
+// after notes how long a store has held. One that fails soon again, as it does
+// where reading works and writing does not, does not begin anew.
+func (p *pause) after(held time.Duration) {
+	if held > 2*longestPause {
+		p.last = 0
+	}
+}
+
+// wait returns when the time is over, when ctx ends, or when somebody asks for
+// the store to be opened, which it then returns.
+func (d *daemon) wait(ctx context.Context, duration time.Duration) *reopening {
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case asked := <-d.reopenings:
+		return asked
+	}
+	return nil
+}
