@@ -109,11 +109,13 @@ bench: go-check ## all benchmarks
 fuzz: go-check ## every fuzz target for FUZZTIME (5s) each
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' .ci/fuzz
 
+# SOAK=5m, say, soaks for that long instead; SEED=N repeats the random choices of an earlier run.
 KILLS ?= 100
+SOAK  ?=
 
 .PHONY: soak
-soak: go-check ## kill -9 a gateway under load, KILLS (100) times, with a ledger of what it acknowledged
-	KILLS=$(KILLS) $(GO) test -timeout 60m -count 1 -v -run KilledUnderLoad $(PACKAGE)
+soak: go-check ## kill -9 a gateway under load, KILLS (100) times or for SOAK, beside a LIMS with all faults; with a ledger
+	KILLS=$(if $(SOAK),,$(KILLS)) SOAK=$(SOAK) $(GO) test -timeout 3h -count 1 -v -run TestSoak $(PACKAGE)
 
 CUTS ?= 500
 

@@ -50,6 +50,38 @@ func ids(t testing.TB, pushes []senaitetest.Push) (list []string) {
 	return list
 }
 
+// identity is the sample of a pushed message, which the senders make of the
+// control id, and the id of its envelope.
+func identity(t testing.TB, push senaitetest.Push) (control, id string) {
+	t.Helper()
+	var e struct {
+		Assaygate struct {
+			ID     string `json:"id"`
+			Sample string `json:"sample_id"`
+		} `json:"assaygate"`
+	}
+	if err := json.Unmarshal([]byte(push.Message), &e); err != nil {
+		t.Fatal(err)
+	}
+	return e.Assaygate.Sample, e.Assaygate.ID
+}
+
+// missing are the control ids that no push has.
+func missing(t testing.TB, wanted []string, pushes []senaitetest.Push) (list []string) {
+	t.Helper()
+	have := map[string]bool{}
+	for _, push := range pushes {
+		control, _ := identity(t, push)
+		have[control] = true
+	}
+	for _, id := range wanted {
+		if !have[id] {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
 // settled waits until nothing is pending any more.
 func (r *running) settled() {
 	r.t.Helper()

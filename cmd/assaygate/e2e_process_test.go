@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +31,19 @@ type process struct {
 // words before it, if any, run it: strace and its flags.
 func spawn(t testing.TB, config string, before ...string) *process {
 	t.Helper()
+	p := launch(t, config, before...)
+	eventually(t, "the gateway is ready", func() bool {
+		if p.ProcessState != nil {
+			t.Fatalf("the gateway ended: %s", p.log.text())
+		}
+		return strings.Contains(p.log.text(), "gateway ready")
+	})
+	return p
+}
+
+// launch is spawn without the wait.
+func launch(t testing.TB, config string, before ...string) *process {
+	t.Helper()
 	words := append(before, os.Args[0], "run", "--config", config)
 	p := &process{Cmd: exec.Command(words[0], words[1:]...), log: &lockedBuffer{}}
 	p.Env = append(os.Environ(), asMain+"=1")
@@ -41,12 +53,6 @@ func spawn(t testing.TB, config string, before ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.kill)
-	eventually(t, "the gateway is ready", func() bool {
-		if p.ProcessState != nil {
-			t.Fatalf("the gateway ended: %s", p.log.text())
-		}
-		return strings.Contains(p.log.text(), "gateway ready")
-	})
 	return p
 }
 
@@ -84,25 +90,6 @@ func configFile(t testing.TB, directory, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// ledger is what a sender was promised: the control ids of acknowledged
-// messages.
-type ledger struct {
-	mu  sync.Mutex
-	ids []string
-}
-
-func (l *ledger) add(id string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ids = append(l.ids, id)
-}
-
-func (l *ledger) all() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return append([]string(nil), l.ids...)
 }
 
 // patience is how long a test's sender waits for an answer.
