@@ -44,7 +44,13 @@ func spawn(t testing.TB, config string, before ...string) *process {
 // launch is spawn without the wait.
 func launch(t testing.TB, config string, before ...string) *process {
 	t.Helper()
-	words := append(before, os.Args[0], "run", "--config", config)
+	return launchWords(t, append(before, os.Args[0], "run", "--config", config)...)
+}
+
+// launchWords starts any program, the test's own as assaygate, until the test
+// ends.
+func launchWords(t testing.TB, words ...string) *process {
+	t.Helper()
 	p := &process{Cmd: exec.Command(words[0], words[1:]...), log: &lockedBuffer{}}
 	p.Env = append(os.Environ(), asMain+"=1")
 	p.Stderr = p.log
