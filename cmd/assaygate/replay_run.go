@@ -30,6 +30,7 @@ type replay struct {
 	output    *outputFile
 	report    io.Writer // for what went well
 	errs      io.Writer
+	going     *progress
 }
 
 // recipient is a destination of this run.
@@ -45,6 +46,8 @@ func newReplay(c *replayCommand, config Config, renames []rename, s *streams) (r
 	if c.Output == "-" {
 		r.report = s.err
 	}
+	r.going = newProgress(s.err)
+	r.report, r.errs = r.going.around(r.report), r.going.around(r.errs)
 	log := slog.New(slog.DiscardHandler)
 	if r.directory, err = os.MkdirTemp("", "assaygate-replay-"); err != nil {
 		return nil, err
@@ -95,7 +98,12 @@ func (r *replay) close() error {
 // what is not taken does not stop the rest.
 func (r *replay) run(ctx context.Context, files []string) error {
 	failed, messages := 0, 0
-	for _, file := range files {
+	replayed := r.going.of("replaying files")
+	defer r.going.end()
+	for i, file := range files {
+		if len(files) > 1 {
+			replayed(uint64(i), uint64(len(files)))
+		}
 		n, taken := r.file(ctx, file)
 		messages += n
 		if !taken {

@@ -23,14 +23,16 @@ const listLimit = 10000
 //
 //	GET  /v1/status                 spool.Status
 //	GET  /v1/messages               array of spool.Summary, newest first; filtered by state,
-//	                                destination, intake, instrument, sample_id, since, until
-//	                                (RFC 3339), before (a sequence: the next page) and limit
+//	                                destination, reason (a part of it), intake, kind, instrument,
+//	                                sample_id, since, until (RFC 3339), before (a sequence: the
+//	                                next page) and limit
 //	GET  /v1/messages/{id}          Message
 //	GET  /v1/messages/{id}/raw      the bytes as kept
 //	POST /v1/messages/{id}/retry
 //	POST /v1/messages/{id}/drop     {"reason": TEXT}
-//	POST /v1/retry                  {"destination": NAME, "reason": TEXT}, each may be left out;
-//	                                {"retried": N}
+//	POST /v1/retry                  {"destination": NAME, "instrument": NAME, "state": STATE,
+//	                                "reason": TEXT}, each may be left out; {"retried": N}. With
+//	                                "dry_run": true nothing changes, and N is how many it would be
 //	POST /v1/verify                 one object a line: {"done": N, "total": N} while it goes on,
 //	                                at last {"report": spool.Report} or an error
 //
@@ -112,17 +114,28 @@ func (a api) drop(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a api) retryAll(w http.ResponseWriter, r *http.Request) {
-	var body spool.Selection
+	var body retryAllRequest
 	if err := readBody(w, r, &body); err != nil {
 		answer(w, nil, err)
 		return
 	}
-	n, err := a.store.RetryAll(r.Context(), body, a.by(r))
+	var n int
+	var err error
+	if body.DryRun {
+		n, err = a.store.Selected(r.Context(), body.Selection)
+	} else {
+		n, err = a.store.RetryAll(r.Context(), body.Selection, a.by(r))
+	}
 	answer(w, retryAllReply{Retried: n}, err)
 }
 
 type dropRequest struct {
 	Reason string `json:"reason"`
+}
+
+type retryAllRequest struct {
+	spool.Selection
+	DryRun bool `json:"dry_run"`
 }
 
 type retryAllReply struct {
@@ -154,8 +167,12 @@ func parseFilter(query map[string][]string) (spool.Filter, error) {
 			f.State = spool.State(value)
 		case "destination":
 			f.Destination = value
+		case "reason":
+			f.Reason = value
 		case "intake":
 			f.Intake = envelope.Intake(value)
+		case "kind":
+			f.Kind = envelope.Kind(value)
 		case "instrument":
 			f.Instrument = value
 		case "sample_id":

@@ -63,6 +63,8 @@ func TestClientReads(t *testing.T) {
 			"sample":   {SampleID: "S-2/ü &?"},
 			"state":    {State: spool.Parked},
 			"intake":   {Intake: envelope.Parked},
+			"kind":     {Kind: envelope.KindResult, Limit: 1},
+			"reason":   {Reason: "No Terminator"},
 			"limit":    {Limit: 1},
 			"combined": {Destination: "lims", State: spool.Parked, Instrument: "xn-550", Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 4, 1, 0, 0, 0, 1, time.UTC)},
 		} {
@@ -103,7 +105,12 @@ func TestClientDecides(t *testing.T) {
 			t.Fatal(err)
 		}
 		expectState(t, store, two, spool.Dropped)
-		if n, err := client.RetryAll(t.Context(), spool.Selection{Destination: "lims"}); err != nil || n != 1 {
+		which := spool.Selection{Destination: "lims", Instrument: "xn-550", State: spool.Parked, Reason: "no terminator"}
+		if n, err := client.Selected(t.Context(), which); err != nil || n != 1 {
+			t.Errorf("selected: %d, error %v", n, err)
+		}
+		expectState(t, store, three, spool.Parked)
+		if n, err := client.RetryAll(t.Context(), which); err != nil || n != 1 {
 			t.Errorf("retry all: %d, error %v", n, err)
 		}
 		expectState(t, store, three, spool.Pending)

@@ -64,11 +64,20 @@ func (c *Client) Retry(ctx context.Context, id string) error {
 	return c.ask(ctx, http.MethodPost, "/v1/messages/"+url.PathEscape(id)+"/retry", struct{}{}, nil)
 }
 
-// RetryAll makes the parked messages of the selection pending again, and
-// returns how many those were.
+// RetryAll makes the parked and unconfirmed messages of the selection pending
+// again, and returns how many those were.
 func (c *Client) RetryAll(ctx context.Context, s spool.Selection) (int, error) {
+	return c.retryAll(ctx, retryAllRequest{Selection: s})
+}
+
+// Selected returns how many messages RetryAll would make pending.
+func (c *Client) Selected(ctx context.Context, s spool.Selection) (int, error) {
+	return c.retryAll(ctx, retryAllRequest{Selection: s, DryRun: true})
+}
+
+func (c *Client) retryAll(ctx context.Context, request retryAllRequest) (int, error) {
 	var reply retryAllReply
-	err := c.ask(ctx, http.MethodPost, "/v1/retry", s, &reply)
+	err := c.ask(ctx, http.MethodPost, "/v1/retry", request, &reply)
 	return reply.Retried, err
 }
 
@@ -180,7 +189,9 @@ func formatFilter(f spool.Filter) url.Values {
 	}
 	set("state", string(f.State))
 	set("destination", f.Destination)
+	set("reason", f.Reason)
 	set("intake", string(f.Intake))
+	set("kind", string(f.Kind))
 	set("instrument", f.Instrument)
 	set("sample_id", f.SampleID)
 	if !f.Since.IsZero() {

@@ -11,7 +11,9 @@ import (
 // Selection says what RetryAll takes up. An empty field selects everything.
 type Selection struct {
 	Destination string `json:"destination"`
-	Reason      string `json:"reason"` // the exact text
+	Instrument  string `json:"instrument"`
+	State       State  `json:"state"`  // parked or unconfirmed; "": both
+	Reason      string `json:"reason"` // a part of it, upper and lower case alike: reasons hold ids and times
 }
 
 // Retry makes the message pending again at every destination where it is parked
@@ -28,24 +30,82 @@ func (s *Spool) Retry(ctx context.Context, id, by string) error {
 	})
 }
 
+// retryChunk is how many deliveries one transaction takes up: instruments wait
+// for an acknowledgement meanwhile.
+const retryChunk = 500
+
 // RetryAll makes every selected parked or unconfirmed message pending again and
-// returns how many deliveries that were. What is for a destination that is not
-// configured stays.
+// returns how many deliveries that were; with an error, how many until then. What
+// is for a destination that is not configured stays.
 func (s *Spool) RetryAll(ctx context.Context, which Selection, by string) (int, error) {
-	n := 0
-	err := s.writer.write(ctx, func(t *tx) error {
-		list, err := t.deliveries(`d.state IN ('parked', 'unconfirmed') AND d.state NOT IN ('pending', 'delivered', 'confirmed')
-			AND (?1 = '' OR d.destination = ?1) AND (?2 = '' OR d.reason = ?2) ORDER BY d.seq`, which.Destination, which.Reason)
-		if err != nil {
-			return err
-		}
-		n, err = t.retry(list, by, func(State) bool { return true })
-		return err
-	})
-	if err != nil {
+	if err := which.validate(); err != nil {
 		return 0, fmt.Errorf("retrying: %w", err)
 	}
+	total := 0
+	for last := (delivery{}); ; {
+		var n int
+		var list []delivery
+		err := s.writer.write(ctx, func(t *tx) (err error) {
+			condition, args := which.condition()
+			if list, err = t.deliveries(condition+" AND (d.seq, d.destination) > (?, ?) ORDER BY d.seq, d.destination LIMIT ?",
+				append(args, last.sequence, last.Destination, retryChunk)...); err != nil {
+				return err
+			}
+			n, err = t.retry(list, by, func(State) bool { return true })
+			return err
+		})
+		if err != nil {
+			return total, fmt.Errorf("retrying: %w", err)
+		}
+		total += n
+		if len(list) < retryChunk {
+			return total, nil
+		}
+		last = list[len(list)-1]
+	}
+}
+
+// Selected returns how many deliveries RetryAll would take up.
+func (s *Spool) Selected(ctx context.Context, which Selection) (n int, err error) {
+	if err := which.validate(); err != nil {
+		return 0, fmt.Errorf("selecting: %w", err)
+	}
+	condition, args := which.condition()
+	err = s.read(ctx, func(scan func(...any) error) error {
+		var destination string
+		var found int
+		if err := scan(&destination, &found); err != nil {
+			return err
+		}
+		if _, configured := s.destinations[destination]; configured {
+			n += found
+		}
+		return nil
+	}, "SELECT d.destination, count(*) FROM deliveries d WHERE "+condition+" GROUP BY d.destination", args...)
+	if err != nil {
+		return 0, fmt.Errorf("selecting: %w", err)
+	}
 	return n, nil
+}
+
+func (which *Selection) validate() error {
+	switch which.State {
+	case "", Parked, Unconfirmed:
+		return nil
+	}
+	return fmt.Errorf("%w: what is %s is sent again one by one; all at once goes for parked and unconfirmed", ErrRefused, which.State)
+}
+
+// condition is the SQL for the selected deliveries d; the index of exceptions
+// serves it.
+func (which *Selection) condition() (string, []any) {
+	return `d.state IN ('parked', 'unconfirmed') AND d.state NOT IN ('pending', 'delivered', 'confirmed')
+		AND (? = '' OR d.state = ?) AND (? = '' OR d.destination = ?) AND ` + reasonHas("d.reason") + `
+		AND (? = '' OR EXISTS (SELECT 1 FROM messages m WHERE m.seq = d.seq AND m.instrument = ?))`,
+		[]any{
+			string(which.State), string(which.State), which.Destination, which.Destination, which.Reason,
+			which.Instrument, which.Instrument,
+		}
 }
 
 // Drop ends the delivery of a message wherever it is pending, parked or

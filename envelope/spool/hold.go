@@ -80,6 +80,10 @@ func holdReason(holds []Hold) string {
 const shownState = `CASE WHEN d.state = 'pending' AND EXISTS (SELECT 1 FROM holds h WHERE h.destination = d.destination AND h.scope = '')
 	THEN 'held' ELSE d.state END`
 
+// shownReason is the SQL for its reason.
+const shownReason = `ifnull(CASE WHEN d.state = 'pending' THEN
+	(SELECT h.reason FROM holds h WHERE h.destination = d.destination AND h.scope = '') END, d.reason)`
+
 // showHeld turns the pending deliveries of held destinations into held ones.
 func (s *Spool) showHeld(ctx context.Context, list []Delivery) error {
 	return s.read(ctx, func(scan func(...any) error) error {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,13 +18,17 @@ const defaultLimit = 100
 type Filter struct {
 	State       State // at any destination, or at Destination; pending takes in held
 	Destination string
-	Intake      envelope.Intake
-	Instrument  string
-	SampleID    string
-	Since       time.Time // received at or after
-	Until       time.Time // received before
-	Before      uint64    // sequences below this one, for the next page
-	Limit       int       // 0: 100
+	// Reason is a part of the reason, upper and lower case alike: of the message's
+	// intake, or of the delivery that State and Destination select.
+	Reason     string
+	Intake     envelope.Intake
+	Kind       envelope.Kind
+	Instrument string
+	SampleID   string
+	Since      time.Time // received at or after
+	Until      time.Time // received before
+	Before     uint64    // sequences below this one, for the next page
+	Limit      int       // 0: 100
 }
 
 // Summary is one envelope in a list.
@@ -39,6 +44,9 @@ type Summary struct {
 	Intake     envelope.Intake  `json:"intake"`
 	Reason     string           `json:"reason,omitempty"` // why it is parked, incomplete or rejected
 	States     map[string]State `json:"states"`           // by destination; empty where none gets it
+	// Reasons are those of the states, by destination, where there is one: why it
+	// is parked, and for what is pending why the last attempt failed.
+	Reasons map[string]string `json:"reasons,omitempty"`
 }
 
 // Detail is all that is known of one envelope but its bytes.
@@ -83,19 +91,22 @@ func (s *Spool) List(ctx context.Context, f Filter) ([]Summary, error) {
 	err := s.read(ctx, func(scan func(...any) error) error {
 		var m Summary
 		var received int64
-		var destination sql.NullString
-		var state sql.NullString
+		var destination, state, reason sql.NullString
 		err := scan(&m.ID, &m.MessageID, &m.Sequence, &m.Instrument, &received, &m.Clock, &m.Kind, &m.SampleID,
-			&m.Intake, &m.Reason, &destination, &state)
+			&m.Intake, &m.Reason, &destination, &state, &reason)
 		if err != nil {
 			return err
 		}
 		if len(list) == 0 || list[len(list)-1].Sequence != m.Sequence {
-			m.ReceivedAt, m.States = time.UnixMicro(received).UTC(), map[string]State{}
+			m.ReceivedAt, m.States, m.Reasons = time.UnixMicro(received).UTC(), map[string]State{}, map[string]string{}
 			list = append(list, m)
 		}
+		last := &list[len(list)-1]
 		if destination.Valid {
-			list[len(list)-1].States[destination.String] = State(state.String)
+			last.States[destination.String] = State(state.String)
+		}
+		if reason.String != "" {
+			last.Reasons[destination.String] = reason.String
 		}
 		return nil
 	}, query, args...)
@@ -104,6 +115,9 @@ func (s *Spool) List(ctx context.Context, f Filter) ([]Summary, error) {
 	}
 	return list, nil
 }
+
+// reasonHas is the SQL for a reason in which a text stands, whatever its case.
+func reasonHas(column string) string { return "instr(lower(" + column + "), lower(?)) > 0" }
 
 // query finds the sequences first, from the narrowest index that fits, and
 // reads the wide rows only for those that are shown.
@@ -134,25 +148,13 @@ func (f *Filter) query() (string, []any) {
 	if f.Intake != "" {
 		add("m.intake = ?", string(f.Intake))
 	}
+	if f.Kind != "" {
+		add("m.kind = ?", string(f.Kind))
+	}
 	if f.Before != 0 {
 		add("m.seq < ?", f.Before)
 	}
-	switch {
-	case f.State == Pending:
-		add("m.seq IN (SELECT seq FROM deliveries WHERE state = 'pending' AND (? = '' OR destination = ?))",
-			f.Destination, f.Destination)
-	case f.State == Held:
-		add(`m.seq IN (SELECT seq FROM deliveries WHERE state = 'pending' AND (? = '' OR destination = ?)
-			AND destination IN (SELECT destination FROM holds WHERE scope = ''))`, f.Destination, f.Destination)
-	case f.State == "" && f.Destination != "":
-		add("EXISTS (SELECT 1 FROM deliveries WHERE seq = m.seq AND destination = ?)", f.Destination)
-	case f.State == Delivered, f.State == Confirmed:
-		add("EXISTS (SELECT 1 FROM deliveries WHERE seq = m.seq AND state = ? AND (? = '' OR destination = ?))",
-			string(f.State), f.Destination, f.Destination)
-	case f.State != "":
-		add(`m.seq IN (SELECT seq FROM deliveries WHERE state = ? AND state NOT IN ('pending', 'delivered', 'confirmed')
-			AND (? = '' OR destination = ?))`, string(f.State), f.Destination, f.Destination)
-	}
+	f.addDelivery(add)
 	if where == nil {
 		add("TRUE")
 	}
@@ -161,11 +163,52 @@ func (f *Filter) query() (string, []any) {
 		limit = defaultLimit
 	}
 	query := `SELECT m.id, m.message_id, m.seq, m.instrument, m.received_at, m.clock, m.kind, m.sample_id, m.intake, m.reason,
-			d.destination, ` + shownState + `
+			d.destination, ` + shownState + `, ` + shownReason + `
 		FROM (SELECT m.seq FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY m.seq DESC LIMIT ?) AS found
 		CROSS JOIN messages m ON m.seq = found.seq LEFT JOIN deliveries d ON d.seq = m.seq
 		ORDER BY found.seq DESC, d.destination`
 	return query, append(args, limit)
+}
+
+// addDelivery adds what one delivery of the message must meet.
+func (f *Filter) addDelivery(add func(condition string, values ...any)) {
+	var where string
+	var args []any
+	and := func(condition string, value string) {
+		where, args = where+" AND "+condition, append(args, value)
+	}
+	if f.Destination != "" {
+		and("d.destination = ?", f.Destination)
+	}
+	held := ""
+	switch {
+	case f.State == Held && f.Reason != "":
+		held = " AND " + reasonHas("h.reason")
+		args = append(args, f.Reason)
+	case f.Reason != "":
+		and(reasonHas("d.reason"), f.Reason)
+	}
+	switch f.State {
+	case Pending:
+		add("m.seq IN (SELECT d.seq FROM deliveries d WHERE d.state = 'pending'"+where+")", args...)
+	case Held:
+		add("m.seq IN (SELECT d.seq FROM deliveries d WHERE d.state = 'pending'"+where+
+			" AND d.destination IN (SELECT h.destination FROM holds h WHERE h.scope = ''"+held+"))", args...)
+	case Delivered, Confirmed:
+		add("EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = m.seq AND d.state = ?"+where+")",
+			slices.Insert(args, 0, any(string(f.State)))...)
+	case "":
+		switch {
+		case f.Destination != "":
+			add("EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = m.seq"+where+")", args...)
+		case f.Reason != "":
+			add("("+reasonHas("m.reason")+" OR EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = m.seq"+where+"))",
+				slices.Insert(args, 0, any(f.Reason))...)
+		}
+	default:
+		add("m.seq IN (SELECT d.seq FROM deliveries d WHERE d.state = ? AND d.state NOT IN ('pending', 'delivered', 'confirmed')"+where+")",
+			slices.Insert(args, 0, any(string(f.State)))...)
+	}
 }
 
 // find returns the sequence of an envelope, or of the first part of a message.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/assaygate/assaygate/envelope"
 )
 
 // TestQueriesUseTheirIndexes asks SQLite how it would run what must stay fast
@@ -45,5 +47,80 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestListFilters finds each message by each thing that sets it apart.
+func TestListFilters(t *testing.T) {
+	s := open(t, settings(t), lims, Destination{Name: "files", Everything: true})
+	change := func(name string, change func(*envelope.Envelope)) uint64 {
+		e := message("a", name)
+		change(&e)
+		return put(t, s, e).Sequence
+	}
+	plain := change("1", func(*envelope.Envelope) {})
+	control := change("2", func(e *envelope.Envelope) { e.Kind = envelope.KindQC })
+	parked := change("3", func(e *envelope.Envelope) { e.Intake, e.Reason = envelope.Parked, "no terminator record" })
+	rejected := change("4", func(e *envelope.Envelope) { e.Intake, e.Reason = envelope.Rejected, "Not a Message" })
+	failing := change("5", func(e *envelope.Envelope) { e.Instrument = "other" })
+	if err := s.Attempted(t.Context(), "lims", failing, true, "500 for 0197-ab: no sample"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delivered(t.Context(), "lims", plain, "possibly repeated"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Park(t.Context(), "files", control, "500 for the disk"); err != nil {
+		t.Fatal(err)
+	}
+	find := func(f Filter) (found []uint64) {
+		list, err := s.List(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range list {
+			found = append(found, m.Sequence)
+		}
+		return found
+	}
+	for name, c := range map[string]struct {
+		filter Filter
+		want   []uint64
+	}{
+		"kind":                   {Filter{Kind: envelope.KindQC}, []uint64{control}},
+		"intake":                 {Filter{Intake: envelope.Rejected}, []uint64{rejected}},
+		"reason":                 {Filter{Reason: "500 FOR"}, []uint64{failing, control}},
+		"reason of the intake":   {Filter{Reason: "not a message"}, []uint64{rejected}},
+		"reason and state":       {Filter{Reason: "500 for", State: Parked}, []uint64{control}},
+		"reason and pending":     {Filter{Reason: "500 for", State: Pending}, []uint64{failing}},
+		"reason and destination": {Filter{Reason: "500", Destination: "files"}, []uint64{control}},
+		"of another destination": {Filter{Reason: "500", Destination: "lims", State: Parked}, nil},
+		"reason of a delivered":  {Filter{Reason: "repeated", State: Delivered}, []uint64{plain}},
+		"held by none":           {Filter{State: Held}, nil},
+		"parked at lims":         {Filter{State: Parked, Destination: "lims"}, []uint64{parked}},
+	} {
+		if have := find(c.filter); !slices.Equal(have, c.want) {
+			t.Errorf("%s: %v, want %v", name, have, c.want)
+		}
+	}
+	list, err := s.List(t.Context(), Filter{Instrument: "other"})
+	if err != nil || list[0].Reasons["lims"] != "500 for 0197-ab: no sample" || len(list[0].Reasons) != 1 {
+		t.Errorf("reasons: %+v, %v", list, err)
+	}
+	if err := s.SetHeld(t.Context(), "lims", Hold{Reason: "401: wrong password"}); err != nil {
+		t.Fatal(err)
+	}
+	if have := find(Filter{State: Held, Reason: "Wrong"}); !slices.Equal(have, []uint64{failing, control}) {
+		t.Errorf("held are %v", have)
+	}
+	if have := find(Filter{State: Held, Reason: "500"}); have != nil {
+		t.Errorf("held for another reason are %v", have)
+	}
+	list, err = s.List(t.Context(), Filter{Instrument: "other"})
+	if err != nil || list[0].States["lims"] != Held || list[0].Reasons["lims"] != "401: wrong password" {
+		t.Errorf("held: %+v, %v", list, err)
+	}
+	status, err := s.Status(t.Context())
+	if err != nil || status.Destinations[1].Name != "lims" || status.Destinations[1].HeldPending != 2 || status.Destinations[1].Pending != 2 || status.Destinations[0].HeldPending != 0 {
+		t.Errorf("status: %+v, %v", status, err)
 	}
 }

@@ -22,7 +22,8 @@ type Status struct {
 	WALBytes     int64               `json:"wal_bytes"` // not yet folded into the database
 	Schema       int                 `json:"schema"`
 	AuditRows    uint64              `json:"audit_rows"`
-	AuditHash    string              `json:"audit_hash"` // head of the chain, hex
+	AuditHash    string              `json:"audit_hash"`        // head of the chain, hex
+	NoRoom       string              `json:"no_room,omitempty"` // why nothing is taken in
 	Failure      string              `json:"failure,omitempty"`
 }
 
@@ -32,7 +33,8 @@ type DestinationStatus struct {
 	Active        bool          `json:"active"` // configured at the last start
 	Held          string        `json:"held,omitempty"`
 	Unread        string        `json:"unread,omitempty"` // why results are not read back until the next start
-	Pending       int           `json:"pending"`
+	Pending       int           `json:"pending"`          // with the held ones
+	HeldPending   int           `json:"held_pending"`     // of these, shown as held: all, or none
 	Parked        int           `json:"parked"`
 	Delivered     int           `json:"delivered"`
 	Dropped       int           `json:"dropped"`
@@ -114,12 +116,17 @@ func (s *Spool) Status(ctx context.Context) (Status, error) {
 func (s *Spool) destinationStatus(ctx context.Context, status *Status) error {
 	err := s.read(ctx, func(scan func(...any) error) error {
 		var d DestinationStatus
-		if err := scan(&d.Name, &d.Active, &d.Held); err != nil {
+		var whole bool
+		if err := scan(&d.Name, &d.Active, &d.Held, &whole); err != nil {
 			return err
+		}
+		if whole {
+			d.HeldPending = 1 // counted below
 		}
 		status.Destinations = append(status.Destinations, d)
 		return nil
-	}, "SELECT name, active, held FROM destinations ORDER BY name")
+	}, `SELECT name, active, held, EXISTS (SELECT 1 FROM holds h WHERE h.destination = name AND h.scope = '')
+		FROM destinations ORDER BY name`)
 	if err != nil {
 		return err
 	}
@@ -148,6 +155,7 @@ func (s *Spool) destinationStatus(ctx context.Context, status *Status) error {
 		states := s.counts.destinations[d.Name]
 		d.Pending, d.Parked, d.Delivered = states[Pending], states[Parked], states[Delivered]
 		d.Dropped, d.Confirmed, d.Unconfirmed = states[Dropped], states[Confirmed], states[Unconfirmed]
+		d.HeldPending *= d.Pending
 	}
 	return nil
 }
@@ -182,6 +190,9 @@ func (s *Spool) storeStatus(ctx context.Context, status *Status) error {
 	}
 	if err := s.Err(); err != nil {
 		status.Failure = err.Error()
+	}
+	if err := s.Room(); err != nil {
+		status.NoRoom = err.Error()
 	}
 	for _, suffix := range []string{"", "-wal"} {
 		info, err := os.Stat(filepath.Join(s.directory, databaseFile+suffix))

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/envelope/spool"
+)
+
+type spoolStatus struct{}
+
+// Run implements a kong command.
+func (*spoolStatus) Run(c *spoolCommand, s *streams) error {
+	return c.ask(func(ctx context.Context, client *console.Client) error {
+		status, err := client.Status(ctx)
+		if err != nil {
+			return err
+		}
+		return c.print(s.out, status, func(w io.Writer) { showStatus(w, status) })
+	})
+}
+
+func showStatus(w io.Writer, status spool.Status) {
+	fmt.Fprintf(w, "messages\t%d\tdrafts %d\tbytes %d\tlast sequence %d\n", status.Messages, status.Drafts, status.Bytes, status.LastSequence)
+	for _, d := range status.Destinations {
+		fmt.Fprintf(w, "%s\tpending %d\tdelivered %d\tparked %d\tdropped %d\tconfirmed %d\tunconfirmed %d",
+			d.Name, d.Pending, d.Delivered, d.Parked, d.Dropped, d.Confirmed, d.Unconfirmed)
+		if d.OldestAge > 0 {
+			fmt.Fprintf(w, "\toldest pending %s", d.OldestAge.Round(time.Second))
+		}
+		if !d.Active {
+			fmt.Fprint(w, "\tno longer configured")
+		}
+		if d.Held != "" {
+			fmt.Fprintf(w, "\theld %d: %s", d.HeldPending, cell(d.Held))
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "schema\t%d\n", status.Schema)
+	fmt.Fprintf(w, "audit\t%d rows\thead %s\n", status.AuditRows, status.AuditHash)
+	if status.NoRoom != "" {
+		fmt.Fprintf(w, "nothing is taken in\t%s\n", status.NoRoom)
+	}
+	if status.Failure != "" {
+		fmt.Fprintf(w, "failed\t%s\n", status.Failure)
+	}
+}
