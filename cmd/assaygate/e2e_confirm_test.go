@@ -34,8 +34,8 @@ func listed(t testing.TB, config string) map[string]spool.Summary {
 	return found
 }
 
-// standing is how the message stands at the LIMS, as a person sees it.
-func standing(t testing.TB, config, id string) spool.Delivery {
+// standsAtLIMS is how the message stands at the LIMS, as a person sees it.
+func standsAtLIMS(t testing.TB, config, id string) spool.Delivery {
 	t.Helper()
 	return inJSON[spool.Detail](t, "spool", "show", id, "--config", config).Deliveries[0]
 }
@@ -101,7 +101,7 @@ func TestSuccessIsReadBack(t *testing.T) {
 			m = listed(t, config)[string(mode)]
 			return m.States["lims"] == want
 		})
-		if d := standing(t, config, m.ID); !strings.Contains(d.Reason, what) {
+		if d := standsAtLIMS(t, config, m.ID); !strings.Contains(d.Reason, what) {
 			t.Errorf("%s: the reason is %q, without %q", mode, d.Reason, what)
 		}
 	}

@@ -95,7 +95,7 @@ func settling(name string, e envelope.Envelope, want State, call func(ctx contex
 
 func delivering(e envelope.Envelope) *step {
 	return settling("Delivered", e, Delivered, func(ctx context.Context, s *Spool, seq uint64) error {
-		return s.Delivered(ctx, "lims", seq)
+		return s.Delivered(ctx, "lims", seq, "")
 	})
 }
 

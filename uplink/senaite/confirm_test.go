@@ -177,7 +177,8 @@ func TestStands(t *testing.T) {
 		"twice, neither holds":   {holds("7"), []string{"GLU", "5", "GLU", "6"}, missing("GLU holds another result")},
 		"an empty value beside":  {holds("5"), []string{"GLU", "5", "CREA", " "}, confirmed},
 		"not ordered": {
-			holds("5"), []string{"GLU", "5", "RDW", "1", "PCT", "2"},
+			holds("5"),
+			[]string{"GLU", "5", "RDW", "1", "PCT", "2"},
 			uplink.Finding{Note: "the sample has no analysis for RDW, PCT"},
 		},
 		"nothing ordered": {holds("5"), []string{"RDW", "1", "PCT", "2"}, missing("RDW has no analysis", "PCT has no analysis")},
@@ -191,7 +192,8 @@ func TestStands(t *testing.T) {
 				s.Map("767", "GLU")
 				s.Map("690", "CREA")
 			},
-			[]string{"690", "4.2", "767", "4.2"}, confirmed,
+			[]string{"690", "4.2", "767", "4.2"},
+			confirmed,
 		},
 		"a value that another result has claimed": {
 			holds("5"), []string{"GLU", "5", "690", "5"}, uplink.Finding{Note: "the sample has no analysis for 690"},
@@ -204,7 +206,8 @@ func TestStands(t *testing.T) {
 				s.AddSample(specimen, "GLU")
 				s.AddAnalysis(specimen, senaitetest.Analysis{Keyword: "LDL", Calculated: true, Result: "2.61"})
 			},
-			[]string{"GLU", "5", "LDL", "2.6"}, uplink.Finding{Note: "SENAITE calculates LDL"},
+			[]string{"GLU", "5", "LDL", "2.6"},
+			uplink.Finding{Note: "SENAITE calculates LDL"},
 		},
 		"calculated, the same": {
 			analysis(senaitetest.Analysis{Keyword: "LDL", Calculated: true, Result: "2.6"}), []string{"LDL", "2.6"}, confirmed,
@@ -223,7 +226,8 @@ func TestStands(t *testing.T) {
 					}
 				})
 			},
-			[]string{"GLU", "5"}, missing("GLU holds another result"),
+			[]string{"GLU", "5"},
+			missing("GLU holds another result"),
 		},
 		"rejected": {
 			analysis(senaitetest.Analysis{Keyword: "GLU", Result: "5", State: "rejected"}), []string{"GLU", "5"}, missing("GLU has no analysis"),
@@ -234,7 +238,8 @@ func TestStands(t *testing.T) {
 				s.AddPartition(specimen, specimen+"-P01", "CREA")
 				s.AddPartition(specimen+"-P01", "aliquot", "NA") // named otherwise
 			},
-			[]string{"GLU", "5", "CREA", "6"}, confirmed,
+			[]string{"GLU", "5", "CREA", "6"},
+			confirmed,
 		},
 		"in another sample": {
 			func(s *senaitetest.Server) {
@@ -242,7 +247,8 @@ func TestStands(t *testing.T) {
 				s.AddSample("B-00011", "CREA")
 				s.Change("B-00011", "CREA", func(a *senaitetest.Analysis) { a.Result = "6" })
 			},
-			[]string{"GLU", "5", "CREA", "6"}, uplink.Finding{Note: "the sample has no analysis for CREA"},
+			[]string{"GLU", "5", "CREA", "6"},
+			uplink.Finding{Note: "the sample has no analysis for CREA"},
 		},
 		"the id is only the beginning of another": {
 			func(s *senaitetest.Server) { s.AddSample(specimen+"-R01", "GLU") }, []string{"GLU", "5"}, missing("sample not found"),
