@@ -75,7 +75,7 @@ func (i soakInstrument) work(ctx context.Context, chance *rand.Rand, longest tim
 	for number := 0; ctx.Err() == nil; {
 		line, err := i.open(ctx)
 		if err != nil {
-			pause(ctx, 20*time.Millisecond) // the gateway is down: dial again
+			lull(ctx, 20*time.Millisecond) // the gateway is down: dial again
 			continue
 		}
 		for ctx.Err() == nil {
@@ -91,7 +91,7 @@ func (i soakInstrument) work(ctx context.Context, chance *rand.Rand, longest tim
 			promised.add(samples)
 			number++
 			message, samples = i.message(i.name, number)
-			pause(ctx, time.Duration(chance.Int64N(int64(longest))))
+			lull(ctx, time.Duration(chance.Int64N(int64(longest))))
 		}
 		line.Close()
 	}
@@ -142,7 +142,7 @@ func (c cable) plug(ctx context.Context) (port.Line, error) {
 		if _, err := instrument.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
 			return instrument, nil
 		}
-		pause(ctx, 20*time.Millisecond)
+		lull(ctx, 20*time.Millisecond)
 	}
 	instrument.Close()
 	return nil, io.ErrClosedPipe

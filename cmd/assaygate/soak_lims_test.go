@@ -64,7 +64,7 @@ func (l *moodyLIMS) change(ctx context.Context, chance *rand.Rand, longest time.
 		}
 		l.had[next[0]]++
 		l.server.Slow(time.Duration(chance.Int64N(int64(60 * time.Millisecond))))
-		pause(ctx, longest/4+time.Duration(chance.Int64N(int64(longest-longest/4))))
+		lull(ctx, longest/4+time.Duration(chance.Int64N(int64(longest-longest/4))))
 	}
 }
 

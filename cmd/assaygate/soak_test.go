@@ -62,7 +62,7 @@ destinations: [{name: lims, senaite: {url: %q, username: %q, password: %q, confi
 	kills := 0
 	for ; plan.goesOn(kills, time.Since(begun)) && ctx.Err() == nil; kills++ {
 		p := launch(t, config)
-		pause(ctx, plan.untilKill(chance))
+		lull(ctx, plan.untilKill(chance))
 		p.killRunning(t)
 	}
 	if n := promised.count(); n == 0 {
@@ -163,8 +163,8 @@ func (p soakPlan) untilKill(chance *rand.Rand) time.Duration {
 	return p.shortest + time.Duration(chance.Int64N(int64(p.longest-p.shortest)))
 }
 
-// pause waits, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
+// lull waits, or until ctx ends.
+func lull(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):
@@ -204,7 +204,7 @@ func settleSoak(ctx context.Context, t *testing.T, client *console.Client, noneP
 		case ctx.Err() != nil:
 			t.Fatalf("the time is over, and %d are pending or parked (%v)", left, err)
 		}
-		pause(ctx, 100*time.Millisecond)
+		lull(ctx, 100*time.Millisecond)
 	}
 }
 
