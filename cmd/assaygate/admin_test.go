@@ -1,8 +1,8 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -84,20 +84,12 @@ func TestClosedLabelSetsStartAtZero(t *testing.T) {
 
 // A card that fails must not silence the alarm about it.
 func TestMetricsAreToldWithoutTheStore(t *testing.T) {
-	m := newMetrics()
-	settings := spool.Defaults()
-	settings.Directory = t.TempDir()
-	store, err := spool.Open(context.Background(), settings, spool.Options{Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.registry.MustRegister(newStoreMetrics(store, func() (float64, bool) { return 1 << 20, true }, func() bool { return true }))
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	status, body := get(t, adminHandler(&health.Registry{}, m), "/metrics", "")
-	for _, want := range []string{"assaygate_disk_free_bytes 1.048576e+06", `senaite_astm_messages_total{outcome="received"} 0`} {
-		if status != http.StatusOK || !strings.Contains(body, want+"\n") {
+	d := newDaemon(Config{Spool: spool.Settings{Directory: t.TempDir()}}, slog.New(slog.DiscardHandler))
+	d.metrics.registry.MustRegister(newStoreMetrics(d))
+	d.standing.lose(errors.New("the card is broken"))
+	status, body := get(t, adminHandler(d.health, d.metrics), "/metrics", "")
+	for _, want := range []string{"assaygate_store_failed 1", "assaygate_disk_free_bytes ", `senaite_astm_messages_total{outcome="received"} 0`} {
+		if status != http.StatusOK || !strings.Contains(body, "\n"+want) {
 			t.Errorf("status %d, no line %q in\n%s", status, want, body)
 		}
 	}

@@ -50,7 +50,7 @@ func TestKilledBeforeTheAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	r := &running{gateway: &gateway{store: store}}
+	r := &running{store: store}
 	const want = "possibly repeated: an earlier attempt was not answered"
 	if d := deliveryOf(t, r, sampleOf("Analyser", 0)); d.Reason != want {
 		t.Errorf("the message that was on its way: %+v", d)
