@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -197,11 +198,11 @@ func fullScript() script {
 	both := append(parts(2, "c", "left"), message("c", "right"))
 	half, more, whole := message("d", "half"), message("d", "more"), message("d", "whole")
 	left, gone := message("e", "left behind"), message("f", "forgotten")
-	refused := withIntake(message("a", "refused"), envelope.Rejected, "no MSH-9")
+	rejected := withIntake(message("a", "rejected"), envelope.Rejected, "no MSH-9")
 	cut := withIntake(message("a", "cut"), envelope.Incomplete, "the line was lost")
 	held := withIntake(message("a", "held"), envelope.Parked, "no terminator record")
 	s := script{
-		inTurn(putting(one), putting(three...), putting(both...), putting(big), putting(refused), putting(cut), putting(held)),
+		inTurn(putting(one), putting(three...), putting(both...), putting(big), putting(rejected), putting(cut), putting(held)),
 		inTurn(attempting(one), delivering(one), parking(three[0]), retrying(three[0]), attempting(three[0]), dropping(three[1]),
 			parking(both[2]), retrying(held)),
 		inTurn(tidying(), drafting("d", half), drafting("d", half, more), drafting("e", left), drafting("f", gone),
@@ -310,6 +311,7 @@ type run struct {
 	card     *cardtest.Card
 	spool    *Spool
 	key      []byte
+	start    map[string]string // values of what the store held before
 
 	mu     sync.Mutex
 	calls  []*call
@@ -319,6 +321,7 @@ type run struct {
 // call is a step that was made.
 type call struct {
 	*step
+	number int
 	before, after map[string]string // values of its objects
 	err           error
 }
@@ -327,6 +330,15 @@ func newRun(t testing.TB) *run {
 	r := &run{t: t, settings: settings(t), values: map[string]string{}}
 	r.card = cardtest.Insert(t, r.settings.Directory)
 	return r
+}
+
+// continued has the run begin with a copy of the store that another has closed.
+func (r *run) continued(before *run) {
+	if err := os.CopyFS(r.settings.Directory, os.DirFS(before.settings.Directory)); err != nil {
+		r.t.Fatal(err)
+	}
+	r.key, r.calls, r.start = before.key, slices.Clone(before.calls), before.values
+	maps.Copy(r.values, before.values)
 }
 
 func (r *run) open() error {
@@ -373,14 +385,14 @@ func (r *run) make(st *step) *call {
 	for _, object := range st.objects {
 		c.before[object] = r.value(object)
 	}
-	n := len(r.calls)
+	c.number = len(r.calls)
 	r.calls = append(r.calls, c)
 	r.mu.Unlock()
-	r.card.Mark(begun(n))
+	r.card.Mark(begun(c.number))
 	if c.err = st.run(context.Background(), r.spool); c.err != nil {
 		return c
 	}
-	r.card.Mark(acknowledged(n))
+	r.card.Mark(acknowledged(c.number))
 	r.look(c)
 	return c
 }
@@ -420,9 +432,10 @@ func (r *run) value(object string) string {
 	return absent
 }
 
-// begun and acknowledged are the notes in the recording for call n.
-func begun(n int) int        { return 2 * n }
-func acknowledged(n int) int { return 2*n + 1 }
+// begun, acknowledged and refused are the notes in the recording for call n.
+func begun(n int) int        { return 3 * n }
+func acknowledged(n int) int { return 3*n + 1 }
+func refused(n int) int      { return 3*n + 2 }
 
 // promised is what a store must hold: what was acknowledged, and the calls that
 // had begun, of each of which all may be there or nothing.
@@ -434,18 +447,22 @@ type promised struct {
 // promisedAt returns what was promised at a position in the recording.
 func (r *run) promisedAt(recording *cardtest.Recording, position int) promised {
 	p := promised{values: map[string]string{}}
+	maps.Copy(p.values, r.start)
 	open := map[int]bool{}
 	for _, o := range recording.Operations[:position] {
 		if o.Kind != cardtest.Mark {
 			continue
 		}
-		n := o.Note / 2
-		if o.Note == begun(n) {
+		n := o.Note / 3
+		switch o.Note {
+		case begun(n):
 			open[n] = true
-			continue
+		case acknowledged(n):
+			delete(open, n)
+			maps.Copy(p.values, r.calls[n].after)
+		case refused(n):
+			delete(open, n)
 		}
-		delete(open, n)
-		maps.Copy(p.values, r.calls[n].after)
 	}
 	for n := range open {
 		p.begun = append(p.begun, r.calls[n])
