@@ -109,7 +109,7 @@ func compare(wanted []*observation, analyses, interims []analysis) uplink.Findin
 	places := slices.Concat(analyses, interims)
 	claimed = claimed[:len(places)]
 	for n, o := range wanted {
-		if verdicts[n].complaint != noAnalysis {
+		if verdicts[n].stands || verdicts[n].complaint != noAnalysis {
 			continue
 		}
 		for p, place := range places {

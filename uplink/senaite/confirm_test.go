@@ -195,6 +195,10 @@ func TestStands(t *testing.T) {
 			[]string{"690", "4.2", "767", "4.2"},
 			confirmed,
 		},
+		"a name and a mapped code, of one value": {
+			func(s *senaitetest.Server) { s.AddSample(specimen, "GLU", "CREA"); s.Map("690", "CREA") },
+			[]string{"GLU", "5", "690", "5"}, confirmed,
+		},
 		"a value that another result has claimed": {
 			holds("5"), []string{"GLU", "5", "690", "5"}, uplink.Finding{Note: "the sample has no analysis for 690"},
 		},
@@ -236,9 +240,9 @@ func TestStands(t *testing.T) {
 			func(s *senaitetest.Server) {
 				s.AddSample(specimen, "GLU")
 				s.AddPartition(specimen, specimen+"-P01", "CREA")
-				s.AddPartition(specimen+"-P01", "aliquot", "NA") // named otherwise
+				s.AddPartition(specimen+"-P01", specimen+"-P01-P01", "NA")
 			},
-			[]string{"GLU", "5", "CREA", "6"},
+			[]string{"GLU", "5", "CREA", "6", "NA", "140"},
 			confirmed,
 		},
 		"in another sample": {

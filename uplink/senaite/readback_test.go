@@ -38,6 +38,9 @@ func answers(t *testing.T, texts map[string]string) *Client {
 		}
 		text, found := texts[what]
 		if !found {
+			if strings.Contains(r.URL.Path, ".") {
+				t.Errorf("%s was asked for", r.URL)
+			}
 			http.NotFound(w, r)
 			return
 		}
@@ -76,7 +79,7 @@ func TestOtherAnswers(t *testing.T) {
 			confirmed,
 		},
 		"only the formatted result is the same": {
-			map[string]string{"search sample": sample, "search ancestors": `{"items": [{"keyword": "GLU", "result": "5.3999", "formatted_result": "5.4"}]}`},
+			map[string]string{"search sample": sample, "search ancestors": `{"items": [{"keyword": "GLU", "result": "5.3999", "formatted_result": "about<br/>&#53;.4"}]}`},
 			confirmed,
 		},
 		"no result to format": {
@@ -86,6 +89,14 @@ func TestOtherAnswers(t *testing.T) {
 		"the account may see the analysis and not its result": {
 			map[string]string{"search sample": sample, "search ancestors": `{"items": [{"Keyword": "GLU"}]}`},
 			missing("GLU has a result that the account may not see"),
+		},
+		"the name alone": {
+			map[string]string{"search sample": sample, "search ancestors": `{"items": [{"Keyword": "G1", "ShortTitle": "Glu", "Result": "6"}]}`},
+			missing("GLU holds another result"),
+		},
+		"a retest beside another result": {
+			map[string]string{"search sample": sample, "search ancestors": `{"items": [{"Keyword": "GLU", "Result": "6"}, {"Keyword": "GLU", "Result": ""}]}`},
+			missing("GLU holds another result"),
 		},
 		"by the sample's id": {
 			map[string]string{"search sample": sample, "search ancestors": none, "search request": `{"items": [{"Keyword": "GLU", "Result": "5.4", "getRequestID": "B-0001"}]}`},
@@ -102,15 +113,15 @@ func TestOtherAnswers(t *testing.T) {
 		},
 		"a list in the sample, with results": {
 			map[string]string{
-				"search sample":    `{"items": [{"id": "B-0001", "uid": "s1", "Analyses": [{"Keyword": "GLU", "Result": "5.4"}]}]}`,
-				"search ancestors": none, "search request": none,
+				"search sample":    `{"items": [{"id": "B-0001", "uid": "s1", "Analyses": [{"uid": "a1", "Keyword": "GLU", "Result": "5.4"}]}]}`,
+				"search ancestors": none, "search request": none, "a1": `{"Keyword": "GLU", "Result": "not asked for"}`,
 			},
 			confirmed,
 		},
 		"a list of addresses in the sample's details": {
 			map[string]string{
 				"search sample": sample, "search ancestors": none, "search request": none,
-				"s1": `{"Analyses": [{"uid": "a1", "api_url": "http://127.0.0.1:1/a1"}, {"uid": "a2"}, {"uid": "../../x"}, {"uid": ".."}]}`,
+				"s1": `{"Analyses": [{"uid": "a1", "api_url": "http://127.0.0.1:1/a1"}, {"uid": "a2"}, {"uid": "../../x"}, {"uid": ".."}, {"uid": "x/../y"}, {"uid": "x?y=z"}]}`,
 				"a1": `{"items": [{"Keyword": "GLU", "Result": "5.4"}]}`, // a2 may not be seen
 			},
 			confirmed,
@@ -153,6 +164,9 @@ func TestStrangeAnswers(t *testing.T) {
 			c := answers(t, map[string]string{"search sample": text, "page 1": text})
 			_, err := c.Confirm(t.Context(), report("GLU", "5.4"))
 			expect(t, err, uplink.Transient, "")
+			if err != nil && !strings.HasPrefix(err.Error(), "search: ") || name == "too long" && !strings.Contains(err.Error(), "too long") {
+				t.Errorf("error %v", err)
+			}
 		})
 	}
 }
@@ -162,7 +176,7 @@ func TestLabels(t *testing.T) {
 	s := senaitetest.New()
 	defer s.Close()
 	s.AddSample(specimen, "GLU")
-	e := report("413", "5", strings.Repeat("ä", 50)+"\n", "6", "", "7", "", "8")
+	e := report("413", "5", "ä\n"+strings.Repeat("ä", 50), "6", "", "7", "", "8")
 	e.Results[0].Name = "Creatinine"
 	confirm(t, client(t, s), e, missing("Creatinine has no analysis", strings.Repeat("ä", 40)+"… has no analysis",
 		"a result without a name has no analysis", "a result without a name has no analysis"))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -172,12 +173,15 @@ func (c *Client) search(ctx context.Context, query url.Values) ([]item, error) {
 	return nil, transient(errors.New("search: there is more than can be looked through"))
 }
 
+// uidForm keeps what an answer calls a UID from leading anywhere else.
+var uidForm = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+
 // look returns one object with its fields; nil where it is not shown.
 func (c *Client) look(ctx context.Context, uid string) (item, error) {
-	if uid == "" || len(uid) > mostID || strings.HasPrefix(uid, ".") {
+	if !uidForm.MatchString(uid) {
 		return nil, nil
 	}
-	answer, err := c.read(ctx, url.PathEscape(uid), "complete=yes")
+	answer, err := c.read(ctx, uid, "complete=yes")
 	if errors.Is(err, uplink.ErrMayNotRead) {
 		return nil, nil // this one, but the search was answered
 	}

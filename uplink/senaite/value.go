@@ -53,9 +53,6 @@ type number struct {
 	exponent   int    // of ten, of the last digit
 }
 
-// mostExponent bounds what is taken for a number: no result is beyond it.
-const mostExponent = 10_000
-
 var numberForm = regexp.MustCompile(`^(<=|>=|<|>|=|≤|≥|)\s*\^?\s*([+-]?)([0-9]*)(?:[.,]([0-9]*))?(?:[eE]([+-]?[0-9]{1,5}))?$`)
 
 // parseNumber reads a number with its comparator. One comma is a decimal comma:
@@ -65,13 +62,7 @@ func parseNumber(text string) (number, bool) {
 	if part == nil || part[3] == "" && part[4] == "" {
 		return number{}, false
 	}
-	exponent := 0
-	if part[5] != "" {
-		var err error
-		if exponent, err = strconv.Atoi(part[5]); err != nil || exponent > mostExponent || exponent < -mostExponent {
-			return number{}, false
-		}
-	}
+	exponent, _ := strconv.Atoi(part[5]) // at most five digits, or none at all: 0
 	n := number{comparator: part[1], negative: part[2] == "-", exponent: exponent - len(part[4])}
 	switch n.comparator {
 	case "=":
