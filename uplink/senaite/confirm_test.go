@@ -197,7 +197,8 @@ func TestStands(t *testing.T) {
 		},
 		"a name and a mapped code, of one value": {
 			func(s *senaitetest.Server) { s.AddSample(specimen, "GLU", "CREA"); s.Map("690", "CREA") },
-			[]string{"GLU", "5", "690", "5"}, confirmed,
+			[]string{"GLU", "5", "690", "5"},
+			confirmed,
 		},
 		"a value that another result has claimed": {
 			holds("5"), []string{"GLU", "5", "690", "5"}, uplink.Finding{Note: "the sample has no analysis for 690"},

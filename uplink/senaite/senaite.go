@@ -10,6 +10,36 @@
 // message and after they were refused, because a push with wrong ones is only
 // answered as one of an anonymous user. No error holds credentials, the text of
 // an answer, or anything of a message: SENAITE quotes messages in its errors.
+//
+// # Reading back
+//
+// SENAITE says success also where its importer failed, or has none. So
+// [Client.Confirm] looks for the results of a message in the analyses of its
+// sample. It makes GET requests only:
+//
+//	search?portal_type=AnalysisRequest&catalog=senaite_catalog_sample&getId=ID&id=ID
+//	search?... &getClientSampleID=ID             where no sample has that id
+//	search?portal_type=Analysis&catalog=senaite_catalog_analysis&getAncestorsUIDs=UID&complete=yes
+//	search?... &getRequestID=ID                  where that finds none
+//	UID?complete=yes                             where that finds none: what the sample lists
+//
+// getAncestorsUIDs finds the analyses of the sample and of its partitions. The
+// catalog is named because senaite.jsonapi before 2.5 takes Plone's, which has
+// none of these indexes. An index that a catalog lacks is ignored, and answered
+// with everything: whether an object is one that was asked for is looked at
+// again here. Pages follow the query of `next`.
+//
+// A result stands where the analysis of its keyword, title or short title holds
+// its value: as text (case does not matter), as number (1,2 is 1.20; <0.5 is 0.5
+// with the operand <), as date, or as the text of a choice. It may be one of the
+// components of a coded value. Retracted, rejected and cancelled analyses do not
+// count; their retests do. Where a test comes several times in a message, any of
+// its values will do.
+//
+// A result without an analysis of its name stands where an analysis that no
+// other result has claimed, or an interim field, holds its value. Else the
+// laboratory did not order it, or SENAITE calculates it, which is noted and not
+// missing. But where nothing of a message stands, all of it is missing.
 package senaite
 
 import (
