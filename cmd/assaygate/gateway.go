@@ -111,6 +111,7 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 		return nil, g.store.Err()
 	case asked := <-g.reopenings:
 		g.log.Info("the store is closed for a while, as was asked for")
+		g.standing.closed()
 		stopControl(errAsked)
 		return asked, nil
 	}
@@ -119,7 +120,6 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 // end closes the store. Where that has failed, whatever stopped the gateway was
 // an outcome of it.
 func (g *gateway) end(err error) error {
-	g.standing.closed(g)
 	closing := g.store.Close()
 	if failure := g.store.Err(); failure != nil {
 		return lostStore{failure}

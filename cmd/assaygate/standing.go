@@ -51,12 +51,11 @@ func (s *standing) opened(g *gateway) {
 	s.gateway, s.seen, s.away = g, true, nil
 }
 
-func (s *standing) closed(g *gateway) {
+// closed notes that the store is closed for a while.
+func (s *standing) closed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.gateway == g {
-		s.gateway = nil
-	}
+	s.gateway = nil
 }
 
 // lose notes why the store is closed. It reports whether that is news.
@@ -67,7 +66,7 @@ func (s *standing) lose(why error) (news bool) {
 		s.since = time.Now()
 	}
 	news = s.away == nil || s.away.Error() != why.Error()
-	s.away = why
+	s.gateway, s.away = nil, why
 	return news
 }
 

@@ -209,6 +209,9 @@ func createDatabase(ctx context.Context, directory string) (*sql.DB, error) {
 		return nil, err
 	}
 	database.SetMaxOpenConns(1)
+	if err := refold(ctx, database); err != nil {
+		return nil, errors.Join(err, database.Close())
+	}
 	if err := migrate(ctx, database); err != nil {
 		return nil, errors.Join(err, database.Close())
 	}
