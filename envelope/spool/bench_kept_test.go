@@ -65,7 +65,7 @@ func deliverOne(b *testing.B, s *Spool) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := s.Delivered(b.Context(), lims.Name, entry.Envelope.Sequence); err != nil {
+	if err := s.Delivered(b.Context(), lims.Name, entry.Envelope.Sequence, ""); err != nil {
 		b.Fatal(err)
 	}
 }
