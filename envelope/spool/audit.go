@@ -35,6 +35,8 @@ const (
 	auditClock        = "clock set"
 	auditCorrected    = "times corrected"
 	auditDamaged      = "damaged"
+	auditPruned       = "pruned"
+	auditShortened    = "audit pruned"
 	// auditAnchor stands where older rows were pruned: it has the number and
 	// the hash of the last of them.
 	auditAnchor = "anchor"

@@ -54,7 +54,9 @@ func BenchmarkKept(b *testing.B) {
 	})
 }
 
-func middle(times []time.Duration) time.Duration { return slices.Sorted(slices.Values(times))[len(times)/2] }
+func middle(times []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(times))[len(times)/2]
+}
 
 func deliverOne(b *testing.B, s *Spool) {
 	heads, err := s.Heads(b.Context(), lims.Name)

@@ -112,6 +112,7 @@ func (t *tx) beginConfirmation(d *delivery) error {
 }
 
 func (t *tx) endConfirmation(destination string, seq uint64) error {
+	t.mayBeFinished(seq)
 	return t.exec("DELETE FROM confirmations WHERE destination = ? AND seq = ?", destination, seq)
 }
 

@@ -102,6 +102,7 @@ func (t *tx) updateDelivery(d *delivery, before State) error {
 	}
 	if before != d.State {
 		t.moves = append(t.moves, move{d.Destination, before, d.State})
+		t.mayBeFinished(d.sequence)
 	}
 	return nil
 }

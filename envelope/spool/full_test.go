@@ -92,7 +92,7 @@ func playFailing(t *testing.T, before *run, f failure) *failedRun {
 	return r
 }
 
-func (r *failedRun) want(f finding, when string) {
+func (r *failedRun) want(f losses, when string) {
 	r.t.Helper()
 	if len(f.problems) > 0 {
 		r.t.Errorf("%v, %s: %s", r.failure, when, strings.Join(f.problems[:min(len(f.problems), 5)], "; "))

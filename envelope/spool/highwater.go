@@ -65,6 +65,9 @@ func (s *Spool) reportRewritten(t *tx) error {
 	return t.audit(AuditRow{What: auditRewritten, Detail: fmt.Sprintf("row %d had the hash %s", m.audit, m.hash)})
 }
 
+// lostFormat names the sequences that a row about a lost tail accounts for.
+const lostFormat = "sequences %d to %d"
+
 // reportLostTail tells once, in log and audit trail, of messages that the store
 // held and no longer has. Their sequences are not given out again.
 func (s *Spool) reportLostTail(t *tx) error {
@@ -72,7 +75,7 @@ func (s *Spool) reportLostTail(t *tx) error {
 	if err != nil || m.sequence <= t.cursor.sequence {
 		return err
 	}
-	lost := fmt.Sprintf("sequences %d to %d", t.cursor.sequence+1, m.sequence)
+	lost := fmt.Sprintf(lostFormat, t.cursor.sequence+1, m.sequence)
 	s.log.Error("the store has lost its newest messages", "first", t.cursor.sequence+1, "last", m.sequence)
 	t.cursor.sequence = m.sequence
 	return t.audit(AuditRow{What: auditTailLost, Sequence: m.sequence, Detail: lost})

@@ -24,6 +24,7 @@ import (
 const (
 	killDirectory  = "SPOOL_TEST_KILL"
 	limitDirectory = "SPOOL_TEST_LIMIT"
+	pruneDirectory = "SPOOL_TEST_PRUNE"
 )
 
 func TestMain(m *testing.M) {
@@ -32,6 +33,9 @@ func TestMain(m *testing.M) {
 	}
 	if dir := os.Getenv(limitDirectory); dir != "" {
 		putUnderALimit(dir)
+	}
+	if dir := os.Getenv(pruneDirectory); dir != "" {
+		pruneForEver(dir)
 	}
 	os.Exit(m.Run())
 }

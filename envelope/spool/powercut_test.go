@@ -59,7 +59,7 @@ type cutResult struct {
 	first    []string
 }
 
-func (c *cutResult) add(f finding, where string) {
+func (c *cutResult) add(f losses, where string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cuts++
@@ -108,7 +108,7 @@ func cutAt(t *testing.T, r *run, recording *cardtest.Recording, seed uint64, pos
 }
 
 // afterCut opens what is left as the gateway does, and compares.
-func (r *run) afterCut(directory string, p promised) (f finding) {
+func (r *run) afterCut(directory string, p promised) (f losses) {
 	s := r.settings
 	s.Directory = directory
 	spool, err := Open(context.Background(), s, Options{Destinations: scripted()})

@@ -321,7 +321,7 @@ type run struct {
 // call is a step that was made.
 type call struct {
 	*step
-	number int
+	number        int
 	before, after map[string]string // values of its objects
 	err           error
 }
@@ -470,19 +470,19 @@ func (r *run) promisedAt(recording *cardtest.Recording, position int) promised {
 	return p
 }
 
-// finding is what a comparison came to.
-type finding struct {
+// losses is what a comparison came to.
+type losses struct {
 	compared int // acknowledged objects that should be there
 	lost     int
 	problems []string
 }
 
-func (f *finding) problem(format string, args ...any) {
+func (f *losses) problem(format string, args ...any) {
 	f.problems = append(f.problems, fmt.Sprintf(format, args...))
 }
 
 // check compares the whole store with what was promised.
-func (r *run) check(s *Spool, p promised) (f finding) {
+func (r *run) check(s *Spool, p promised) (f losses) {
 	ctx := context.Background()
 	have := map[string]string{}
 	for _, c := range r.calls {
@@ -545,7 +545,7 @@ func brief(value string) string {
 
 // checkWhole looks at the store as a whole: nothing strange is in it, and it
 // finds nothing wrong with itself.
-func (r *run) checkWhole(ctx context.Context, s *Spool, known map[string]string, f *finding) {
+func (r *run) checkWhole(ctx context.Context, s *Spool, known map[string]string, f *losses) {
 	err := s.read(ctx, func(scan func(...any) error) error {
 		var id string
 		var recovered bool

@@ -138,10 +138,11 @@ type Spool struct {
 	readers *sql.DB
 	writer  *writer // nil where the store is read-only
 
-	looked stamp // the moment at which the clock was looked at last; Tend's own
-	scrub  scrub
-	counts counts
-	head   atomic.Pointer[envelope.AuditHead] // of the audit trail, as committed
+	looked    stamp // the moment at which the clock was looked at last; Tend's own
+	scrub     scrub
+	retention *retention
+	counts    counts
+	head      atomic.Pointer[envelope.AuditHead] // of the audit trail, as committed
 
 	unread sync.Map // why nothing is read back, by destination
 
@@ -217,6 +218,7 @@ func newSpool(s Settings, o Options) (*Spool, error) {
 		log:          o.Log,
 		clock:        newClock(o.Now, o.ClockSet),
 		counts:       newCounts(),
+		retention:    newRetention(s),
 		arrivals:     map[string]chan struct{}{},
 	}
 	if spool.moved = o.Moved; spool.moved == nil {
@@ -259,6 +261,9 @@ func (s *Spool) open(ctx context.Context, settle func(*Spool, *tx) error) error 
 		return err
 	}
 	if err := s.counts.load(ctx, s.readers); err != nil {
+		return err
+	}
+	if err := s.retention.doubt.load(ctx, s); err != nil {
 		return err
 	}
 	return s.writer.write(ctx, func(t *tx) error { return settle(s, t) })

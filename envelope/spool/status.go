@@ -22,9 +22,12 @@ type Status struct {
 	WALBytes     int64               `json:"wal_bytes"` // not yet folded into the database
 	Schema       int                 `json:"schema"`
 	AuditRows    uint64              `json:"audit_rows"`
-	AuditHash    string              `json:"audit_hash"`        // head of the chain, hex
-	NoRoom       string              `json:"no_room,omitempty"` // why nothing is taken in
+	AuditHash    string              `json:"audit_hash"` // head of the chain, hex
 	Failure      string              `json:"failure,omitempty"`
+	Pruned       uint64              `json:"pruned"`                // envelopes removed by keep_days, keep_size or for room, since the start
+	OldestKept   uint64              `json:"oldest_kept,omitempty"` // sequence
+	Overfull     string              `json:"overfull,omitempty"`    // why the store is above keep_size
+	NoRoom       string              `json:"no_room,omitempty"`     // why nothing is taken in
 }
 
 // DestinationStatus is one destination at one moment.
@@ -92,7 +95,9 @@ func (c *counts) add(messages int, moves []move) {
 	c.messages += messages
 	for _, m := range moves {
 		states := c.of(m.destination)
-		states[m.to]++
+		if m.to != "" {
+			states[m.to]++
+		}
 		if m.from != "" {
 			states[m.from]--
 		}
@@ -183,14 +188,16 @@ func (s *Spool) age(ctx context.Context, seq uint64) (time.Duration, error) {
 func (s *Spool) storeStatus(ctx context.Context, status *Status) error {
 	err := s.readers.QueryRowContext(ctx, `SELECT (SELECT ifnull(max(seq), 0) FROM messages), (SELECT count(*) FROM drafts),
 		(SELECT ifnull(max(n), 0) FROM audit), ifnull((SELECT lower(hex(hash)) FROM audit ORDER BY n DESC LIMIT 1), ''),
-		(SELECT user_version FROM pragma_user_version)`).
-		Scan(&status.LastSequence, &status.Drafts, &status.AuditRows, &status.AuditHash, &status.Schema)
+		(SELECT user_version FROM pragma_user_version),
+		(SELECT ifnull(min(seq), 0) FROM messages)`).
+		Scan(&status.LastSequence, &status.Drafts, &status.AuditRows, &status.AuditHash, &status.Schema, &status.OldestKept)
 	if err != nil {
 		return s.closed(err)
 	}
 	if err := s.Err(); err != nil {
 		status.Failure = err.Error()
 	}
+	status.Pruned, status.Overfull = s.retention.pruned.Load(), s.retention.whyOverfull()
 	if err := s.Room(); err != nil {
 		status.NoRoom = err.Error()
 	}

@@ -31,9 +31,13 @@ type tx struct {
 	cursor cursor
 	moves  []move
 	stored int
+	pruned int // envelopes
+
+	settled uint64 // the lowest sequence that may have become finished; 0: none
 }
 
-// move is one change of a delivery's state; from is "" for a new one.
+// move is one change of a delivery's state; from is "" for a new one, to for one
+// that was removed.
 type move struct {
 	destination string
 	from, to    State
@@ -86,11 +90,25 @@ func (t *tx) apply(run func(*tx) error, alone bool) (err error, broken bool) {
 // publish makes known what was committed.
 func (t *tx) publish() {
 	t.spool.counts.add(t.stored, t.moves)
+	t.spool.retention.pruned.Add(uint64(t.pruned))
+	if t.settled > 0 {
+		t.spool.retention.settled(t.settled)
+	}
 	for _, m := range t.moves {
+		if m.to == "" {
+			continue
+		}
 		t.spool.moved(m.destination, m.to)
 		if m.to == Pending {
 			t.spool.announce(m.destination)
 		}
+	}
+}
+
+// mayBeFinished notes that nothing may be left to do for a message.
+func (t *tx) mayBeFinished(seq uint64) {
+	if t.settled == 0 || seq < t.settled {
+		t.settled = seq
 	}
 }
 

@@ -34,12 +34,18 @@ func (s *Spool) Verify(ctx context.Context, progress func(done, total uint64)) (
 		progress = func(uint64, uint64) {}
 	}
 	v := verifier{spool: s, report: Report{Problems: []string{}}, progress: progress}
-	for _, check := range []func(context.Context) error{v.measure, v.messages, v.deliveries, v.audit, v.drafts, v.file} {
+	for _, check := range []func(context.Context) error{v.measure, v.messages, v.deliveries, v.audit, v.gaps, v.drafts, v.file} {
 		if err := check(ctx); err != nil {
 			return v.report, fmt.Errorf("verifying the store: %w", err)
 		}
 	}
 	return v.report, nil
+}
+
+// gap is a run of sequences of which no message is there.
+type gap struct {
+	span
+	how string // it was noticed
 }
 
 type verifier struct {
@@ -48,25 +54,25 @@ type verifier struct {
 	progress func(done, total uint64)
 	done     uint64
 	total    uint64
-	last     mark            // newest rows when the check began
-	lost     map[uint64]bool // last sequences of gaps that the audit trail explains
+	last     mark // newest rows when the check began
+	high     mark // as it stood then
+	missing  []gap
+	gone     []span // what the audit trail accounts for
 }
 
 func (v *verifier) measure(ctx context.Context) error {
-	v.lost = map[uint64]bool{}
-	err := v.spool.read(ctx, func(scan func(...any) error) error {
+	var err error
+	if v.high, err = v.spool.highWater(); err != nil {
+		return err
+	}
+	err = v.spool.read(ctx, func(scan func(...any) error) error {
 		return scan(&v.last.sequence, &v.last.audit)
 	}, "SELECT (SELECT ifnull(max(seq), 0) FROM messages), (SELECT ifnull(max(n), 0) FROM audit)")
 	if err != nil {
 		return err
 	}
 	v.total = v.last.sequence + v.last.audit
-	return v.spool.read(ctx, func(scan func(...any) error) error {
-		var seq uint64
-		err := scan(&seq)
-		v.lost[seq] = true
-		return err
-	}, "SELECT seq FROM audit WHERE what = ? AND seq > 0", auditTailLost)
+	return nil
 }
 
 func (v *verifier) step(n int) {
@@ -76,7 +82,6 @@ func (v *verifier) step(n int) {
 
 func (v *verifier) messages(ctx context.Context) error {
 	var bad []uint64
-	first := true
 	var last uint64
 	for {
 		n := 0
@@ -90,10 +95,10 @@ func (v *verifier) messages(ctx context.Context) error {
 				v.report.problem("message %d (%s): the checksum does not match", r.sequence, r.id)
 				bad = append(bad, r.sequence)
 			}
-			if !first && r.sequence != last+1 && !v.lost[r.sequence-1] {
-				v.report.problem("messages %d to %d are missing", last+1, r.sequence-1)
+			if r.sequence != last+1 {
+				v.missing = append(v.missing, gap{span{last + 1, r.sequence - 1}, ""})
 			}
-			first, last = false, r.sequence
+			last = r.sequence
 			return nil
 		}, "SELECT "+recordColumns+` FROM messages m LEFT JOIN lanes l ON l.id = m.lane
 			WHERE m.seq > ? ORDER BY m.seq LIMIT ?`, last, verifyChunk)
@@ -106,12 +111,8 @@ func (v *verifier) messages(ctx context.Context) error {
 			break
 		}
 	}
-	high, err := v.spool.highWater()
-	if err != nil {
-		return err
-	}
-	if high.sequence > last && !v.lost[high.sequence] {
-		v.report.problem("messages %d to %d are missing: the high-water mark names them", last+1, high.sequence)
+	if v.high.sequence > last {
+		v.missing = append(v.missing, gap{span{last + 1, v.high.sequence}, ": the high-water mark names them"})
 	}
 	if v.spool.writer == nil {
 		return nil
@@ -152,13 +153,10 @@ func (v *verifier) deliveries(ctx context.Context) error {
 }
 
 func (v *verifier) audit(ctx context.Context) error {
-	high, err := v.spool.highWater()
-	if err != nil {
-		return err
-	}
 	var number uint64
 	var hash []byte
-	first := true
+	var anchor voucher
+	first, vouched := true, false
 	for {
 		n := 0
 		err := v.spool.read(ctx, func(scan func(...any) error) error {
@@ -167,15 +165,25 @@ func (v *verifier) audit(ctx context.Context) error {
 				return err
 			}
 			n++
-			pruned := first && row.What == auditAnchor
+			if gone, err := row.gone(); err != nil {
+				v.report.problem("audit row %d cannot be read: %v", row.Number, err)
+			} else if row.What != auditShortened {
+				v.gone = append(v.gone, gone...)
+			}
+			// While rows are read from the front, they may be removed there.
+			pruned := row.What == auditAnchor && (first || row.Number > number+1)
+			if row.What == auditShortened && v.vouches(&row, anchor) {
+				vouched = true
+			}
 			switch {
-			case pruned: // the rows before it are gone with leave
+			case pruned: // the rows before it are gone with leave, if a later row says so
+				vouched, anchor = false, voucher{number: row.Number, hash: hex.EncodeToString(have)}
 			case row.Number != number+1:
 				v.report.problem("audit rows %d to %d are missing", number+1, row.Number-1)
 			case !bytes.Equal(row.chained(hash), have):
 				v.report.problem("audit row %d does not follow from the one before: it or that was changed", row.Number)
 			}
-			if row.Number == high.audit && high.hash != "" && hex.EncodeToString(have) != high.hash {
+			if row.Number == v.high.audit && v.high.hash != "" && hex.EncodeToString(have) != v.high.hash {
 				v.report.problem("audit row %d is not the one that was written: the high-water mark names another hash", row.Number)
 			}
 			first, number, hash = false, row.Number, have
@@ -190,8 +198,34 @@ func (v *verifier) audit(ctx context.Context) error {
 			break
 		}
 	}
-	if high.audit > number {
-		v.report.problem("audit rows %d to %d are missing: the high-water mark names them", number+1, high.audit)
+	if anchor.number > 0 && !vouched {
+		v.report.problem("audit rows 1 to %d are missing: no later row says that they were removed", anchor.number-1)
+	}
+	if v.high.audit > number {
+		v.report.problem("audit rows %d to %d are missing: the high-water mark names them", number+1, v.high.audit)
+	}
+	return nil
+}
+
+// vouches reports whether the row says that what is before the anchor was
+// removed; what those rows accounted for is then known from it.
+func (v *verifier) vouches(row *AuditRow, anchor voucher) bool {
+	said, err := parseVoucher(row.Detail)
+	if err != nil || anchor.number == 0 || said.number != anchor.number || said.hash != anchor.hash {
+		return false
+	}
+	v.gone = append(v.gone, said.gone...)
+	return true
+}
+
+// gaps names the messages that are not there and that the audit trail does not
+// account for. It comes after the trail, whose rows are written with the removal.
+func (v *verifier) gaps(context.Context) error {
+	gone := merged(v.gone)
+	for _, g := range v.missing {
+		for _, s := range g.without(gone) {
+			v.report.problem("messages %d to %d are missing%s", s.first, s.last, g.how)
+		}
 	}
 	return nil
 }

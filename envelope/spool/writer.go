@@ -56,6 +56,7 @@ type writer struct {
 	dirty      bool // something was committed since the last tidy
 
 	queue   chan *request // unbuffered: what is sent is taken, nothing is left behind
+	folding chan chan error
 	quit    chan struct{}
 	stopped chan struct{}
 	stopper sync.Once
@@ -74,7 +75,7 @@ func newWriter(ctx context.Context, s *Spool, database *sql.DB) (*writer, error)
 	w := &writer{
 		spool: s, database: database, connection: connection,
 		statements: map[string]*sql.Stmt{}, lanes: map[string]lane{},
-		queue: make(chan *request), quit: make(chan struct{}), stopped: make(chan struct{}),
+		queue: make(chan *request), folding: make(chan chan error), quit: make(chan struct{}), stopped: make(chan struct{}),
 		failed: make(chan struct{}),
 	}
 	w.commit = func() error { return w.exec("COMMIT") }
@@ -116,6 +117,20 @@ func (w *writer) write(ctx context.Context, apply func(*tx) error) error {
 	}
 }
 
+// fold has the WAL folded into the database now, so that what was given back
+// leaves the card. Where a reader is in the way, that is no error.
+func (w *writer) fold(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case w.folding <- done:
+		return <-done
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.stopped:
+		return w.reason()
+	}
+}
+
 func (w *writer) reason() error {
 	if w.failure != nil {
 		return fmt.Errorf("%w after a failure: %w", ErrClosed, w.failure)
@@ -148,6 +163,8 @@ func (w *writer) run() {
 			if w.dirty {
 				idle.Reset(idleTime)
 			}
+		case done := <-w.folding:
+			done <- w.tidy()
 		case <-w.quit:
 			w.closeErr = errors.Join(w.tidy(), w.close())
 			return
