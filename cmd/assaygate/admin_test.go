@@ -14,7 +14,6 @@ import (
 	"github.com/assaygate/assaygate/device/health"
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/envelope"
-	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // announced is what senaite.astm 2.0 shows at /stats: dashboards and HealthWatch
@@ -84,7 +83,11 @@ func TestClosedLabelSetsStartAtZero(t *testing.T) {
 
 // A card that fails must not silence the alarm about it.
 func TestMetricsAreToldWithoutTheStore(t *testing.T) {
-	d := newDaemon(Config{Spool: spool.Settings{Directory: t.TempDir()}}, slog.New(slog.DiscardHandler))
+	config, err := parseConfig([]byte("version: 1\nspool: {directory: "+t.TempDir()+"}\n"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDaemon(config, slog.New(slog.DiscardHandler))
 	d.metrics.registry.MustRegister(newStoreMetrics(d))
 	d.standing.lose(errors.New("the card is broken"))
 	status, body := get(t, adminHandler(d.health, d.metrics), "/metrics", "")
