@@ -82,26 +82,37 @@ type ext4 struct {
 	image, at string
 }
 
-func newExt4(t *testing.T, directory string, options ...string) *ext4 {
+func newExt4(t *testing.T, directory string) *ext4 {
 	t.Helper()
 	e := &ext4{t: t, image: filepath.Join(directory, "card"), at: filepath.Join(t.TempDir(), "mounted")}
 	if err := os.Mkdir(e.at, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(e.image, nil, 0o600); err != nil {
+	if err := os.WriteFile(e.image, make([]byte, 16<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(e.image, 24<<20); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mkfs.ext4", append(append([]string{"-q", "-m", "0"}, options...), e.image)...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", e.image).CombinedOutput(); err != nil {
 		t.Skipf("no ext4 here: %v %s", err, out)
 	}
+	e.solid()
 	if err := e.mount(); err != nil {
 		t.Skipf("no loop device here: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(e.at, unix.MNT_DETACH) }) // it may not be mounted
 	return e
+}
+
+// solid writes the image once more: mkfs leaves holes where there are zeros, and
+// losesNewData must only meet those of free blocks.
+func (e *ext4) solid() {
+	e.t.Helper()
+	image, err := os.ReadFile(e.image)
+	if err == nil {
+		err = os.WriteFile(e.image, image, 0o600)
+	}
+	if err != nil {
+		e.t.Fatal(err)
+	}
 }
 
 func (e *ext4) mount() error {
@@ -118,6 +129,33 @@ func (e *ext4) breaks(device string) {
 	if err := os.WriteFile("/sys/fs/ext4/"+device+"/trigger_fs_error", []byte("1"), 0); err != nil {
 		e.t.Skipf("this kernel makes no errors of ext4: %v", err)
 	}
+}
+
+// losesNewData has every write fail that goes to a block which is free now, and
+// no other: the file system's own data are safe, as on a card with bad blocks. It
+// takes all room around the image, after what is free in it was given back.
+func (e *ext4) losesNewData() (again func()) {
+	e.t.Helper()
+	if out, err := exec.Command("fstrim", e.at).CombinedOutput(); err != nil {
+		e.t.Skipf("free blocks cannot be given back: %v %s", err, out)
+	}
+	return fill(e.t, filepath.Dir(e.image))
+}
+
+// explain shows, where the test fails, what the gateway and the kernel said.
+func (r *running) explain() {
+	r.t.Cleanup(func() {
+		if !r.t.Failed() {
+			return
+		}
+		for line := range strings.Lines(r.log.text()) {
+			if !strings.Contains(line, `"level":"INFO"`) {
+				r.t.Log(strings.TrimSpace(line))
+			}
+		}
+		mounted, _ := os.ReadFile("/proc/self/mountinfo") // only for a person
+		r.t.Logf("%s", mounted)
+	})
 }
 
 // repair unmounts it, which fails while anything of it is open, and checks it.

@@ -238,6 +238,7 @@ func TestBrokenCard(t *testing.T) {
 	device := r.card().Device
 	r.wantMetrics("assaygate_store_failed 0", "assaygate_store_read_only 0", "assaygate_card_errors_total 0")
 
+	r.explain()
 	var promised ledger
 	var stopped atomic.Bool
 	var senders sync.WaitGroup
@@ -316,11 +317,11 @@ func TestCardThatLosesWrites(t *testing.T) {
 	if !inOwnMounts(t) {
 		return
 	}
-	room := memory(t, 12<<20)
-	card := newExt4(t, room, "-O", "^has_journal")
+	card := newExt4(t, memory(t, 24<<20))
 	server := newLIMS(t)
 	address := freePort(t)
 	r := start(t, base(card.at)+fmt.Sprintf("instruments: [{name: hl7, hl7: {listen: %q}}]", address)+lims(server, t.TempDir()))
+	r.explain()
 	var promised ledger
 	var stopped atomic.Bool
 	var senders sync.WaitGroup
@@ -330,7 +331,7 @@ func TestCardThatLosesWrites(t *testing.T) {
 	defer senders.Wait()
 	defer stopped.Store(true)
 	eventually(t, "messages are acknowledged", func() bool { return len(promised.all()) > 20 })
-	empty := fill(t, room)
+	empty := card.losesNewData()
 	eventually(t, "the store has failed", func() bool { return strings.Contains(r.log.text(), "the store is closed: nothing is acknowledged") })
 	r.wantAlive()
 	empty()
