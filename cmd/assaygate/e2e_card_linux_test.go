@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -23,45 +22,6 @@ import (
 	"github.com/assaygate/assaygate/protocols/lis01"
 	"github.com/assaygate/assaygate/protocols/mllp"
 )
-
-// answer asks the admin endpoint.
-func (r *running) answer(path string) (status int, body string) {
-	r.t.Helper()
-	response, err := http.Get("http://" + r.addresses[adminServer] + path)
-	if err != nil {
-		r.t.Fatalf("the admin endpoint is gone: %v", err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return response.StatusCode, string(text)
-}
-
-// wantAlive expects that the process stays well, whatever the store does.
-func (r *running) wantAlive() {
-	r.t.Helper()
-	select {
-	case err := <-r.ended:
-		r.t.Fatalf("the gateway ended: %v\n%s", err, r.log.text())
-	default:
-	}
-	if status, body := r.answer("/healthz"); status != http.StatusOK {
-		r.t.Errorf("/healthz says %d %s", status, body)
-	}
-}
-
-// wantMetrics expects these lines.
-func (r *running) wantMetrics(lines ...string) {
-	r.t.Helper()
-	_, body := r.answer("/metrics")
-	for _, line := range lines {
-		if !strings.Contains(body, "\n"+line+"\n") {
-			r.t.Errorf("no %q in the metrics", line)
-		}
-	}
-}
 
 // speak sends what an instrument sends, unit by unit, and returns the first answer
 // that is not ACK, else the last; "" where the line is closed or silent.

@@ -50,9 +50,19 @@ func (b *lockedBuffer) text() string {
 	return b.kept.String()
 }
 
-// start runs a gateway with this configuration until the test ends. Listeners
-// on port 0 are found in addresses, by the name of instrument or server.
+// start runs a gateway with this configuration until the test ends, and waits
+// until it is ready. Listeners on port 0 are found in addresses, by the name of
+// instrument or server.
 func start(t testing.TB, yaml string) *running {
+	t.Helper()
+	r := launch(t, yaml, "gateway ready")
+	first, _ := r.standing.now()
+	r.store = first.store
+	return r
+}
+
+// launch is start that waits for another line of the log.
+func launch(t testing.TB, yaml, line string) *running {
 	t.Helper()
 	config, err := parseConfig([]byte("version: 1\n"+yaml), "test")
 	if err != nil {
@@ -67,16 +77,14 @@ func start(t testing.TB, yaml string) *running {
 	r.bound = make(chan bound, 64)
 	go func() { r.ended <- r.run(ctx) }()
 	t.Cleanup(func() { r.end() })
-	eventually(t, "the gateway is ready", func() bool {
+	eventually(t, "the log says "+line, func() bool {
 		select {
 		case err := <-r.ended:
 			t.Fatalf("the gateway ended: %v\n%s", err, log.text())
 		default:
 		}
-		return strings.Contains(log.text(), "gateway ready")
+		return strings.Contains(log.text(), line)
 	})
-	first, _ := r.standing.now()
-	r.store = first.store
 	for len(r.bound) > 0 {
 		b := <-r.bound
 		r.addresses[b.name] = b.address
