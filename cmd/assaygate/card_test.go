@@ -57,8 +57,14 @@ func TestWhatIsWrongWithACardIsSaidOnce(t *testing.T) {
 	d := &daemon{log: newLog(LogSettings{Format: "text"}, log)}
 	said := board.Card{}
 	for _, now := range []board.Card{
-		{}, {Errors: 2, LastError: time.Unix(1, 0)}, {Errors: 2}, {Errors: 2, EndsSoon: true}, {Errors: 3, EndsSoon: true, ReadOnly: true},
-		{Errors: 3, EndsSoon: true, ReadOnly: true}, {Errors: 0, EndsSoon: true}, {Errors: 0, EndsSoon: true},
+		{},
+		{Errors: 2, LastError: time.Unix(1, 0)},
+		{Errors: 2},
+		{Errors: 2, EndsSoon: true},
+		{Errors: 3, EndsSoon: true, ReadOnly: true},
+		{Errors: 3, EndsSoon: true, ReadOnly: true},
+		{Errors: 0, EndsSoon: true},
+		{Errors: 0, EndsSoon: true},
 	} {
 		d.sayCard(now, &said)
 	}

@@ -118,7 +118,8 @@ func TestFullCard(t *testing.T) {
 		fmt.Fprintf(&instruments, "  - {name: %s, %s}\n", l.name, fmt.Sprintf(l.line, fmt.Sprintf("127.0.0.%d:0", n+2)))
 	}
 	server := newLIMS(t)
-	r := start(t, base(card)+"instruments:\n"+instruments.String()+lims(server, card))
+	files := strings.Replace(lims(server, card), "capture: {", "capture: {wire: true, ", 1)
+	r := start(t, base(card)+"instruments:\n"+instruments.String()+files)
 	var promised ledger
 	send := func(n, try int) string {
 		l := cardLines[n]
@@ -175,9 +176,10 @@ func TestFullCard(t *testing.T) {
 	if lost := missing(t, promised.all(), server.Pushes()); len(lost) > 0 {
 		t.Errorf("acknowledged and not delivered: %q", lost)
 	}
-	captures, err := filepath.Glob(filepath.Join(card, "captures", "*.hl7"))
-	if err != nil || len(captures) == 0 {
-		t.Errorf("the files did not come: %v", err)
+	for _, kind := range []string{"*.hl7", "*.wire"} {
+		if found, err := filepath.Glob(filepath.Join(card, "captures", kind)); err != nil || len(found) == 0 {
+			t.Errorf("no files %s (%v)", kind, err)
+		}
 	}
 	if n := strings.Count(r.log.text(), "gateway ready"); n != 1 {
 		t.Errorf("the store was opened %d times for want of room", n)
