@@ -75,25 +75,26 @@ func sequences(first, last uint64) (list []uint64) {
 func TestTrailShrinksAtItsFront(t *testing.T) {
 	d, s := shortened(t)
 	wantKept(t, s, sequences(701, 750)...)
-	before := trail(t, s)[0].Number
-	fillDelivered(t, s, d, 700)
-	d.pass(401 * day)
-	fillDelivered(t, s, d, 50)
-	head := s.AuditHead()
-	prune(t, s)
-	after := trail(t, s)
-	if after[0].What != auditAnchor || after[0].Number <= before {
-		t.Errorf("the trail begins with %+v, before that with row %d", after[0], before)
+	for _, n := range []int{700, 300} { // in the second, what was said of the first goes on in another row
+		before, head := trail(t, s)[0].Number, s.AuditHead()
+		fillDelivered(t, s, d, n)
+		d.pass(401 * day)
+		fillDelivered(t, s, d, 50)
+		prune(t, s)
+		after := trail(t, s)
+		if after[0].What != auditAnchor || after[0].Number <= before {
+			t.Errorf("the trail begins with %+v, before that with row %d", after[0], before)
+		}
+		if now := s.AuditHead(); now.Row <= head.Row || uint64(len(after)) != now.Row-after[0].Number+1 {
+			t.Errorf("the head goes from %d to %d, with %d rows", head.Row, now.Row, len(after))
+		}
 	}
-	if now := s.AuditHead(); now.Row <= head.Row || uint64(len(after)) != now.Row-after[0].Number+1 {
-		t.Errorf("the head goes from %d to %d, with %d rows", head.Row, now.Row, len(after))
-	}
-	wantKept(t, s, sequences(1451, 1500)...)
+	wantKept(t, s, sequences(1801, 1850)...)
 	do(t, s.Close())
 	s = open(t, Settings{Directory: s.directory}, lims)
-	wantKept(t, s, sequences(1451, 1500)...)
-	corrupt(t, s, "DELETE FROM deliveries WHERE seq = 1460; DELETE FROM messages WHERE seq = 1460")
-	wantProblem(t, s, "messages 1460 to 1460 are missing")
+	wantKept(t, s, sequences(1801, 1850)...)
+	corrupt(t, s, "DELETE FROM deliveries WHERE seq = 1810; DELETE FROM messages WHERE seq = 1810")
+	wantProblem(t, s, "messages 1810 to 1810 are missing")
 }
 
 func wantProblem(t *testing.T, s *Spool, want string) {
@@ -172,6 +173,13 @@ func TestForgedAnchorIsNoticed(t *testing.T) {
 		corrupt(t, s, fmt.Sprintf("DELETE FROM audit WHERE n > %d AND n < %d; UPDATE audit SET what = 'anchor' WHERE n = %d", first, first+5, first+5))
 		wantProblem(t, s, "audit rows 1 to ")
 	})
+	t.Run("behind the row that vouches for a true one", func(t *testing.T) {
+		d, s := shortened(t)
+		fillDelivered(t, s, d, 5)
+		last := s.AuditHead().Row
+		corrupt(t, s, fmt.Sprintf("DELETE FROM audit WHERE n > %d AND n < %d; UPDATE audit SET what = 'anchor', detail = '' WHERE n = %d", last-6, last-2, last-2))
+		wantProblem(t, s, "audit rows 1 to ")
+	})
 	t.Run("with another hash", func(t *testing.T) {
 		_, s := shortened(t)
 		corrupt(t, s, fmt.Sprintf("UPDATE audit SET hash = x'00' WHERE n = %d", trail(t, s)[0].Number))
@@ -233,24 +241,38 @@ func TestLostTailStaysExplained(t *testing.T) {
 
 // TestVerifyWhilePruning prunes between the rows that Verify reads.
 func TestVerifyWhilePruning(t *testing.T) {
-	d := newDial()
-	s, _ := openAt(t, settings(t), d, lims)
-	fillDelivered(t, s, d, 1500)
-	d.pass(401 * day)
-	fillDelivered(t, s, d, 300)
-	calls, rows := 0, len(trail(t, s))
-	report, err := s.Verify(t.Context(), func(uint64, uint64) {
-		// In the middle of the messages, and of the trail: its front goes while it is read.
-		if calls++; calls == 3 || calls == 12 {
-			s.retention.expireAt = 0
-			do(t, s.pruneByAge(t.Context(), time.Now().Add(time.Hour)))
+	for _, when := range []int{3, 12} { // in the middle of the messages, and of the trail
+		d := newDial()
+		s, _ := openAt(t, settings(t), d, lims)
+		fillDelivered(t, s, d, 1500)
+		d.pass(401 * day)
+		fillDelivered(t, s, d, 300)
+		calls, rows := 0, len(trail(t, s))
+		report, err := s.Verify(t.Context(), func(uint64, uint64) {
+			if calls++; calls == when {
+				do(t, s.pruneByAge(t.Context(), time.Now().Add(time.Hour)))
+			}
+		})
+		if err != nil || len(report.Problems) > 0 {
+			t.Errorf("Verify finds %q, %v", report.Problems, err)
 		}
-	})
-	if err != nil || len(report.Problems) > 0 {
-		t.Errorf("Verify finds %q, %v", report.Problems, err)
+		if now := len(trail(t, s)); now > rows/2 {
+			t.Errorf("of %d rows %d are left", rows, now)
+		}
 	}
-	if now := len(trail(t, s)); now > rows/2 {
-		t.Errorf("of %d rows %d are left", rows, now)
+}
+
+func TestVoucherIsForOneAnchor(t *testing.T) {
+	said := AuditRow{What: auditShortened, Detail: voucher{number: 7, hash: "ab", gone: []span{{1, 3}}}.String()}
+	for _, anchor := range []voucher{{}, {number: 8, hash: "ab"}, {number: 7, hash: "cd"}} {
+		var v verifier
+		if v.vouches(&said, anchor) || v.gone != nil {
+			t.Errorf("it vouches for %+v", anchor)
+		}
+	}
+	var v verifier
+	if !v.vouches(&said, voucher{number: 7, hash: "ab"}) || !slices.Equal(v.gone, []span{{1, 3}}) {
+		t.Errorf("it does not vouch for its own, or for %v", v.gone)
 	}
 }
 
