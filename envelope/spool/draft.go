@@ -26,6 +26,9 @@ type plain envelope.Envelope
 func (s *Spool) PutDraft(ctx context.Context, line string, envelopes ...envelope.Envelope) error {
 	body, err := s.packDraft(envelopes)
 	if err == nil {
+		err = s.Room()
+	}
+	if err == nil {
 		err = s.writer.write(ctx, func(t *tx) error {
 			return t.exec("INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?)",
 				line, s.clock.now().UnixMicro(), body, draftSum(line, body))

@@ -33,6 +33,9 @@ func (s *Spool) put(ctx context.Context, line string, envelopes []envelope.Envel
 	if err != nil {
 		return 0, fmt.Errorf("storing a message: %w", err)
 	}
+	if err := s.Room(); err != nil {
+		return 0, fmt.Errorf("storing a message: %w", err)
+	}
 	err = s.writer.write(ctx, func(t *tx) error {
 		if line != "" {
 			if err := t.exec("DELETE FROM drafts WHERE line = ?", line); err != nil {
@@ -41,6 +44,9 @@ func (s *Spool) put(ctx context.Context, line string, envelopes []envelope.Envel
 		}
 		return t.storeAll(messages)
 	})
+	if full(err) {
+		err = fmt.Errorf("%w: %w", ErrNoRoom, err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("storing a message: %w", err)
 	}

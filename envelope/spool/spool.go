@@ -120,6 +120,9 @@ type Options struct {
 	// Moved is told of each delivery that has come into a state, after that is
 	// durable. It must not block. May be nil.
 	Moved func(destination string, to State)
+	// Free returns the bytes that are free for the store and the size of its file
+	// system; nil: the file system is asked.
+	Free func() (bytes, total uint64, err error)
 }
 
 // Spool is an open store. All methods may be called from any goroutine.
@@ -142,6 +145,7 @@ type Spool struct {
 	scrub     scrub
 	retention *retention
 	counts    counts
+	room      room
 	head      atomic.Pointer[envelope.AuditHead] // of the audit trail, as committed
 
 	unread sync.Map // why nothing is read back, by destination
@@ -221,6 +225,9 @@ func newSpool(s Settings, o Options) (*Spool, error) {
 		retention:    newRetention(s),
 		arrivals:     map[string]chan struct{}{},
 	}
+	if spool.room.free = o.Free; o.Free == nil {
+		spool.room.free = freeSpace(directory)
+	}
 	if spool.moved = o.Moved; spool.moved == nil {
 		spool.moved = func(string, State) {}
 	}
@@ -246,6 +253,7 @@ func (s *Spool) open(ctx context.Context, settle func(*Spool, *tx) error) error 
 	if s.lock, err = acquire(filepath.Join(s.directory, lockFile)); err != nil {
 		return err
 	}
+	s.roomToOpen()
 	if s.key, err = loadKey(filepath.Join(s.directory, keyFile)); err != nil {
 		return err
 	}

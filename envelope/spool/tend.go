@@ -18,6 +18,7 @@ func (s *Spool) tasks() []task {
 	return []task{
 		{"watching the clock", lookAtClock, s.watchClock},
 		{"reading everything again", scrubEvery, s.scrubSome},
+		{"room", watchEvery, s.keepRoom},
 		{"retention", time.Minute, s.retain},
 	}
 }

@@ -223,6 +223,7 @@ func (w *writer) transact(batch []*request) (left []*request) {
 	var kept []*request
 	for i, r := range batch {
 		err, broken := t.apply(r.apply, alone)
+		w.spool.ranOut(err)
 		if broken {
 			return w.undo(append(kept, batch[i:]...), alone, err)
 		}
@@ -244,6 +245,7 @@ func (w *writer) transact(batch []*request) (left []*request) {
 		return w.undo(going, false, nil)
 	}
 	if err := w.commit(); err != nil {
+		w.spool.ranOut(err)
 		if certain(err) {
 			return w.undo(going, alone, err)
 		}
