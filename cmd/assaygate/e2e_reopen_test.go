@@ -144,7 +144,7 @@ func TestStartOnACorruptStore(t *testing.T) {
 	if err := os.WriteFile(database, broken, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := launch(t, yaml, "the store is closed: nothing is acknowledged")
+	r := startUntil(t, yaml, "the store is closed: nothing is acknowledged")
 	r.wantAlive()
 	if status, body := r.answer("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "file is not a database") || strings.Contains(body, "waiting for") {
 		t.Errorf("/readyz says %d %s", status, body)

@@ -55,14 +55,14 @@ func (b *lockedBuffer) text() string {
 // instrument or server.
 func start(t testing.TB, yaml string) *running {
 	t.Helper()
-	r := launch(t, yaml, "gateway ready")
+	r := startUntil(t, yaml, "gateway ready")
 	first, _ := r.standing.now()
 	r.store = first.store
 	return r
 }
 
-// launch is start that waits for another line of the log.
-func launch(t testing.TB, yaml, line string) *running {
+// startUntil is start that waits for another line of the log.
+func startUntil(t testing.TB, yaml, line string) *running {
 	t.Helper()
 	config, err := parseConfig([]byte("version: 1\n"+yaml), "test")
 	if err != nil {
