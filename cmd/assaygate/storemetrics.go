@@ -20,7 +20,7 @@ type storeMetrics struct {
 	// Of the store, by destination and as a whole.
 	pending, oldest, parked, unconfirmed           *prometheus.Desc
 	confirmed, delivered, dropped, held            *prometheus.Desc
-	bytes, auditRows, auditHead                    *prometheus.Desc
+	bytes, pruned, damaged, auditRows, auditHead   *prometheus.Desc
 	failed, readOnly, free, clock, errors, wornOut *prometheus.Desc
 }
 
@@ -39,6 +39,8 @@ func newStoreMetrics(of *daemon) *storeMetrics {
 		dropped:     describe("assaygate_dropped", "Kept messages that the destination does not get", "destination"),
 		held:        describe("assaygate_held", "1 while the destination's messages are held until something is put right", "destination"),
 		bytes:       describe("assaygate_spool_bytes", "Size of the store"),
+		pruned:      describe("assaygate_pruned_total", "Finished messages that were removed to keep to keep_days and keep_size, or for room on the card"),
+		damaged:     describe("assaygate_damaged", "Stored messages whose checksum does not fit, or that of a delivery, as found since the store was opened"),
 		auditRows:   describe("assaygate_audit_rows", "Number of the audit trail's newest row"),
 		auditHead:   describe("assaygate_audit_head", "The first 13 hex digits of that row's hash, as a number"),
 		failed:      describe("assaygate_store_failed", "1 while nothing can be stored; /readyz says why"),
@@ -54,7 +56,7 @@ func newStoreMetrics(of *daemon) *storeMetrics {
 func (m *storeMetrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		m.pending, m.oldest, m.parked, m.unconfirmed, m.confirmed, m.delivered, m.dropped, m.held, m.bytes,
-		m.auditRows, m.auditHead, m.failed, m.readOnly, m.free, m.clock, m.errors, m.wornOut,
+		m.pruned, m.damaged, m.auditRows, m.auditHead, m.failed, m.readOnly, m.free, m.clock, m.errors, m.wornOut,
 	} {
 		out <- d
 	}
@@ -104,6 +106,8 @@ func (m *storeMetrics) collectCard(out scrape, card board.Card) {
 
 func (m *storeMetrics) collectStatus(out scrape, status spool.Status) {
 	out.set(m.bytes, float64(status.Bytes))
+	out.set(m.damaged, float64(status.Damaged))
+	out <- prometheus.MustNewConstMetric(m.pruned, prometheus.CounterValue, float64(status.Pruned))
 	for _, d := range status.Destinations {
 		if !d.Active {
 			continue

@@ -74,8 +74,7 @@ func (s *Spool) Heads(ctx context.Context, destination string) ([]Head, error) {
 func (s *Spool) Load(ctx context.Context, destination string, seq uint64) (Entry, error) {
 	entry, err := s.load(ctx, destination, seq)
 	if errors.Is(err, ErrDamaged) && s.writer != nil {
-		s.log.Error("a stored message is damaged and is parked", "sequence", seq)
-		err = errors.Join(err, s.parkDamaged(ctx, seq))
+		err = errors.Join(err, s.noteDamage(ctx, seq))
 	}
 	if err != nil {
 		return Entry{}, fmt.Errorf("loading message %d: %w", seq, err)

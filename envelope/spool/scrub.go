@@ -115,7 +115,7 @@ func (s *Spool) mendDelivery(ctx context.Context, bad delivery) error {
 // it is pending.
 func (s *Spool) noteDamage(ctx context.Context, seq uint64) error {
 	if !s.remember(seq) {
-		return nil
+		return s.parkDamaged(ctx, seq) // a person may have sent it again
 	}
 	s.log.Error("a stored message is damaged: it is never delivered as it is; look at the card", "sequence", seq)
 	return errors.Join(s.parkDamaged(ctx, seq), s.writer.write(ctx, func(t *tx) error {

@@ -24,6 +24,7 @@ type Status struct {
 	AuditRows    uint64              `json:"audit_rows"`
 	AuditHash    string              `json:"audit_hash"` // head of the chain, hex
 	Failure      string              `json:"failure,omitempty"`
+	Damaged      int                 `json:"damaged"`               // messages whose checksum does not fit, or that of a delivery, as found since the start
 	Pruned       uint64              `json:"pruned"`                // envelopes removed by keep_days, keep_size or for room, since the start
 	OldestKept   uint64              `json:"oldest_kept,omitempty"` // sequence
 	Overfull     string              `json:"overfull,omitempty"`    // why the store is above keep_size
@@ -197,6 +198,7 @@ func (s *Spool) storeStatus(ctx context.Context, status *Status) error {
 	if err := s.Err(); err != nil {
 		status.Failure = err.Error()
 	}
+	status.Damaged = s.damagedSoFar()
 	status.Pruned, status.Overfull = s.retention.pruned.Load(), s.retention.whyOverfull()
 	if err := s.Room(); err != nil {
 		status.NoRoom = err.Error()

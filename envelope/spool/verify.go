@@ -118,7 +118,7 @@ func (v *verifier) messages(ctx context.Context) error {
 		return nil
 	}
 	for _, seq := range bad {
-		if err := v.spool.parkDamaged(ctx, seq); err != nil {
+		if err := v.spool.noteDamage(ctx, seq); err != nil {
 			return err
 		}
 	}
