@@ -36,6 +36,7 @@ func (r *running) wantAlive() {
 	r.t.Helper()
 	select {
 	case err := <-r.ended:
+		r.ended <- nil // for end
 		r.t.Fatalf("the gateway ended: %v\n%s", err, r.log.text())
 	default:
 	}

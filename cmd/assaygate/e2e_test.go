@@ -80,6 +80,7 @@ func startUntil(t testing.TB, yaml, line string) *running {
 	eventually(t, "the log says "+line, func() bool {
 		select {
 		case err := <-r.ended:
+			r.ended <- nil // for end
 			t.Fatalf("the gateway ended: %v\n%s", err, log.text())
 		default:
 		}
