@@ -117,6 +117,7 @@ type bench struct {
 	directory string
 	spool     *spool.Spool
 	lims      *lims
+	to        Destination // it, or what stands before it
 	options   Options
 	log       bytes.Buffer
 
@@ -141,7 +142,7 @@ func openBench(t *testing.T, l *lims, directory string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, directory: directory, spool: q, lims: l}
+	b := &bench{t: t, directory: directory, spool: q, lims: l, to: l}
 	b.options = Options{
 		Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 		Progress: func() {
@@ -161,7 +162,7 @@ func openBench(t *testing.T, l *lims, directory string) *bench {
 func (b *bench) start() (stop func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Run(ctx, b.spool, b.lims, b.options) }()
+	go func() { done <- Run(ctx, b.spool, b.to, b.options) }()
 	return sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -173,12 +174,17 @@ func (b *bench) start() (stop func()) {
 // put stores a message of a lane under a sample id.
 func (b *bench) put(lane, sample string) {
 	b.t.Helper()
+	b.putRaw(lane, sample, []byte(sample))
+}
+
+func (b *bench) putRaw(lane, sample string, raw []byte) {
+	b.t.Helper()
 	b.ids++
 	id := fmt.Sprintf("%08d-0000-7000-8000-000000000000", b.ids)
 	_, err := b.spool.Put(b.t.Context(), envelope.Envelope{
 		ID: id, MessageID: id, Protocol: envelope.ASTM, Instrument: "line", Lane: lane,
 		ReceivedAt: time.Now().UTC(), Clock: envelope.ClockSet, Digest: sample,
-		Intake: envelope.Accepted, Kind: envelope.KindResult, SampleID: sample, Raw: []byte(sample),
+		Intake: envelope.Accepted, Kind: envelope.KindResult, SampleID: sample, Raw: raw,
 	})
 	if err != nil {
 		b.t.Fatal(err)

@@ -76,10 +76,10 @@ func (d *Drainer) Drain(ctx context.Context) error {
 func (d *Drainer) hand(ctx context.Context, w work) error {
 	r := d.runner
 	if reason := d.held[w.scope]; reason != "" {
-		return r.park(ctx, result{work: w}, reason)
+		return r.park(ctx, w, reason)
 	}
 	for try := 1; ; try++ {
-		res := r.deliver(ctx, []work{w})[0]
+		res := r.deliver(ctx, []batch{{w}})[0]
 		if res.err == nil {
 			d.refused = 0
 			return r.taken(ctx, res)
@@ -95,20 +95,20 @@ func (d *Drainer) hand(ctx context.Context, w work) error {
 		switch {
 		case f.Kind == Hold && f.Scope != everything:
 			d.held[w.scope] = reason
-			return r.park(ctx, res, reason)
+			return r.park(ctx, w, reason)
 		case f.Kind == Invalid:
-			return r.park(ctx, res, reason)
+			return r.park(ctx, w, reason)
 		case f.Kind == Refusal && last:
 			if d.refused++; d.refused == mostRefused {
 				d.unwell = fmt.Errorf("it refuses message after message: %w", f)
 			}
-			return r.park(ctx, res, tried(try, reason))
+			return r.park(ctx, w, tried(try, reason))
 		case f.Kind == Hold:
 			d.unwell = f
 		case last:
 			d.unwell = errors.New(tried(try, reason))
 		}
-		if err := r.attempted(ctx, res, false, reason); err != nil || d.unwell != nil {
+		if err := r.attempted(ctx, w, false, reason); err != nil || d.unwell != nil {
 			return err
 		}
 		r.wait(ctx, nil, time.Now().Add(backOff(try)))

@@ -2,10 +2,8 @@ package uplink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/assaygate/assaygate/envelope"
@@ -17,6 +15,7 @@ type runner struct {
 	patience
 	spool    *spool.Spool
 	to       Destination
+	batcher  Batcher // nil where each message goes alone
 	scope    func(envelope.Envelope) string
 	inFlight int
 	grace    time.Duration
@@ -39,7 +38,10 @@ func newRunner(q *spool.Spool, to Destination, o Options) *runner {
 		patience: newPatience(o.Log, o.Progress, to.Name()),
 		spool:    q, to: to, inFlight: max(1, o.InFlight), grace: o.Grace, observer: o.Observer,
 		scope:    func(envelope.Envelope) string { return everything },
-		schedule: newSchedule(),
+		schedule: newSchedule(1),
+	}
+	if batcher, ok := to.(Batcher); ok && batcher.Batch() > 1 {
+		r.batcher, r.schedule = batcher, newSchedule(batcher.Batch())
 	}
 	if scoped, ok := to.(Scoped); ok {
 		r.scope = scoped.Scope
@@ -61,7 +63,7 @@ func (r *runner) run(ctx context.Context) error {
 	err := r.sayHeld(ctx, "")
 	if err == nil {
 		err = r.insist(ctx, "noting the beginning", func(ctx context.Context) error {
-			return r.spool.BeginDelivering(ctx, r.to.Name(), 1)
+			return r.spool.BeginDelivering(ctx, r.to.Name(), r.schedule.batch)
 		})
 	}
 	if err == nil {
@@ -94,67 +96,26 @@ func (r *runner) rounds(ctx context.Context) error {
 			r.wait(ctx, arrival, wake)
 			continue
 		}
-		entries, err := r.load(ctx, chosen)
+		batches, err := r.load(ctx, chosen)
 		if err != nil {
 			return err
 		}
-		if err := r.settle(ctx, r.deliver(ctx, entries)); err != nil {
+		if err := r.settle(ctx, r.deliver(ctx, batches)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// work is a message on its way.
-type work struct {
-	lane  string
-	entry spool.Entry
-	scope string
-}
-
-// load reads the chosen heads. Those that are gone meanwhile or damaged are left
-// out, and so is all but one message of a scope that is held.
-func (r *runner) load(ctx context.Context, chosen []spool.Head) ([]work, error) {
-	var list []work
-	for _, head := range chosen {
-		var entry spool.Entry
-		err := r.insist(ctx, "reading a message", func(ctx context.Context) (err error) {
-			entry, err = r.spool.Load(ctx, r.to.Name(), head.Sequence)
-			return err
-		})
-		gone := errors.Is(err, spool.ErrDamaged) || errors.Is(err, spool.ErrNotFound)
-		if err != nil && !gone {
-			return nil, err
-		}
-		if gone || entry.State != spool.Pending {
-			// Another head takes its place. Should it not, a back-off keeps
-			// this from going round and round.
-			r.schedule.failed(head.Lane, time.Now())
-			continue
-		}
-		w := work{head.Lane, entry, r.scope(entry.Envelope)}
-		l := r.schedule.lanes[head.Lane]
-		known := l.scope == w.scope
-		l.scope = w.scope
-		taken := slices.ContainsFunc(list, func(other work) bool { return other.scope == w.scope })
-		if r.schedule.holds.scoped(w.scope) && (taken || !known) {
-			continue // the next turn knows the scope, and when it is due
-		}
-		list = append(list, w)
-	}
-	return list, nil
-}
-
-// result is what came of one delivery.
+// result is what came of one request.
 type result struct {
-	work
+	batch
 	err  error
 	took time.Duration
 }
 
-// deliver hands the messages over, all at the same time, and waits for every
-// answer.
-func (r *runner) deliver(ctx context.Context, list []work) []result {
+// deliver makes the requests, all at the same time, and waits for every answer.
+func (r *runner) deliver(ctx context.Context, list []batch) []result {
 	if len(list) == 0 {
 		return nil
 	}
@@ -163,11 +124,11 @@ func (r *runner) deliver(ctx context.Context, list []work) []result {
 	attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptLimit)
 	defer cancel()
 	answers := make(chan result, len(list))
-	for _, w := range list {
+	for _, b := range list {
 		go func() {
 			start := time.Now()
-			err := r.guarded(attempt, w.entry.Envelope)
-			answers <- result{w, err, time.Since(start)}
+			handed, err := r.hand(attempt, b)
+			answers <- result{b[:handed], err, time.Since(start)}
 		}()
 	}
 	ticker := time.NewTicker(progressEvery)
@@ -190,15 +151,25 @@ func (r *runner) deliver(ctx context.Context, list []work) []result {
 	return results
 }
 
-// guarded keeps a panic over one message from stopping all lines and
-// destinations, again at every start.
-func (r *runner) guarded(ctx context.Context, e envelope.Envelope) (err error) {
+// hand hands the first messages of a batch over and returns how many. It keeps a
+// panic over one of them from stopping all lines and destinations, again at
+// every start.
+func (r *runner) hand(ctx context.Context, b batch) (handed int, err error) {
+	var envelopes []envelope.Envelope
+	for _, w := range b {
+		envelopes = append(envelopes, w.entry.Envelope)
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			// The value itself may quote the message.
-			err = &Failure{Kind: Invalid, Err: fmt.Errorf("delivering it failed in the gateway (panic: %T)", p)}
-			r.log.Error("a delivery panicked", "id", e.ID, "sequence", e.Sequence, "stack", string(debug.Stack()))
+			handed, err = len(b), &Failure{Kind: Invalid, Err: fmt.Errorf("delivering it failed in the gateway (panic: %T)", p)}
+			r.log.Error("a delivery panicked", "id", envelopes[0].ID, "sequence", envelopes[0].Sequence,
+				"messages", len(b), "stack", string(debug.Stack()))
 		}
 	}()
-	return r.to.Deliver(ctx, e)
+	if len(b) == 1 {
+		return 1, r.to.Deliver(ctx, envelopes[0])
+	}
+	handed, err = r.batcher.DeliverAll(ctx, envelopes)
+	return max(1, min(handed, len(b))), err
 }

@@ -8,10 +8,14 @@ import (
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
-// untriedWait is how long a lane that has not failed waits at most while others
-// are refused: a few poison messages must not delay what comes in later by the
-// destination's whole back-off.
-const untriedWait = 10 * time.Second
+const (
+	// untriedWait is how long a lane that has not failed waits at most while others
+	// are refused: a few poison messages must not delay what comes in later by the
+	// destination's whole back-off.
+	untriedWait = 10 * time.Second
+	// widenAfter is how long batches stay as small as a time-out has made them.
+	widenAfter = time.Hour
+)
 
 // lane is what is known of a lane's head. It begins anew with each head.
 type lane struct {
@@ -23,6 +27,9 @@ type lane struct {
 	// process proves nothing.
 	countedAt uint64
 	scope     string // of the head, once it was loaded
+	// together is how many messages may go in one request with the head; 1 is
+	// the head alone. It is halved each time that such a request is refused.
+	together int
 }
 
 // schedule decides which lanes are served next. It does no I/O and has no clock
@@ -30,6 +37,10 @@ type lane struct {
 type schedule struct {
 	lanes map[string]*lane
 	holds holds
+
+	batch    int // messages in a request at most
+	widest   int // the same, since a larger one took too long
+	narrowed time.Time
 
 	taken uint64 // messages that the destination took
 
@@ -41,24 +52,31 @@ type schedule struct {
 	invalid   bool // one of them parked its message
 }
 
-func newSchedule() *schedule {
-	return &schedule{lanes: make(map[string]*lane), holds: make(holds)}
+func newSchedule(batch int) *schedule {
+	return &schedule{lanes: make(map[string]*lane), holds: make(holds), batch: batch, widest: batch}
 }
 
-// pick returns the heads to deliver now, at most limit. Where there is none,
-// wake is when the next one is due; it is zero where nothing is pending.
-func (s *schedule) pick(heads []spool.Head, limit int, now time.Time) (chosen []spool.Head, wake time.Time) {
+// pick returns the heads to deliver now, in at most so many requests. Where
+// there is none, wake is when the next one is due; it is zero where nothing is
+// pending.
+func (s *schedule) pick(heads []spool.Head, requests int, now time.Time) (chosen []spool.Head, wake time.Time) {
 	s.follow(heads)
+	s.widen(now)
 	held := s.holds[everything]
 	if held != nil && now.Before(held.until) && len(heads) > 0 {
 		return nil, held.until
 	}
-	if held != nil || s.failures > 0 {
-		// One request finds out whether things are well again.
-		limit = 1
+	limit := requests * s.widest
+	failing := s.failing()
+	if failing {
+		// One request finds out whether things are well again. Of what was
+		// refused together the largest parts come first, so that between two
+		// halves of one part comes what may well be taken.
+		limit = s.widest
 		heads = slices.Clone(heads)
 		slices.SortStableFunc(heads, func(a, b spool.Head) int {
-			return cmp.Compare(s.lanes[a.Lane].failures, s.lanes[b.Lane].failures)
+			l, m := s.lanes[a.Lane], s.lanes[b.Lane]
+			return cmp.Or(cmp.Compare(l.failures, m.failures), cmp.Compare(m.together, l.together))
 		})
 	}
 	scopes := make(map[string]bool)
@@ -71,9 +89,14 @@ func (s *schedule) pick(heads []spool.Head, limit int, now time.Time) (chosen []
 			}
 		case s.holds.scoped(scope) && scopes[scope]:
 			// Another message of the scope tries it this time.
+		case failing && len(chosen) > 0 && s.room(head.Lane) != limit:
+			// It does not go with what goes now.
 		case len(chosen) < limit:
 			scopes[scope] = true
 			chosen = append(chosen, head)
+			if failing {
+				limit = s.room(chosen[0].Lane)
+			}
 		}
 	}
 	return chosen, wake
@@ -86,7 +109,7 @@ func (s *schedule) follow(heads []spool.Head) {
 	for _, head := range heads {
 		there[head.Lane] = true
 		if l := s.lanes[head.Lane]; l == nil || l.sequence != head.Sequence {
-			s.lanes[head.Lane] = &lane{sequence: head.Sequence, countedAt: s.taken}
+			s.lanes[head.Lane] = &lane{sequence: head.Sequence, countedAt: s.taken, together: s.batch}
 		}
 	}
 	for name := range s.lanes {
@@ -129,11 +152,48 @@ func (s *schedule) gate(l *lane) time.Time {
 	return s.notBefore
 }
 
-// success notes that the destination took a message. Nothing stands in the way
+// failing reports whether the destination has taken nothing since its last
+// failure.
+func (s *schedule) failing() bool { return s.holds[everything] != nil || s.failures > 0 }
+
+// room is how many messages may go in one request with the lane's head. A
+// request that finds out whether the destination is there holds one.
+func (s *schedule) room(name string) int {
+	l := s.lanes[name]
+	if s.holds[everything] != nil || s.holds.scoped(l.scope) || s.unreached {
+		return 1
+	}
+	return min(l.together, s.widest)
+}
+
+// halve notes that messages were refused together. Which of them is the cause
+// is found in smaller requests.
+func (s *schedule) halve(lanes []string, messages int) {
+	for _, name := range lanes {
+		s.lanes[name].together = max(1, messages/2)
+	}
+}
+
+// narrow notes that a request with so many messages was not answered: it may
+// have been too many for the time that a request has.
+func (s *schedule) narrow(messages int, now time.Time) {
+	if messages > 1 {
+		s.widest, s.narrowed = max(1, min(s.widest, messages/2)), now
+	}
+}
+
+// widen lets requests grow again after a while.
+func (s *schedule) widen(now time.Time) {
+	if s.widest < s.batch && now.Sub(s.narrowed) >= widenAfter {
+		s.widest, s.narrowed = min(s.batch, 2*s.widest), now
+	}
+}
+
+// success notes that the destination took messages. Nothing stands in the way
 // of lanes that did not fail themselves; those that did keep their back-off,
 // for it may have been them.
-func (s *schedule) success() {
-	s.taken++
+func (s *schedule) success(messages int) {
+	s.taken += uint64(messages)
 	s.failures, s.notBefore, s.failedAt = 0, time.Time{}, time.Time{}
 	s.unreached, s.invalid = false, false
 }
@@ -145,10 +205,12 @@ func (s *schedule) release() {
 	}
 }
 
-// failed notes a failure that gives the lane its back-off.
+// failed notes a failure that gives the lane its back-off. Its head goes alone
+// from now on.
 func (s *schedule) failed(name string, now time.Time) {
 	l := s.lanes[name]
 	l.failures++
+	l.together = 1
 	l.notBefore = now.Add(backOff(l.failures))
 }
 

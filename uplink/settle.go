@@ -2,8 +2,10 @@ package uplink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/assaygate/assaygate/envelope/spool"
@@ -20,7 +22,7 @@ const (
 const (
 	repeated = "possibly repeated: an earlier attempt was not answered"
 	mayHave  = "it may have been taken: "
-	hadMaybe = "; an earlier attempt, which was not answered, may have been taken"
+	hadMaybe = "; an earlier attempt without an answer of its own may have been taken"
 )
 
 // settle notes the results of a round in the spool and in the schedule. What
@@ -45,12 +47,13 @@ func (r *runner) settle(ctx context.Context, results []result) error {
 			continue
 		}
 		f := failure(res.err)
-		r.observer.Attempt(string(f.Kind))
-		if f.Kind != Hold {
-			unwell = append(unwell, f.Kind)
-		}
-		if err := r.notTaken(ctx, res, f); err != nil {
+		r.observe(res, string(f.Kind))
+		kind, err := r.notTaken(ctx, res, f)
+		if err != nil {
 			return err
+		}
+		if kind != Hold {
+			unwell = append(unwell, kind)
 		}
 	}
 	if !well && len(unwell) > 0 {
@@ -62,33 +65,64 @@ func (r *runner) settle(ctx context.Context, results []result) error {
 	return nil
 }
 
+func (r *runner) observe(res result, what string) {
+	for range res.batch {
+		r.observer.Attempt(what)
+	}
+}
+
 func (r *runner) taken(ctx context.Context, res result) error {
-	e := res.entry.Envelope
-	r.observer.Attempt(delivered)
+	r.observe(res, delivered)
 	if r.schedule.holds[everything] != nil {
 		r.schedule.release()
 	}
-	r.lift(res.scope)
-	r.schedule.success()
+	r.lift(res.batch[0].scope)
+	r.schedule.success(len(res.batch))
 	if r.failing.attempts > 0 {
 		r.log.Info("the destination takes messages again",
 			"after", time.Since(r.failing.since).Round(time.Second).String(), "attempts", r.failing.attempts)
 		r.failing = failing{}
 	}
-	note := ""
-	if res.entry.Unanswered {
-		note = repeated
-	}
-	err := r.note(ctx, "noting a delivery", func(ctx context.Context) error {
-		return r.spool.Delivered(ctx, r.to.Name(), e.Sequence, note)
+	err := each(res.batch, func(w work) error {
+		note := ""
+		if w.entry.Unanswered {
+			note = repeated
+		}
+		return r.note(ctx, "noting a delivery", func(ctx context.Context) error {
+			return r.spool.Delivered(ctx, r.to.Name(), w.entry.Envelope.Sequence, note)
+		})
 	})
 	if err != nil {
 		return err
 	}
-	r.log.Info("message delivered", "instrument", e.Instrument, "id", e.ID, "sequence", e.Sequence,
-		"outcome", delivered, "seconds", res.took.Seconds())
-	r.observer.Delivered(e, res.took)
+	for _, w := range res.batch {
+		e := w.entry.Envelope
+		r.log.Info("message delivered", "instrument", e.Instrument, "id", e.ID, "sequence", e.Sequence,
+			"outcome", delivered, "seconds", res.took.Seconds())
+		r.observer.Delivered(e, res.took)
+	}
 	return nil
+}
+
+// each notes something of every message of a batch, all at the same time: the
+// spool then makes it durable with one flush.
+func each(b batch, note func(work) error) error {
+	if len(b) == 1 {
+		return note(b[0])
+	}
+	errs := make([]error, len(b))
+	var noting sync.WaitGroup
+	for i, w := range b {
+		noting.Go(func() { errs[i] = note(w) })
+	}
+	noting.Wait()
+	var first error // they all say the same, but for one that says how the store ended
+	for _, err := range errs {
+		if err != nil && (first == nil || errors.Is(err, spool.ErrUncertain)) {
+			first = err
+		}
+	}
+	return first
 }
 
 // lift ends the holds that an answer about a message disproves.
@@ -97,34 +131,58 @@ func (r *runner) lift(scope string) {
 	delete(r.schedule.holds, scope)
 }
 
-func (r *runner) notTaken(ctx context.Context, res result, f *Failure) error {
+// notTaken returns the kind of failure that it is for the destination.
+func (r *runner) notTaken(ctx context.Context, res result, f *Failure) (Kind, error) {
+	now, first := time.Now(), res.batch[0]
 	switch f.Kind {
 	case Hold:
-		return r.hold(ctx, res, f)
-	case Invalid:
-		r.lift(res.scope)
-		r.schedule.failed(res.lane, time.Now())
-		return r.park(ctx, res, f.Error())
-	case Refusal:
-		r.lift(res.scope)
-		return r.refused(ctx, res, f)
+		return f.Kind, r.hold(ctx, res, f)
+	case Invalid, Refusal:
+		r.lift(first.scope)
+		switch {
+		case len(res.batch) > 1:
+			return Refusal, r.refusedTogether(ctx, res, f)
+		case f.Kind == Refusal:
+			return f.Kind, r.refused(ctx, first, f)
+		}
+		r.schedule.failed(first.lane, now)
+		return f.Kind, r.park(ctx, first, f.Error())
 	}
-	r.schedule.holds.postpone(res.scope, time.Now())
-	r.schedule.failed(res.lane, time.Now())
+	r.schedule.holds.postpone(first.scope, now)
+	for _, lane := range res.lanes() {
+		r.schedule.failed(lane, now)
+	}
 	reason := f.Error()
 	if f.Kind == Unknown {
 		reason = mayHave + reason
+		r.schedule.narrow(len(res.batch), now)
 	}
-	r.complain(res, f.Kind, reason)
-	if f.Kind == Unknown {
-		return r.unanswered(ctx, res, reason)
+	r.complain(first, f.Kind, reason)
+	return f.Kind, each(res.batch, func(w work) error {
+		if f.Kind == Unknown {
+			return r.unanswered(ctx, w, reason)
+		}
+		return r.attempted(ctx, w, false, reason)
+	})
+}
+
+// refusedTogether has smaller requests find out which message is the cause; no
+// message is blamed before it is alone. With a refusal those before the cause
+// may have been taken.
+func (r *runner) refusedTogether(ctx context.Context, res result, f *Failure) error {
+	r.schedule.halve(res.lanes(), len(res.batch))
+	r.log.Debug("messages were refused together; trying fewer at a time", "messages", len(res.batch), "outcome", string(f.Kind), "error", f)
+	if f.Kind == Invalid {
+		return nil
 	}
-	return r.attempted(ctx, res, false, reason)
+	return each(res.batch, func(w work) error {
+		return r.unanswered(ctx, w, fmt.Sprintf("refused together with %d others: %s", len(res.batch)-1, f.Error()))
+	})
 }
 
 // complain logs the first failure of an outage and keeps silent about the rest.
-func (r *runner) complain(res result, kind Kind, reason string) {
-	e := res.entry.Envelope
+func (r *runner) complain(w work, kind Kind, reason string) {
+	e := w.entry.Envelope
 	args := []any{"instrument", e.Instrument, "id", e.ID, "sequence", e.Sequence, "outcome", string(kind), "error", reason}
 	if r.failing.attempts == 0 {
 		r.failing.since = time.Now()
@@ -136,42 +194,42 @@ func (r *runner) complain(res result, kind Kind, reason string) {
 }
 
 func (r *runner) hold(ctx context.Context, res result, f *Failure) error {
-	now := time.Now()
+	now, first := time.Now(), res.batch[0]
 	if f.Scope != everything {
 		// It was let in, or it would not have heard of the scope.
 		r.lift(everything)
 	} else {
 		// Another lane's turn next time: should the answer be about this
 		// message after all, the others are not held for ever.
-		r.schedule.lanes[res.lane].failures++
+		r.schedule.lanes[first.lane].failures++
 	}
-	r.schedule.holds.postpone(res.scope, now)
+	r.schedule.holds.postpone(first.scope, now)
 	r.schedule.holds.set(f.Scope, f.Error(), now)
-	return r.attempted(ctx, res, false, f.Error())
+	return each(res.batch, func(w work) error { return r.attempted(ctx, w, false, f.Error()) })
 }
 
-func (r *runner) refused(ctx context.Context, res result, f *Failure) error {
-	counted := r.schedule.proven(res.lane, res.entry.Refusals)
+func (r *runner) refused(ctx context.Context, w work, f *Failure) error {
+	counted := r.schedule.proven(w.lane, w.entry.Refusals)
 	if !counted {
 		var err error
-		if counted, err = r.probed(ctx, res.lane); err != nil {
+		if counted, err = r.probed(ctx, w.lane); err != nil {
 			return err
 		}
 	}
-	r.schedule.failed(res.lane, time.Now())
+	r.schedule.failed(w.lane, time.Now())
 	if !counted {
-		r.complain(res, f.Kind, f.Error())
-		return r.attempted(ctx, res, false, f.Error())
+		r.complain(w, f.Kind, f.Error())
+		return r.attempted(ctx, w, false, f.Error())
 	}
-	r.schedule.counted(res.lane)
-	refusals := res.entry.Refusals + 1
+	r.schedule.counted(w.lane)
+	refusals := w.entry.Refusals + 1
 	if refusals >= refusalLimit {
-		return r.park(ctx, res, fmt.Sprintf("refused %d times: %s", refusals, f.Error()))
+		return r.park(ctx, w, fmt.Sprintf("refused %d times: %s", refusals, f.Error()))
 	}
-	e := res.entry.Envelope
+	e := w.entry.Envelope
 	r.log.Warn("a message was refused", "instrument", e.Instrument, "id", e.ID, "sequence", e.Sequence,
 		"outcome", string(f.Kind), "refusals", refusals, "error", f.Error())
-	return r.attempted(ctx, res, true, f.Error())
+	return r.attempted(ctx, w, true, f.Error())
 }
 
 // probed reports whether a probe may stand for another message that was taken:
@@ -203,9 +261,9 @@ func (r *runner) probed(ctx context.Context, lane string) (bool, error) {
 	return true, nil
 }
 
-func (r *runner) park(ctx context.Context, res result, reason string) error {
-	e := res.entry.Envelope
-	if res.entry.Unanswered {
+func (r *runner) park(ctx context.Context, w work, reason string) error {
+	e := w.entry.Envelope
+	if w.entry.Unanswered {
 		reason += hadMaybe
 	}
 	err := r.note(ctx, "parking a message", func(ctx context.Context) error {
@@ -219,15 +277,15 @@ func (r *runner) park(ctx context.Context, res result, reason string) error {
 	return nil
 }
 
-func (r *runner) attempted(ctx context.Context, res result, counted bool, reason string) error {
+func (r *runner) attempted(ctx context.Context, w work, counted bool, reason string) error {
 	return r.note(ctx, "noting an attempt", func(ctx context.Context) error {
-		return r.spool.Attempted(ctx, r.to.Name(), res.entry.Envelope.Sequence, counted, reason)
+		return r.spool.Attempted(ctx, r.to.Name(), w.entry.Envelope.Sequence, counted, reason)
 	})
 }
 
-func (r *runner) unanswered(ctx context.Context, res result, reason string) error {
+func (r *runner) unanswered(ctx context.Context, w work, reason string) error {
 	return r.note(ctx, "noting an attempt", func(ctx context.Context) error {
-		return r.spool.Unanswered(ctx, r.to.Name(), res.entry.Envelope.Sequence, reason)
+		return r.spool.Unanswered(ctx, r.to.Name(), w.entry.Envelope.Sequence, reason)
 	})
 }
 

@@ -68,6 +68,23 @@ func (s *Spool) Heads(ctx context.Context, destination string) ([]Head, error) {
 	return heads, nil
 }
 
+// Behind returns what is pending in a lane for the destination behind the
+// sequence after, oldest first and at most limit.
+func (s *Spool) Behind(ctx context.Context, destination, lane string, after uint64, limit int) ([]uint64, error) {
+	var list []uint64
+	err := s.read(ctx, func(scan func(...any) error) error {
+		var seq uint64
+		err := scan(&seq)
+		list = append(list, seq)
+		return err
+	}, `SELECT seq FROM deliveries WHERE destination = ? AND state = 'pending'
+		AND lane = (SELECT id FROM lanes WHERE name = ?) AND seq > ? ORDER BY seq LIMIT ?`, destination, lane, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("finding what is pending in a lane for %s: %w", destination, err)
+	}
+	return list, nil
+}
+
 // Load reads a message with its raw bytes as the destination has it. A damaged
 // one is parked wherever it is pending and never returned; the error then wraps
 // ErrDamaged.

@@ -24,6 +24,10 @@ const maxAnswer = 1 << 20
 
 const api = "/@@API/senaite/v1/"
 
+// errTooLarge says that the request is longer than SENAITE, or a proxy before
+// it, takes.
+var errTooLarge = errors.New("the request is too long")
+
 // errProxy says that the proxy wants other credentials.
 var errProxy = errors.New("the proxy refuses its credentials")
 
@@ -87,13 +91,15 @@ func unregistered(body []byte, consumer string) bool {
 func (c *Client) status(response *http.Response, endpoint string) *uplink.Failure {
 	code := response.StatusCode
 	what := fmt.Sprintf("%s: %d %s", endpoint, code, http.StatusText(code))
-	kind := uplink.Transient
+	kind, err := uplink.Transient, errors.New(what)
 	switch code {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return c.unauthorised(what)
 	case http.StatusProxyAuthRequired:
 		return &uplink.Failure{Kind: uplink.Hold, Err: fmt.Errorf("%s: %w", what, errProxy)}
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+	case http.StatusRequestEntityTooLarge:
+		kind, err = uplink.Invalid, fmt.Errorf("%s: %w", what, errTooLarge)
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		kind = uplink.Invalid
 	case http.StatusInternalServerError:
 		kind = uplink.Refusal
@@ -104,7 +110,7 @@ func (c *Client) status(response *http.Response, endpoint string) *uplink.Failur
 	if code >= 300 && code < 400 {
 		return c.redirected(response, what)
 	}
-	return &uplink.Failure{Kind: kind, Err: errors.New(what)}
+	return &uplink.Failure{Kind: kind, Err: err}
 }
 
 // redirected explains a redirect, which is never followed.

@@ -50,10 +50,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/assaygate/assaygate/envelope"
@@ -77,6 +77,9 @@ type Client struct {
 	password string
 	http     *http.Client
 
+	// bodyLimit bounds a request with several messages, in bytes.
+	bodyLimit atomic.Int64
+
 	mu      sync.Mutex
 	checked bool // credentials and API were found well
 	refused bool // credentials were refused when they were last used
@@ -86,6 +89,7 @@ type Client struct {
 // name; s must be valid. No request is made before the first message.
 func New(name string, s Settings) (*Client, error) {
 	c := &Client{name: name, settings: s, base: s.Binding()}
+	c.bodyLimit.Store(maxBatchBody)
 	var err error
 	if c.username, c.password, err = s.credentials(); err != nil {
 		return nil, fmt.Errorf("destination %s: %w", name, err)
@@ -144,23 +148,7 @@ func (c *Client) Scope(e envelope.Envelope) string { return c.settings.Consumer.
 
 // Deliver implements uplink.Destination.
 func (c *Client) Deliver(ctx context.Context, e envelope.Envelope) error {
-	text, err := message(e, c.settings.Format)
-	if err != nil {
-		return &uplink.Failure{Kind: uplink.Invalid, Err: err}
-	}
-	if err := c.check(ctx); err != nil {
-		return err
-	}
-	consumer := c.settings.Consumer.of(e)
-	// The order of the fields and their encoding are those of senaite.astm.
-	body := "consumer=" + url.QueryEscape(consumer) + "&messages=" + url.QueryEscape(text)
-	err = c.push(ctx, consumer, body)
-	var f *uplink.Failure
-	if errors.As(err, &f) && f.Kind == uplink.Hold && f.Scope == "" {
-		c.mu.Lock()
-		c.checked, c.refused = false, true
-		c.mu.Unlock()
-	}
+	_, err := c.DeliverAll(ctx, []envelope.Envelope{e})
 	return err
 }
 

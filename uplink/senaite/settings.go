@@ -29,8 +29,10 @@ type Settings struct {
 	// PlainHTTP allows an http:// URL that is not loopback.
 	PlainHTTP bool    `yaml:"plain_http"`
 	Confirm   Confirm `yaml:"confirm"`
-	// InFlight is for uplink.Options: messages of different lanes at a time.
+	// InFlight is for uplink.Options: requests of different lanes at a time.
 	InFlight int `yaml:"in_flight"`
+	// Batch is how many messages a request may hold.
+	Batch int `yaml:"batch"`
 }
 
 // Confirm says whether results are read back; see uplink.ReadBack.
@@ -46,11 +48,16 @@ func Defaults() Settings {
 		Format:   formatJSON,
 		Confirm:  Confirm{Enabled: true, After: 10 * time.Minute},
 		InFlight: 1,
+		Batch:    1,
 	}
 }
 
 // mostInFlight: a Zope has a handful of threads, and people use them too.
 const mostInFlight = 64
+
+// mostInBatch: SENAITE imports a batch in one transaction, which the time limit
+// of a request bounds.
+const mostInBatch = 100
 
 // Validate reports every setting that cannot work, each error beginning with
 // its key. It does not look at files.
@@ -74,6 +81,9 @@ func (s Settings) Validate() error {
 	}
 	if s.InFlight < 1 || s.InFlight > mostInFlight {
 		add("in_flight", fmt.Errorf("%d is not between 1 and %d", s.InFlight, mostInFlight))
+	}
+	if s.Batch < 1 || s.Batch > mostInBatch {
+		add("batch", fmt.Errorf("%d is not between 1 and %d", s.Batch, mostInBatch))
 	}
 	return errors.Join(errs...)
 }

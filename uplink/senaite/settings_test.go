@@ -61,7 +61,7 @@ func TestValidate(t *testing.T) {
 	if err := s.Validate(); err == nil || strings.Contains(err.Error(), "s3") || strings.Contains(err.Error(), "%cr") {
 		t.Errorf("a password that is not encoded: %v", err)
 	}
-	s.InFlight, s.Format = 99, ""
+	s.InFlight, s.Batch, s.Format = 99, 101, ""
 	if err := s.Validate(); err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("not all errors at once: %v", err)
 	}
@@ -69,8 +69,8 @@ func TestValidate(t *testing.T) {
 
 func TestYAML(t *testing.T) {
 	s := Defaults()
-	err := yaml.Unmarshal([]byte(`{url: "https://x/", consumer: {hl7: h}, confirm: {enabled: false, after: 5m}, in_flight: 3}`), &s)
-	if err != nil || s.Consumer != (Consumer{stockConsumer, "h"}) || s.Confirm.After != 5*time.Minute || s.InFlight != 3 {
+	err := yaml.Unmarshal([]byte(`{url: "https://x/", consumer: {hl7: h}, confirm: {enabled: false, after: 5m}, in_flight: 3, batch: 4}`), &s)
+	if err != nil || s.Consumer != (Consumer{stockConsumer, "h"}) || s.Confirm.After != 5*time.Minute || s.InFlight != 3 || s.Batch != 4 {
 		t.Errorf("%+v, error %v", s, err)
 	}
 	if err := yaml.Unmarshal([]byte(`consumer: c`), &s); err != nil || s.Consumer != (Consumer{"c", "c"}) {
