@@ -12,7 +12,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// ErrNoRoom: the card is so full that nothing is taken in.
+// ErrNoRoom means that the card is so full that nothing is taken in.
 var ErrNoRoom = errors.New("the card is full")
 
 // A full disk cannot even delete, so the store stops before. Below the first
