@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"sync"
+	"runtime"
 	"time"
 
 	"github.com/assaygate/assaygate/envelope"
@@ -184,20 +184,29 @@ func (s *Spool) envelope(r *record, raw []byte) (envelope.Envelope, error) {
 const reach = 32 << 10
 
 // packer compresses envelopes with the raw message as dictionary, for most of
-// an envelope's text stands in it.
-type packer struct{ pool sync.Pool }
+// an envelope's text stands in it. A compressor takes most of a megabyte, so there
+// are only as many as can run: senders beyond that wait for one.
+type packer struct{ compressors chan *flate.Writer }
 
-func (p *packer) pack(text, raw []byte) ([]byte, error) {
-	raw = raw[max(0, len(raw)-reach):]
-	w, ok := p.pool.Get().(*flate.Writer)
-	if !ok {
+func newPacker() packer {
+	p := packer{make(chan *flate.Writer, runtime.GOMAXPROCS(0))}
+	for range cap(p.compressors) {
+		p.compressors <- nil // made when it is needed
+	}
+	return p
+}
+
+func (p packer) pack(text, raw []byte) ([]byte, error) {
+	w := <-p.compressors
+	defer func() { p.compressors <- w }()
+	if w == nil {
 		var err error
 		// The fastest level: the sender waits for its acknowledgement.
 		if w, err = flate.NewWriter(io.Discard, flate.BestSpeed); err != nil {
 			return nil, err
 		}
 	}
-	defer p.pool.Put(w)
+	raw = raw[max(0, len(raw)-reach):]
 	// A writer made for a dictionary cannot be used again for another, and
 	// making one is dear. Compressing the dictionary and dropping the output
 	// leaves the same window.
@@ -221,7 +230,7 @@ func (p *packer) pack(text, raw []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func (p *packer) unpack(body, raw []byte) ([]byte, error) {
+func (p packer) unpack(body, raw []byte) ([]byte, error) {
 	r := flate.NewReaderDict(bytes.NewReader(body), raw[max(0, len(raw)-reach):])
 	defer r.Close()
 	return io.ReadAll(r)

@@ -221,6 +221,7 @@ func newSpool(s Settings, o Options) (*Spool, error) {
 		destinations: map[string]Destination{},
 		log:          o.Log,
 		clock:        newClock(o.Now, o.ClockSet),
+		packer:       newPacker(),
 		counts:       newCounts(),
 		retention:    newRetention(s),
 		arrivals:     map[string]chan struct{}{},
