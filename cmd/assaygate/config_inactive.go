@@ -41,11 +41,6 @@ func (c Config) inactive() []inactive {
 	if c.Update != nil {
 		add("", "update", "there are no updates")
 	}
-	for _, key := range []string{"spool.keep_days", "spool.keep_size"} {
-		if c.document.Has(key) {
-			add("", key, "nothing is removed from the store")
-		}
-	}
 	if c.Box.Timezone != "" {
 		add("", "box.timezone", "times are shown in the system's time zone")
 	}

@@ -197,7 +197,7 @@ func TestConfigInactive(t *testing.T) {
 	want := []string{
 		"instruments[0].serial", "instruments[1].serial",
 		"destinations[0].senaite.confirm",
-		"owner config_drive", "config_drive", "network", "update", "spool.keep_days", "spool.keep_size", "box.timezone",
+		"owner config_drive", "config_drive", "network", "update", "box.timezone",
 		"admin.allow_from admin", "admin.token_file admin", "console.users console",
 	}
 	if !reflect.DeepEqual(got, want) {
