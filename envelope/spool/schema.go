@@ -199,6 +199,9 @@ func createDatabase(ctx context.Context, directory string) (*sql.DB, error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
+	if err := rewriteWAL(directory); err != nil {
+		return nil, err
+	}
 	// SQLite's default is fsync; fdatasync is as durable and spares a write of
 	// the file's times. Where a system has none, fsync stays.
 	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
