@@ -160,6 +160,16 @@ func (s *Spool) decide(ctx context.Context, doing, id string, act func(*tx, []de
 		if parts == 0 {
 			return ErrNotFound
 		}
+		// A flipped bit may have led the index to another message: the rows say.
+		var named uint64
+		err = t.scan("SELECT count(*) FROM messages WHERE seq >= ?1 AND seq < ?1 + ?2 AND (+id = ?3 OR +message_id = ?3)",
+			[]any{first, parts, id}, &named)
+		if err != nil {
+			return err
+		}
+		if named != parts {
+			return fmt.Errorf("%w: the index leads to another message", ErrDamaged)
+		}
 		list, err := t.deliveries("d.seq >= ? AND d.seq < ?", first, first+parts)
 		if err != nil {
 			return err

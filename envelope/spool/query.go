@@ -224,6 +224,16 @@ func (s *Spool) find(ctx context.Context, id string) (uint64, error) {
 	return uint64(seq.Int64), nil
 }
 
+// named is message for one that was found by id. Where a flipped bit has led the
+// index to another message, that must not be taken for the one that was asked for.
+func (s *Spool) named(ctx context.Context, id string, seq uint64) (envelope.Envelope, error) {
+	e, err := s.message(ctx, seq)
+	if err == nil && e.ID != id && e.MessageID != id {
+		return envelope.Envelope{}, fmt.Errorf("%w: the index leads to another message", ErrDamaged)
+	}
+	return e, err
+}
+
 // Show returns all that is known of an envelope, by its id or, for the first
 // part, its message's. With ErrDamaged the envelope is empty and the rest is
 // there.
@@ -233,7 +243,7 @@ func (s *Spool) Show(ctx context.Context, id string) (Detail, error) {
 	if err != nil {
 		return detail, fmt.Errorf("showing %s: %w", id, err)
 	}
-	detail.Envelope, err = s.message(ctx, seq)
+	detail.Envelope, err = s.named(ctx, id, seq)
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return detail, fmt.Errorf("showing %s: %w", id, err)
 	}
@@ -261,7 +271,7 @@ func (s *Spool) Raw(ctx context.Context, id string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", id, err)
 	}
-	e, err := s.message(ctx, seq)
+	e, err := s.named(ctx, id, seq)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", id, err)
 	}

@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -94,4 +96,39 @@ func TestLostTailIsReportedOnce(t *testing.T) {
 	if err != nil || n != 1 {
 		t.Errorf("the loss stands %d times in the trail, %v", n, err)
 	}
+}
+
+// TestIndexThatLeadsElsewhere has the indexes of ids lead to another message, as
+// one flipped bit can: that is not taken for the one that was asked for.
+func TestIndexThatLeadsElsewhere(t *testing.T) {
+	dir := settings(t)
+	s := open(t, dir, lims)
+	put(t, s, message("a", "1"))
+	second := put(t, s, message("b", "2"))
+	third := put(t, s, message("b", "3"))
+	s.Close()
+	// In an entry of the index the id is followed by the sequence.
+	path := filepath.Join(dir.Directory, databaseFile)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Count(content, []byte(second.ID+"\x02")) == 0 {
+		t.Fatal("no entry of an index was found")
+	}
+	content = bytes.ReplaceAll(content, []byte(second.ID+"\x02"), []byte(second.ID+"\x03"))
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, lims)
+	if raw, err := s.Raw(t.Context(), second.ID); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Raw gives %q, %v", raw, err)
+	}
+	if detail, err := s.Show(t.Context(), second.ID); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Show gives %+v, %v", detail, err)
+	}
+	if err := s.Drop(t.Context(), second.ID, "anna", "test"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Drop gives %v", err)
+	}
+	wantState(t, s, third.ID, "lims", Pending, "")
 }
