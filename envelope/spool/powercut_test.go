@@ -32,11 +32,27 @@ func cuts(t testing.TB) int {
 	return n
 }
 
-// recorded plays a script on a card, from the creation of the store to its
-// close, and returns all that was written. prepare may change the store first.
-func recorded(t testing.TB, s script, prepare ...*step) (*run, *cardtest.Recording) {
+// thinned is n for `make powercut`, one part of it in an ordinary run, and much
+// less where an emulator runs the tests.
+func thinned(t testing.TB, n, part int) int {
+	if cuts(t) > 0 {
+		return n
+	}
+	if os.Getenv("TEST_EXEC") != "" {
+		part *= 12
+	}
+	return max(1, n/part)
+}
+
+// recorded plays a script on a card, from the opening of the store to its close,
+// and returns all that was written. before is the run whose store it goes on
+// with; nil: a new one. prepare may change the store first.
+func recorded(t *testing.T, before *run, s script, prepare ...*step) (*run, *cardtest.Recording) {
 	t.Helper()
 	r := newRun(t)
+	if before != nil {
+		r.continued(before)
+	}
 	recording := r.card.Record(t)
 	if err := r.open(); err != nil {
 		t.Fatal(err)
@@ -124,10 +140,13 @@ func (r *run) afterCut(directory string, p promised) (f losses) {
 	return f
 }
 
-func everyPosition(recording *cardtest.Recording) []int {
-	positions := make([]int, len(recording.Operations)+1)
+// spread returns n positions of a recording at equal distances, the last among
+// them.
+func spread(recording *cardtest.Recording, from, n int) []int {
+	last := len(recording.Operations)
+	positions := make([]int, n)
 	for i := range positions {
-		positions[i] = i
+		positions[i] = last - (last-from)*(n-1-i)/n
 	}
 	return positions
 }
@@ -158,33 +177,36 @@ func wantNothingLost(t *testing.T, name string, c *cutResult) {
 	}
 }
 
+// cutRun is a run from the creation of the store through everything, for `make
+// powercut`, and otherwise one that is small enough.
+func cutRun(t *testing.T, prepare ...*step) (*run, *cardtest.Recording) {
+	t.Helper()
+	if cuts(t) > 0 {
+		return recorded(t, nil, fullScript(), prepare...)
+	}
+	return recorded(t, closedStore(t), shortScript(), prepare...)
+}
+
 // TestPowerCutAtEveryOperation cuts before each write, truncation, flush,
 // deletion, renaming and acknowledgement, and after the last.
 func TestPowerCutAtEveryOperation(t *testing.T) {
-	s := shortScript()
-	if cuts(t) > 0 {
-		s = fullScript()
-	}
-	r, recording := recorded(t, s)
-	wantNothingLost(t, "at every operation", cutAt(t, r, recording, 1, everyPosition(recording)))
+	r, recording := cutRun(t)
+	positions := spread(recording, -1, thinned(t, len(recording.Operations)+1, 1))
+	wantNothingLost(t, "at every operation", cutAt(t, r, recording, 1, positions))
 }
 
 // TestPowerCutAtRandom cuts a run that calls everything.
 func TestPowerCutAtRandom(t *testing.T) {
-	n, seed := max(20, cuts(t)), rand.Uint64()
-	r, recording := recorded(t, fullScript())
+	n, seed := max(cuts(t), thinned(t, 40, 2), 5), rand.Uint64()
+	r, recording := recorded(t, nil, fullScript())
 	wantNothingLost(t, "at random", cutAt(t, r, recording, seed, randomPositions(recording, n, seed)))
 }
 
 // TestPowerCutWithoutFullSync is the negative control: with synchronous=NORMAL
 // SQLite does not flush at a commit, and the same cuts must find that.
 func TestPowerCutWithoutFullSync(t *testing.T) {
-	n, seed := max(60, cuts(t)/5), uint64(1)
-	s := shortScript()
-	if cuts(t) > 0 {
-		s = fullScript()
-	}
-	r, recording := recorded(t, s, pragma("synchronous = NORMAL"))
+	r, recording := cutRun(t, pragma("synchronous = NORMAL"))
+	const n, seed = 30, 1
 	result := cutAt(t, r, recording, seed, randomPositions(recording, n, seed))
 	fmt.Printf("power cuts with synchronous=NORMAL, the negative control: %v\n", result)
 	if result.lost == 0 {

@@ -105,6 +105,7 @@ func (c *Card) Repair() (operations int, failed bool) {
 // next counts an operation and returns the fault that it meets, or 0; n is its
 // number.
 func (c *Card) next() (fault Fault, n int) {
+	c.look()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count++
@@ -112,6 +113,16 @@ func (c *Card) next() (fault Fault, n int) {
 		return c.fault, c.count
 	}
 	return 0, c.count
+}
+
+// look has the recording see what was done without SQLite. It comes before each
+// operation.
+func (c *Card) look() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.recording != nil {
+		c.recording.look()
+	}
 }
 
 // record notes an operation, where the card records.
@@ -230,6 +241,7 @@ func (s *interposer) open(tls *libc.TLS, _, path, place uintptr, flags int32, fl
 	if card == nil {
 		return below(tls, s.below, path, place, flags, flagsOut)
 	}
+	card.look()
 	_, missing := os.Lstat(filepath.Join(card.directory, name))
 	if missing != nil && flags&sqlite3.SQLITE_OPEN_CREATE != 0 {
 		if fault, _ := card.next(); fault != 0 {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Kind is what an operation does.
@@ -35,11 +36,12 @@ type Operation struct {
 
 // Recording is everything that was done to a card, in order.
 //
-// What SQLite does comes from the VFS. What Go code writes beside the database
-// is found by looking at the directory before each operation: such a file is
-// taken to be written anew under another name, flushed, renamed and its
-// directory flushed, which is how the product replaces files, and a cut may
-// come between any two of these. The lock file and sockets are left out, as is
+// What SQLite does comes from the VFS. What Go code writes is found by looking
+// at the directory before each operation. A file beside the database is taken to
+// be written anew under another name, flushed, renamed and its directory
+// flushed, which is how the product replaces files; SQLite's own files to be
+// written in place and flushed. A cut may come between any two of these. To see
+// such writes the recording sets the times of SQLite's files. The lock file and sockets are left out, as is
 // SQLite's index of the WAL (-shm), which is never flushed: Cut leaves rubbish
 // there.
 type Recording struct {
@@ -66,6 +68,7 @@ func (c *Card) Record(t testing.TB) *Recording {
 		r.start[name] = content
 		if ofSQLite(name) {
 			r.here[name] = true
+			r.stamp(name)
 		} else {
 			r.beside[name] = info
 		}
@@ -108,33 +111,51 @@ func (r *Recording) files() map[string]os.FileInfo {
 	return found
 }
 
+// untouched is the time of SQLite's files for as long as only SQLite writes.
+var untouched = time.Unix(1_000_000_000, 0)
+
+func (r *Recording) stamp(name string) {
+	_ = os.Chtimes(filepath.Join(r.directory, name), untouched, untouched) // a file that is gone has none
+}
+
+// add notes what SQLite has done, or a mark.
 func (r *Recording) add(o Operation) {
-	r.look()
 	switch o.Kind {
 	case Create:
 		if r.here[o.Name] {
 			return
 		}
 		r.here[o.Name] = true
+		r.stamp(o.Name)
+	case Write, Truncate:
+		r.stamp(o.Name)
 	case Delete:
 		delete(r.here, o.Name)
+	case Mark:
+		r.look()
 	}
 	r.Operations = append(r.Operations, o)
 }
 
-// look finds what others than SQLite have written.
+// look finds what others than SQLite have written since the last operation.
 func (r *Recording) look() {
 	found := r.files()
 	for name, info := range found {
-		before := r.beside[name]
-		if ofSQLite(name) || before != nil && os.SameFile(before, info) && before.ModTime().Equal(info.ModTime()) && before.Size() == info.Size() {
+		if ofSQLite(name) {
+			if r.here[name] && !info.ModTime().Equal(untouched) {
+				r.writtenInPlace(name)
+			}
 			continue
 		}
+		before := r.beside[name]
+		if before != nil && os.SameFile(before, info) && before.ModTime().Equal(info.ModTime()) && before.Size() == info.Size() {
+			continue
+		}
+		r.beside[name] = info
 		content, err := os.ReadFile(filepath.Join(r.directory, name))
 		if err != nil {
 			continue // gone meanwhile
 		}
-		r.beside[name] = info
 		r.Operations = append(r.Operations,
 			Operation{Kind: Create, Name: name + ".new"},
 			Operation{Kind: Write, Name: name + ".new", Data: content},
@@ -149,4 +170,13 @@ func (r *Recording) look() {
 			r.Operations = append(r.Operations, Operation{Kind: Delete, Name: name})
 		}
 	}
+}
+
+func (r *Recording) writtenInPlace(name string) {
+	content, err := os.ReadFile(filepath.Join(r.directory, name))
+	if err != nil {
+		return // gone meanwhile
+	}
+	r.stamp(name)
+	r.Operations = append(r.Operations, Operation{Kind: Write, Name: name, Data: content}, Operation{Kind: Sync, Name: name})
 }
