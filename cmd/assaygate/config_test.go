@@ -128,7 +128,7 @@ func TestConfigFull(t *testing.T) {
 		t.Errorf("kinds %v", kinds)
 	}
 	want := []spool.Destination{
-		{Name: "lims", Binding: "https://senaite.example.org/lab", AcceptTest: true},
+		{Name: "lims", Binding: "https://senaite.example.org/lab", AcceptTest: true, Confirm: true},
 		{Name: "staging", Binding: "http://127.0.0.1:8080/senaite"},
 		{Name: "files", Everything: true},
 	}
@@ -196,7 +196,6 @@ func TestConfigInactive(t *testing.T) {
 	}
 	want := []string{
 		"instruments[0].serial", "instruments[1].serial",
-		"destinations[0].senaite.confirm",
 		"owner config_drive", "config_drive", "network", "update", "box.timezone",
 		"admin.allow_from admin", "admin.token_file admin", "console.users console",
 	}

@@ -37,7 +37,7 @@ func listed(t testing.TB, config string) map[string]spool.Summary {
 // standsAtLIMS is how the message stands at the LIMS, as a person sees it.
 func standsAtLIMS(t testing.TB, config, id string) spool.Delivery {
 	t.Helper()
-	return inJSON[spool.Detail](t, "spool", "show", id, "--config", config).Deliveries[0]
+	return inJSON[spool.Detail](t, "spool", "show", id, "--json", "--config", config).Deliveries[0]
 }
 
 // inJSON runs a command that answers in JSON.

@@ -105,3 +105,50 @@ func TestFromTheSpool(t *testing.T) {
 		t.Errorf("lane hl7: %q, want %q", got, want)
 	}
 }
+
+// TestBatchesFromTheSpool has a backlog pushed in batches over a socket, with
+// one message in it at which the consumer fails: the others are all there, each
+// lane in order, by far fewer requests than messages.
+func TestBatchesFromTheSpool(t *testing.T) {
+	s := senaitetest.New()
+	defer s.Close()
+	s.Poison(func(message string) bool { return strings.Contains(message, `"sample_id":"two-107"`) })
+	settings := spool.Defaults()
+	settings.Directory = filepath.Join(t.TempDir(), "spool")
+	q, err := spool.Open(t.Context(), settings, spool.Options{Destinations: []spool.Destination{{Name: "lims"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	for i := range 20 {
+		put(t, q, "one", i, envelope.ASTM)
+		put(t, q, "two", 100+i, envelope.ASTM)
+		put(t, q, "hl7", 200+i, envelope.HL7)
+	}
+	c := client(t, s, func(s *Settings) { s.Batch, s.Consumer.HL7 = 12, "hl7" })
+	s.Register("hl7")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- uplink.Run(ctx, q, c, uplink.Options{}) }()
+	limited, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	if err := s.Wait(limited, 47); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for lane, n := range map[string]int{"one": 20, "two": 7, "hl7": 20} {
+		var want []string
+		for i := range n {
+			want = append(want, fmt.Sprint(map[string]int{"one": 0, "two": 100, "hl7": 200}[lane]+i))
+		}
+		if got := ids(s, lane); !slices.Equal(got, want) {
+			t.Errorf("lane %s: %q, want %q", lane, got, want)
+		}
+	}
+	if n := s.Requests("push"); n > 25 {
+		t.Errorf("%d requests for 60 messages", n)
+	}
+}
