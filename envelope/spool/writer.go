@@ -17,6 +17,9 @@ const (
 	// into the database. One flipped bit in the WAL can lose all commits behind
 	// it, so they should not stay there for long.
 	idleTime = 10 * time.Second
+	// busyTime is how long they may stay there where the store is never idle.
+	// Whoever comes then waits for the folding too.
+	busyTime = 5 * time.Minute
 )
 
 // The states of a request. Its caller may withdraw it until the writer claims
@@ -143,10 +146,20 @@ func (w *writer) run() {
 	defer close(w.stopped)
 	idle := time.NewTimer(idleTime)
 	defer idle.Stop()
+	var since time.Time // of the oldest commit in the WAL, or the last attempt to fold it
+	tidy := func() {
+		if err := w.tidy(); err != nil {
+			w.spool.log.Warn("the store could not be tidied", "error", err)
+		}
+		since = time.Now()
+	}
 	company := false
 	for {
 		select {
 		case first := <-w.queue:
+			if !w.dirty {
+				since = time.Now()
+			}
 			batch := w.gather(first, company)
 			company = len(batch) > 1
 			w.serve(batch)
@@ -155,11 +168,12 @@ func (w *writer) run() {
 				w.closeErr = w.close()
 				return
 			}
+			if w.dirty && time.Since(since) >= busyTime {
+				tidy()
+			}
 			idle.Reset(idleTime)
 		case <-idle.C:
-			if err := w.tidy(); err != nil {
-				w.spool.log.Warn("the store could not be tidied", "error", err)
-			}
+			tidy()
 			if w.dirty {
 				idle.Reset(idleTime)
 			}

@@ -225,6 +225,33 @@ func TestIdleStoreIsTidied(t *testing.T) {
 	})
 }
 
+// TestBusyStoreIsTidied has a store that is never left alone.
+func TestBusyStoreIsTidied(t *testing.T) {
+	dir := settings(t)
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(t.Context(), dir, Options{Destinations: []Destination{lims}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		for i := range int(busyTime / (idleTime / 2)) {
+			put(t, s, message("a", fmt.Sprint(i)))
+			sleep(idleTime / 2)
+		}
+		if m, err := s.highWater(); err != nil || m.sequence != 0 {
+			t.Errorf("too early the mark is %+v, %v", m, err)
+		}
+		last := put(t, s, message("a", "last"))
+		synctest.Wait()
+		if m, err := s.highWater(); err != nil || m.sequence != last.Sequence {
+			t.Errorf("the mark is %+v, %v", m, err)
+		}
+		if have, err := s.Status(t.Context()); err != nil || have.WALBytes != 0 {
+			t.Errorf("the WAL was not folded: %+v, %v", have, err)
+		}
+	})
+}
+
 // sleep passes the bubble's time and lets the writer act on it.
 func sleep(d time.Duration) {
 	time.Sleep(d)
