@@ -41,6 +41,9 @@ func showStatus(w io.Writer, status spool.Status) {
 	}
 	fmt.Fprintf(w, "schema\t%d\n", status.Schema)
 	fmt.Fprintf(w, "audit\t%d rows\thead %s\n", status.AuditRows, status.AuditHash)
+	if status.Overfull != "" {
+		fmt.Fprintf(w, "above keep_size\t%s\n", status.Overfull)
+	}
 	if status.NoRoom != "" {
 		fmt.Fprintf(w, "nothing is taken in\t%s\n", status.NoRoom)
 	}

@@ -10,20 +10,21 @@ import (
 )
 
 const (
-	// vacuumPages is how many pages are given back in one transaction: each may
-	// move another page, which is written.
-	vacuumPages = 128
+	// vacuumPages is how many pages are given back in one transaction at most:
+	// each may move another page, which is written.
+	vacuumPages = 256
 	// spareBytes of free pages stay in the file for the next messages: giving
 	// them back only to take them again would wear the card.
 	spareBytes = 2 << 20
 )
 
 // pageBytes returns what the pages of the database hold, and how much of them
-// is free for the next messages.
+// is free for the next messages. A store keeps the page size that the release
+// had which made it.
 func (s *Spool) pageBytes(ctx context.Context) (used, free int64, err error) {
-	var pages int64
-	err = s.readRow(ctx, "SELECT (SELECT page_count FROM pragma_page_count), (SELECT freelist_count FROM pragma_freelist_count)", nil, &pages, &free)
-	return (pages - free) * pageSize, free * pageSize, err
+	err = s.readRow(ctx, `SELECT (p.page_count - f.freelist_count) * z.page_size, f.freelist_count * z.page_size
+		FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size z`, nil, &used, &free)
+	return used, free, err
 }
 
 // walBytes returns the size of the WAL.
@@ -57,7 +58,7 @@ func (s *Spool) giveBack(ctx context.Context, spare int64) error {
 			return err
 		}
 		before = free
-		pages := min(vacuumPages, (free-spare+pageSize-1)/pageSize)
+		pages := min(vacuumPages, (free-spare)/pageSize+1) // of a store with larger ones a few too many
 		start := time.Now()
 		if err := s.writer.write(ctx, func(t *tx) error { return t.vacuum(pages) }); err != nil {
 			return err
