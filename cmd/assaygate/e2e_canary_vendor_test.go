@@ -82,7 +82,7 @@ func TestCanaryInMakersFormats(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := &aviary{server: newLIMS(t), directory: t.TempDir(), bird: canary}
-			a.running = start(t, base(a.directory)+fmt.Sprintf(canaryVendorConfig, allow)+traced(lims(a.server, a.directory)))
+			a.running = start(t, base(a.directory)+fmt.Sprintf(canaryVendorConfig, allow)+traced(undemanding(a.server, a.directory)))
 			a.plantVendor()
 			found := a.everywhere()
 			if name == "passes" {

@@ -182,7 +182,7 @@ func meaningOf(ts *testscript.TestScript, message string) string {
 	part, err := json.Marshal(map[string]any{"assaygate": all["assaygate"]})
 	ts.Check(err)
 	ts.Check(json.Unmarshal(part, &fields))
-	for _, key := range []string{"id", "message_id", "digest", "received_at", "sequence"} {
+	for _, key := range []string{"id", "message_id", "digest", "received_at", "sequence", "audit"} {
 		if _, there := fields["assaygate"][key]; !there {
 			ts.Fatalf("no %s in %s", key, message)
 		}

@@ -62,7 +62,7 @@ func TestValidate(t *testing.T) {
 		t.Errorf("a password that is not encoded: %v", err)
 	}
 	s.InFlight, s.Batch, s.Format = 99, 101, ""
-	if err := s.Validate(); err == nil || strings.Count(err.Error(), "\n") != 2 {
+	if err := s.Validate(); err == nil || strings.Count(err.Error(), "\n") != 3 {
 		t.Errorf("not all errors at once: %v", err)
 	}
 }

@@ -172,6 +172,9 @@ func (s *Server) consume(consumer string, messages []any, header http.Header) (p
 		importable := false
 		if isText { // json.loads of anything else is an error, as of text that is no JSON
 			importable, problem = inspect(text)
+			if consumer != StockConsumer {
+				problem = "" // its maker's affair
+			}
 		} else {
 			text = encode(message)
 		}

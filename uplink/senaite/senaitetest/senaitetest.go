@@ -255,7 +255,8 @@ func (s *Server) Poison(is func(message string) bool) {
 	s.poison = is
 }
 
-// Register adds a push consumer beside the stock one.
+// Register adds a push consumer of another maker beside the stock one: it takes
+// every message, also those that the stock one fails at.
 func (s *Server) Register(consumer string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
