@@ -92,7 +92,9 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 		return nil, errors.Join(err, g.listeners.close(), g.control.Close())
 	}
 	g.startTraces(delivering, &destinations)
-	g.serve(controlled, &control, g.control, console.API(g.store, nil), fail)
+	g.serve(controlled, &control, g.control, console.Control(g.store, console.ControlOptions{
+		From: g.config.origin(), Reopen: g.Reopen,
+	}), fail)
 	g.metrics.setRefusing(nil)
 	g.standing.opened(g)
 	g.startLines(ctx, &lines, g.listeners, fail)

@@ -50,6 +50,18 @@ func (p *progress) of(what string) func(done, total uint64) {
 	return func(done, total uint64) { p.step(what, done, total) }
 }
 
+// steps is of for work that names its parts itself.
+func (p *progress) steps() func(step string, done, total uint64) {
+	part := ""
+	return func(step string, done, total uint64) {
+		if step != part {
+			part = step
+			p.of(step)
+		}
+		p.step(step, done, total)
+	}
+}
+
 func (p *progress) step(what string, done, total uint64) {
 	if total == 0 {
 		return

@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "ports": ports, "expand": expand, "senaite": senaiteCommand, "messages": messages, "settles": settles,
 			"helps": helps, "terminate": terminate, "sql": statement,
+			"key": publicKey, "differs": differs,
 		},
 		RequireUniqueNames: true,
 	})
@@ -219,6 +220,25 @@ func messages(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if len(args) > 1 {
 		ts.Setenv(args[1], fmt.Sprint(list[0]["id"]))
+	}
+}
+
+// publicKey sets a variable to the key in the status that a command printed.
+func publicKey(ts *testscript.TestScript, _ bool, args []string) {
+	var status struct {
+		Key string `json:"public_key"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &status))
+	if status.Key == "" {
+		ts.Fatalf("there is no key")
+	}
+	ts.Setenv(args[0], status.Key)
+}
+
+// differs expects that two variables do.
+func differs(ts *testscript.TestScript, _ bool, args []string) {
+	if ts.Getenv(args[0]) == ts.Getenv(args[1]) {
+		ts.Fatalf("both are %s", ts.Getenv(args[0]))
 	}
 }
 

@@ -26,30 +26,31 @@ type spoolCommand struct {
 	Config string `name:"config" help:"The configuration that names the store's directory." placeholder:"FILE" type:"path"`
 	JSON   bool   `name:"json" help:"Print JSON."`
 
-	Status spoolStatus  `cmd:"" help:"Counts by destination and state. Example: assaygate spool status --data /data"`
-	List   spoolList    `cmd:"" help:"The newest messages. Example: assaygate spool list --state parked --since 24h"`
-	Show   spoolShow    `cmd:"" help:"One message: what is known of it, and who did what to it. Example: assaygate spool show ID"`
-	Raw    spoolRaw     `cmd:"" help:"The bytes of one message, as kept. Example: assaygate spool raw ID"`
-	Retry  spoolRetry   `cmd:"" help:"Send a parked, unconfirmed or dropped message again, or with --all every parked and unconfirmed one. Example: assaygate spool retry ID"`
-	Drop   spoolDrop    `cmd:"" help:"Decide that a message is not wanted. Example: assaygate spool drop ID --reason 'sent by hand'"`
-	Verify spoolVerify  `cmd:"" help:"Check the whole store. Example: assaygate spool verify --data /data"`
-	Export laterCommand `cmd:"" help:"Move the store (not active in this version)."`
-	Import laterCommand `cmd:"" help:"Take a moved store in (not active in this version)."`
+	Status spoolStatus `cmd:"" help:"Counts by destination and state. Example: assaygate spool status --data /data"`
+	List   spoolList   `cmd:"" help:"The newest messages. Example: assaygate spool list --state parked --since 24h"`
+	Show   spoolShow   `cmd:"" help:"One message: what is known of it, and who did what to it. Example: assaygate spool show ID"`
+	Raw    spoolRaw    `cmd:"" help:"The bytes of one message, as kept. Example: assaygate spool raw ID"`
+	Retry  spoolRetry  `cmd:"" help:"Send a parked, unconfirmed or dropped message again, or with --all every parked and unconfirmed one. Example: assaygate spool retry ID"`
+	Drop   spoolDrop   `cmd:"" help:"Decide that a message is not wanted. Example: assaygate spool drop ID --reason 'sent by hand'"`
+	Verify spoolVerify `cmd:"" help:"Check the whole store. Example: assaygate spool verify --data /data"`
+	Export spoolExport `cmd:"" help:"Write all records, signed by the box, to move them or as a backup. They are patients' data. Example: assaygate spool export /media/stick/records --data /data"`
+	Import spoolImport `cmd:"" help:"Take exported records into the empty store of a new box or card. Example: assaygate spool import /media/stick/records --data /data"`
 }
 
 // controlSocket is where a running gateway answers, beside its store.
 func controlSocket(directory string) string { return filepath.Join(directory, "control") }
 
-// directory is where the store is.
-func (c *spoolCommand) directory() (string, error) {
+// place is where the store is, and whose it is.
+func (c *spoolCommand) place() (directory string, from spool.Origin, err error) {
 	if c.Data != "" {
-		return filepath.Join(c.Data, "spool"), nil
+		box, _ := os.Hostname() // the name that a box has without one in its configuration
+		return filepath.Join(c.Data, "spool"), spool.Origin{Box: box, Version: version}, nil
 	}
 	config, _, err := loadConfig(flags{Config: c.Config})
 	if err != nil {
-		return "", err
+		return "", spool.Origin{}, err
 	}
-	return config.Spool.Directory, nil
+	return config.Spool.Directory, config.origin(), nil
 }
 
 // ask calls f with a client of the store. The first signal ends its context,
@@ -58,7 +59,7 @@ func (c *spoolCommand) ask(f func(context.Context, *console.Client) error) error
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
-	directory, err := c.directory()
+	directory, from, err := c.place()
 	if err != nil {
 		return err
 	}
@@ -72,7 +73,25 @@ func (c *spoolCommand) ask(f func(context.Context, *console.Client) error) error
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(ctx, &console.Client{Transport: console.InProcess(console.API(store, nil)), By: whoami()}), store.Close())
+	offline := &offline{store, directory}
+	api := console.Control(store, console.ControlOptions{From: from, Reopen: offline.reopen})
+	err = f(ctx, &console.Client{Transport: console.InProcess(api), By: whoami()})
+	return errors.Join(err, offline.store.Close())
+}
+
+// offline is the store where no gateway runs.
+type offline struct {
+	store     *spool.Spool
+	directory string
+}
+
+func (o *offline) reopen(ctx context.Context, meanwhile func() error) error {
+	err := errors.Join(o.store.Close(), meanwhile())
+	store, opening := spool.OpenExisting(ctx, o.directory)
+	if opening == nil {
+		o.store = store
+	}
+	return errors.Join(err, opening)
 }
 
 func answers(socket string) bool {

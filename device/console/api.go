@@ -41,7 +41,7 @@ const listLimit = 10000
 // files may open it) and nowhere else.
 func API(store *spool.Spool, by func(*http.Request) string) http.Handler {
 	if by == nil {
-		by = func(r *http.Request) string { return r.Header.Get(byHeader) }
+		by = believed
 	}
 	a := api{store: store, by: by}
 	mux := http.NewServeMux()
@@ -55,6 +55,8 @@ func API(store *spool.Spool, by func(*http.Request) string) http.Handler {
 	mux.HandleFunc("POST /v1/verify", a.verify)
 	return mux
 }
+
+func believed(r *http.Request) string { return r.Header.Get(byHeader) }
 
 type api struct {
 	store *spool.Spool

@@ -144,6 +144,21 @@ func (c *Client) do(ctx context.Context, method, path string, body any) (*http.R
 		return nil, fmt.Errorf("asking the gateway: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	return c.ok(request)
+}
+
+// send is do with a long body, which is only read when the gateway wants it.
+func (c *Client) send(ctx context.Context, path string, body io.Reader) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://spool"+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("asking the gateway: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/x-tar")
+	request.Header.Set("Expect", "100-continue")
+	return c.ok(request)
+}
+
+func (c *Client) ok(request *http.Request) (*http.Response, error) {
 	request.Header.Set(byHeader, c.By)
 	response, err := (&http.Client{Transport: c.Transport}).Do(request)
 	if err != nil {

@@ -4,7 +4,9 @@
 // The API ([API]) is one handler in three places: below /api of the console,
 // on the unix socket beside the spool, and in process where no gateway runs.
 // `assaygate spool` speaks to the last two through [Client], so that a command
-// behaves alike whether the gateway runs or not.
+// behaves alike whether the gateway runs or not. In these two places the API
+// also moves the records as a whole ([Control]); the console, which has no login,
+// does not offer that.
 //
 // The console has no login, so it is for loopback only ([Settings.NotActive]).
 // It is still reached by any web page that a browser on this machine has open.

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
+	"time"
 )
 
 // Socket returns a transport to the API behind a unix socket.
@@ -17,6 +19,8 @@ func Socket(path string) http.RoundTripper {
 			return dialer.DialContext(ctx, "unix", path)
 		},
 		DisableKeepAlives: true, // one command, one question
+		// A gateway that refuses a long body says so before it is sent.
+		ExpectContinueTimeout: time.Minute,
 	}
 }
 
@@ -32,12 +36,17 @@ func (t inProcess) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, stop := context.WithCancel(request.Context())
 	reader, writer := io.Pipe()
 	w := &pipedResponse{header: make(http.Header), body: writer, began: make(chan struct{})}
-	done := make(chan struct{})
+	done, trailer := make(chan struct{}), make(http.Header)
 	go func() {
 		defer close(done)
 		defer writer.Close()
-		defer w.WriteHeader(http.StatusOK) // a handler that wrote nothing
 		t.handler.ServeHTTP(w, request.WithContext(ctx))
+		w.WriteHeader(http.StatusOK) // a handler that wrote nothing
+		for key, values := range w.header {
+			if name, is := strings.CutPrefix(key, http.TrailerPrefix); is {
+				trailer[name] = values // to be read behind the body, as of a server
+			}
+		}
 	}()
 	body := &pipedBody{PipeReader: reader, stop: stop, done: done}
 	select {
@@ -48,7 +57,7 @@ func (t inProcess) RoundTrip(request *http.Request) (*http.Response, error) {
 	return &http.Response{
 		Status: http.StatusText(w.status), StatusCode: w.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.sent, ContentLength: -1, Body: body, Request: request,
+		Header: w.sent, ContentLength: -1, Body: body, Request: request, Trailer: trailer,
 	}, nil
 }
 

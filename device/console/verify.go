@@ -2,9 +2,7 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
-	"time"
 
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -18,34 +16,20 @@ type verifyLine struct {
 	Fault  *apiError     `json:"fault,omitempty"`
 }
 
-// verify streams: a full store takes minutes on an SD card, and the person
-// should see that it moves.
+// verify streams: a full store takes minutes on an SD card.
 func (a api) verify(w http.ResponseWriter, r *http.Request) {
-	control := http.NewResponseController(w)
-	// A server's write deadline is for answers that are ready; where there is
-	// none to lift, there is none that cuts this one off.
-	_ = control.SetWriteDeadline(time.Time{})
-	w.Header().Set("Content-Type", "application/x-ndjson")
-
 	ctx, stop := context.WithCancel(r.Context())
 	defer stop()
-	encoder := json.NewEncoder(w)
-	send := func(line verifyLine) {
-		if encoder.Encode(line) != nil || control.Flush() != nil {
-			stop() // the asker left: no need to read the rest of the card
-		}
-	}
-	var told uint64
+	lines := newLines(w, stop)
 	report, err := a.store.Verify(ctx, func(done, total uint64) {
-		if done == total || done-told >= max(1, total/100) {
-			told = done
-			send(verifyLine{Done: done, Total: total})
+		if lines.due("", done, total) {
+			lines.send(verifyLine{Done: done, Total: total})
 		}
 	})
 	if err != nil {
 		_, fault := describe(err)
-		send(verifyLine{Report: &report, Fault: &fault}) // with what was found so far
+		lines.send(verifyLine{Report: &report, Fault: &fault}) // with what was found so far
 		return
 	}
-	send(verifyLine{Report: &report})
+	lines.send(verifyLine{Report: &report})
 }

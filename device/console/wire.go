@@ -93,7 +93,9 @@ func faults() []fault {
 	return []fault{
 		{"not_found", http.StatusNotFound, spool.ErrNotFound},
 		{"refused", http.StatusConflict, spool.ErrRefused},
+		{"bad_export", http.StatusUnprocessableEntity, spool.ErrBadExport},
 		{"damaged", http.StatusInternalServerError, spool.ErrDamaged},
+		{"read_only", http.StatusServiceUnavailable, spool.ErrReadOnly},
 		{"closed", http.StatusServiceUnavailable, spool.ErrClosed},
 		{"uncertain", http.StatusInternalServerError, spool.ErrUncertain},
 	}

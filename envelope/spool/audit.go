@@ -37,6 +37,7 @@ const (
 	auditDamaged      = "damaged"
 	auditPruned       = "pruned"
 	auditShortened    = "audit pruned"
+	auditImported     = "imported"
 	// auditAnchor stands where older rows were pruned: it has the number and
 	// the hash of the last of them.
 	auditAnchor = "anchor"

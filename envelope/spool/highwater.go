@@ -19,9 +19,14 @@ type mark struct {
 	hash     string // of that audit row, hex; "" where an earlier release wrote the mark
 }
 
+// text is how the mark is written.
+func (m mark) text() []byte {
+	return fmt.Appendf(nil, "sequence %d audit %d hash %s\n", m.sequence, m.audit, m.hash)
+}
+
 func (s *Spool) writeHighWater(at cursor) error {
-	text := fmt.Sprintf("sequence %d audit %d hash %x\n", at.sequence, at.audit, at.hash)
-	if err := replaceFile(filepath.Join(s.directory, highWaterFile), []byte(text), true); err != nil {
+	m := mark{at.sequence, at.audit, hex.EncodeToString(at.hash)}
+	if err := replaceFile(filepath.Join(s.directory, highWaterFile), m.text(), true); err != nil {
 		return fmt.Errorf("writing the high-water mark: %w", err)
 	}
 	return nil

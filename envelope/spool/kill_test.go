@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(killDirectory); dir != "" {
 		putForEver(dir)
 	}
+	if dir := os.Getenv(importDirectory); dir != "" {
+		importAndOpen(dir)
+	}
 	if dir := os.Getenv(limitDirectory); dir != "" {
 		putUnderALimit(dir)
 	}

@@ -18,6 +18,7 @@ package spool
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -135,6 +136,8 @@ type Spool struct {
 	clock        clock
 	moved        func(destination string, to State)
 	key          []byte
+	identity     ed25519.PrivateKey
+	anonymous    error // why there is none
 	packer       packer
 
 	lock    *os.File // nil where the store is read-only
@@ -255,9 +258,13 @@ func (s *Spool) open(ctx context.Context, settle func(*Spool, *tx) error) error 
 		return err
 	}
 	s.roomToOpen()
+	if err := s.takeImport(ctx); err != nil {
+		return err
+	}
 	if s.key, err = loadKey(filepath.Join(s.directory, keyFile)); err != nil {
 		return err
 	}
+	s.openIdentity()
 	database, err := createDatabase(ctx, s.directory)
 	if err != nil {
 		return err
@@ -275,7 +282,16 @@ func (s *Spool) open(ctx context.Context, settle func(*Spool, *tx) error) error 
 	if err := s.retention.doubt.load(ctx, s); err != nil {
 		return err
 	}
-	return s.writer.write(ctx, func(t *tx) error { return settle(s, t) })
+	err = s.writer.write(ctx, func(t *tx) error {
+		if err := t.noteImport(); err != nil {
+			return err
+		}
+		return settle(s, t)
+	})
+	if err != nil {
+		return err
+	}
+	return s.forgetImport()
 }
 
 func (s *Spool) openReadOnly(ctx context.Context) error {
@@ -290,6 +306,12 @@ func (s *Spool) openReadOnly(ctx context.Context) error {
 		return err
 	}
 	s.key = key
+	if importHalfTaken(s.directory) {
+		return errors.New("imported records are half brought in; start the gateway once, which ends that")
+	}
+	if exists(filepath.Join(s.directory, identityFile)) {
+		s.openIdentity()
+	}
 	if s.readers, err = openReaders(ctx, s.directory, true); err != nil {
 		return err
 	}

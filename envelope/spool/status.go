@@ -22,7 +22,8 @@ type Status struct {
 	WALBytes     int64               `json:"wal_bytes"` // not yet folded into the database
 	Schema       int                 `json:"schema"`
 	AuditRows    uint64              `json:"audit_rows"`
-	AuditHash    string              `json:"audit_hash"` // head of the chain, hex
+	AuditHash    string              `json:"audit_hash"`           // head of the chain, hex
+	PublicKey    string              `json:"public_key,omitempty"` // of this box, as FormatKey writes it
 	Failure      string              `json:"failure,omitempty"`
 	Damaged      int                 `json:"damaged"`               // messages whose checksum does not fit, or that of a delivery, as found since the start
 	Pruned       uint64              `json:"pruned"`                // envelopes removed by keep_days, keep_size or for room, since the start
@@ -200,6 +201,7 @@ func (s *Spool) storeStatus(ctx context.Context, status *Status) error {
 	}
 	status.Damaged = s.damagedSoFar()
 	status.Pruned, status.Overfull = s.retention.pruned.Load(), s.retention.whyOverfull()
+	status.PublicKey = FormatKey(s.Identity())
 	if err := s.Room(); err != nil {
 		status.NoRoom = err.Error()
 	}
