@@ -97,7 +97,7 @@ func checkRecords(ctx context.Context, directory string, m Manifest, progress fu
 	}
 	defer s.Close()
 	if _, err := storedVersion(ctx, s.readers); err != nil {
-		return Report{}, fmt.Errorf("%w: %w", ErrBadExport, err)
+		return Report{}, fmt.Errorf("%w: %s: %w", ErrBadExport, databaseFile, err)
 	}
 	if err := refuseForeign(ctx, s.readers); err != nil {
 		return Report{}, err
