@@ -189,7 +189,8 @@ func (s *Spool) pruneSome(ctx context.Context, from *search, until uint64, rows 
 	}
 	start := time.Now()
 	var stay []uint64
-	err = s.writer.write(ctx, func(t *tx) error {
+	// A chunk is small and waited for: were it withdrawn, it could still run.
+	err = s.writer.write(context.WithoutCancel(ctx), func(t *tx) (err error) {
 		stay, err = t.prune(list, from.states, old, why)
 		return err
 	})

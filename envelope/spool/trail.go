@@ -95,7 +95,7 @@ func (s *Spool) shortenTrail(ctx context.Context, old func(AuditRow) bool) (n in
 		return 0, err
 	}
 	start := time.Now()
-	err = s.writer.write(ctx, func(t *tx) error {
+	err = s.writer.write(context.WithoutCancel(ctx), func(t *tx) (err error) {
 		n, err = t.shorten(old)
 		return err
 	})
