@@ -40,7 +40,6 @@ func TestRewrittenTrailIsNoticed(t *testing.T) {
 
 	s = open(t, dir, lims)
 	rewrite(t, s, 2)
-	s.writer.dirty = false
 	report, err := s.Verify(t.Context(), nil)
 	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0], "the high-water mark names another hash") {
 		t.Errorf("verify finds %q (%v)", report.Problems, err)
