@@ -18,7 +18,7 @@ const (
 	// it, so they should not stay there for long.
 	idleTime = 10 * time.Second
 	// busyTime is how long they may stay there where the store is never idle.
-	// Whoever comes then waits for the folding too.
+	// Who comes then waits for the folding too.
 	busyTime = 5 * time.Minute
 )
 
@@ -159,6 +159,8 @@ func (w *writer) run() {
 		case first := <-w.queue:
 			if !w.dirty {
 				since = time.Now()
+			} else if time.Since(since) >= busyTime {
+				tidy()
 			}
 			batch := w.gather(first, company)
 			company = len(batch) > 1
@@ -167,9 +169,6 @@ func (w *writer) run() {
 				close(w.failed)
 				w.closeErr = w.close()
 				return
-			}
-			if w.dirty && time.Since(since) >= busyTime {
-				tidy()
 			}
 			idle.Reset(idleTime)
 		case <-idle.C:
