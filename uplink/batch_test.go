@@ -78,11 +78,16 @@ func (c *crowd) DeliverAll(ctx context.Context, list []envelope.Envelope) (int, 
 	return len(list), nil
 }
 
-// sizes are how many messages each request had.
-func (c *crowd) sizes() (list []int) {
+// sent are the requests, each with its samples.
+func (c *crowd) sent() [][]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, samples := range c.requests {
+	return slices.Clone(c.requests)
+}
+
+// sizes are how many messages each request had.
+func (c *crowd) sizes() (list []int) {
+	for _, samples := range c.sent() {
 		list = append(list, len(samples))
 	}
 	return list
@@ -95,7 +100,7 @@ func batches(t *testing.T, c *crowd, test func(t *testing.T, b *bench)) {
 		b.to = c
 		test(t, b)
 		if c.wrong > 0 {
-			t.Errorf("%d messages that do not go with those before them: %q", c.wrong, c.requests)
+			t.Errorf("%d messages that do not go with those before them: %q", c.wrong, c.sent())
 		}
 	})
 }
@@ -191,8 +196,8 @@ func TestBatchScopes(t *testing.T) {
 		if want := []string{"a0x", "a1x", "a2x", "a3y", "a4y", "a5x", "a6y", "a7y", "a8y"}; !slices.Equal(lane, want) {
 			t.Errorf("lane a: %q", lane)
 		}
-		if len(c.took()) != 18 || len(c.requests) > 8 {
-			t.Errorf("%d taken by %q", len(c.took()), c.requests)
+		if len(c.took()) != 18 || len(c.sent()) > 8 {
+			t.Errorf("%d taken by %q", len(c.took()), c.sent())
 		}
 	})
 }
@@ -215,8 +220,8 @@ func TestPoisonInABatch(t *testing.T) {
 				stop := b.start()
 				time.Sleep(20 * time.Second)
 				b.wantLanes(6, "a", "b", "d", "e", "f", "g", "h")
-				if n := len(c.requests); n > 25 {
-					t.Errorf("%d requests for 48 messages: %q", n, c.requests)
+				if n := len(c.sent()); n > 25 {
+					t.Errorf("%d requests for 48 messages: %q", n, c.sent())
 				}
 				if kind == Refusal {
 					if s := b.state("c2"); s.State != spool.Pending || s.Refusals == 0 {
@@ -270,10 +275,10 @@ func TestHalvesTakeTurns(t *testing.T) {
 		if got := len(c.took()); got != 15 {
 			t.Errorf("%d taken", got)
 		}
-		alone := slices.IndexFunc(c.requests, func(samples []string) bool { return len(samples) == 1 })
-		for i := range c.requests[2:alone] {
-			if !slices.ContainsFunc(c.requests[i:i+3], func(samples []string) bool { return samples[0] != "a0" }) {
-				t.Errorf("the part with the cause three times in a row: %q", c.requests)
+		alone := slices.IndexFunc(c.sent(), func(samples []string) bool { return len(samples) == 1 })
+		for i := range c.sent()[2:alone] {
+			if !slices.ContainsFunc(c.sent()[i:i+3], func(samples []string) bool { return samples[0] != "a0" }) {
+				t.Errorf("the part with the cause three times in a row: %q", c.sent())
 			}
 		}
 	})
@@ -293,7 +298,7 @@ func TestPoisonInALongLane(t *testing.T) {
 		stop := b.start()
 		time.Sleep(5 * time.Minute)
 		b.wantLanes(37, "a")
-		if n := len(c.requests); n > 30 {
+		if n := len(c.sent()); n > 30 {
 			t.Errorf("%d requests in 5 minutes", n)
 		}
 		time.Sleep(2 * time.Hour)
@@ -340,11 +345,11 @@ func TestUnwellWithBatches(t *testing.T) {
 					}
 				}
 				unwell.Store(false)
-				before := len(c.requests)
+				before := len(c.sent())
 				time.Sleep(longestWait + time.Minute)
 				stop()
 				b.wantLanes(20, lanes...)
-				if n := len(c.requests) - before; n > 40 {
+				if n := len(c.sent()) - before; n > 40 {
 					t.Errorf("%d requests for 200 messages after the outage", n)
 				}
 			})
@@ -378,7 +383,7 @@ func TestBatchThatTakesTooLong(t *testing.T) {
 		if large == 0 || large > 4 {
 			t.Errorf("%d requests were not answered: %v", large, c.sizes())
 		}
-		for _, sample := range c.requests[0] {
+		for _, sample := range c.sent()[0] {
 			if s := b.state(sample); s.Reason != repeated {
 				t.Errorf("%s: %+v", sample, s)
 			}
@@ -388,6 +393,7 @@ func TestBatchThatTakesTooLong(t *testing.T) {
 		}
 		// After a while they may grow again: the destination may be faster.
 		time.Sleep(4 * time.Hour)
+		synctest.Wait()
 		c.together = nil
 		c.answer = func(_ context.Context, e envelope.Envelope) error {
 			if e.SampleID == "first" {
@@ -395,7 +401,7 @@ func TestBatchThatTakesTooLong(t *testing.T) {
 			}
 			return nil
 		}
-		before := len(c.requests)
+		before := len(c.sent())
 		b.put("late", "first")
 		synctest.Wait()
 		for lane := range 100 {
@@ -429,7 +435,7 @@ func TestHeldBatch(t *testing.T) {
 		time.Sleep(time.Hour)
 		b.wantLanes(10, "l")
 		asked := 0
-		for _, samples := range c.requests {
+		for _, samples := range c.sent() {
 			if samples[0][0] == 'h' {
 				if asked++; asked > 1 && len(samples) > 1 {
 					t.Errorf("a held receiver is asked with %d messages", len(samples))

@@ -191,6 +191,13 @@ func (b *bench) putRaw(lane, sample string, raw []byte) {
 	}
 }
 
+// lastBeat is when progress was last reported.
+func (b *bench) lastBeat() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.beats[len(b.beats)-1]
+}
+
 // state returns how the sample stands.
 func (b *bench) state(sample string) spool.Delivery {
 	b.t.Helper()

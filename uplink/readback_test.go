@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,15 +226,15 @@ func TestReadBack(t *testing.T) {
 // TestReadBackOutage: a destination that cannot be asked says nothing about a
 // message, however long that lasts.
 func TestReadBackOutage(t *testing.T) {
-	var down bool
+	var down atomic.Bool
 	s := &shelf{find: func(context.Context, envelope.Envelope) (Finding, error) {
-		if down {
+		if down.Load() {
 			return Finding{Missing: []string{"not to be believed"}}, fail(Transient)
 		}
 		return Finding{}, nil
 	}}
 	readBack(t, s, func(t *testing.T, l *library) {
-		down = true
+		down.Store(true)
 		l.deliver("one", "two", "three")
 		stop := l.read()
 		time.Sleep(2 * time.Hour)
@@ -241,7 +242,7 @@ func TestReadBackOutage(t *testing.T) {
 		if n := s.count(); n < 20 || n > 60 {
 			t.Errorf("%d looks in an outage of two hours", n)
 		}
-		down = false
+		down.Store(false)
 		time.Sleep(longestWait + time.Minute)
 		stop()
 		for _, sample := range []string{"one", "two", "three"} {
@@ -301,15 +302,14 @@ func TestReadBackWithoutAClock(t *testing.T) {
 // TestMayNotRead: that is said once, what waited stays delivered, and nothing is
 // asked again until the next start.
 func TestMayNotRead(t *testing.T) {
-	var may bool
+	var may atomic.Bool
 	s := &shelf{find: func(context.Context, envelope.Envelope) (Finding, error) {
-		if !may {
+		if !may.Load() {
 			return Finding{}, fmt.Errorf("search: 403: %w", ErrMayNotRead)
 		}
 		return Finding{}, nil
 	}}
 	readBack(t, s, func(t *testing.T, l *library) {
-		may = false
 		l.deliver("one", "two")
 		stop := l.read()
 		time.Sleep(time.Minute)
@@ -329,7 +329,7 @@ func TestMayNotRead(t *testing.T) {
 		if err != nil || status.Destinations[0].Unread != ErrMayNotRead.Error() {
 			t.Errorf("status: %+v (%v)", status.Destinations, err)
 		}
-		may = true
+		may.Store(true)
 		l.reopen()
 		l.deliver("four")
 		stop = l.read()
@@ -343,9 +343,9 @@ func TestMayNotRead(t *testing.T) {
 // TestReadBackPace: a backlog is not read back faster than the destination can
 // bear, however slow it is, and every message has its turn.
 func TestReadBackPace(t *testing.T) {
-	took := 0 * time.Second
+	var took atomic.Int64
 	s := &shelf{find: func(context.Context, envelope.Envelope) (Finding, error) {
-		time.Sleep(took)
+		time.Sleep(time.Duration(took.Load()))
 		return Finding{}, nil
 	}}
 	readBack(t, s, func(t *testing.T, l *library) {
@@ -361,13 +361,13 @@ func TestReadBackPace(t *testing.T) {
 		if n := s.count(); n < 35 || n > 41 {
 			t.Errorf("%d looks in 10 s at a destination that answers at once", n)
 		}
-		took = time.Second
+		took.Store(int64(time.Second))
 		before := s.count()
 		time.Sleep(time.Minute)
 		if n := s.count() - before; n < 18 || n > 21 {
 			t.Errorf("%d looks in a minute at one that takes a second", n)
 		}
-		took = 0
+		took.Store(0)
 		time.Sleep(5 * time.Minute)
 		stop()
 		var order []string
@@ -410,7 +410,7 @@ func TestReadBackIsCutOff(t *testing.T) {
 		time.Sleep(time.Hour)
 		stop := l.read()
 		time.Sleep(time.Minute)
-		if n := len(l.beats); time.Since(l.beats[n-1]) > progressEvery {
+		if time.Since(l.lastBeat()) > progressEvery {
 			t.Error("no progress is reported during a slow look")
 		}
 		start := time.Now()
