@@ -34,6 +34,9 @@ func showStatus(w io.Writer, status spool.Status) {
 		if !d.Active {
 			fmt.Fprint(w, "\tno longer configured")
 		}
+		if d.Unread != "" {
+			fmt.Fprintf(w, "\tresults are not read back: %s", cell(d.Unread))
+		}
 		if d.Held != "" {
 			fmt.Fprintf(w, "\theld %d: %s", d.HeldPending, cell(d.Held))
 		}
