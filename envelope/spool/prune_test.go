@@ -251,14 +251,14 @@ func TestNewestStays(t *testing.T) {
 // young as they are, and the file gets smaller.
 func TestPrunesBySize(t *testing.T) {
 	d, dir := newDial(), settings(t)
-	dir.KeepSize = 16 << 20
 	s, log := openAt(t, dir, d, lims)
+	s.retention.size = 8 << 20
 	large := func(text string) envelope.Envelope {
 		e := message("a", text)
 		e.Raw, e.ReceivedAt = bytes.Repeat([]byte(text), 512<<10/len(text)), d.at
 		return put(t, s, e)
 	}
-	for i := range 60 {
+	for i := range 30 {
 		e := large(fmt.Sprint("large ", i))
 		if i%10 != 3 {
 			do(t, s.Delivered(t.Context(), "lims", e.Sequence, ""))
@@ -269,24 +269,24 @@ func TestPrunesBySize(t *testing.T) {
 	prune(t, s)
 	do(t, s.writer.fold(t.Context()))
 	after, list := size(t, s), kept(t, s)
-	if before < 30<<20 || after > dir.KeepSize+spareBytes {
+	if before < 15<<20 || after > 8<<20+spareBytes {
 		t.Errorf("the file has shrunk from %d to %d bytes", before, after)
 	}
-	if after < dir.KeepSize/2 {
+	if after < 3<<20 {
 		t.Errorf("more went than had to: %d bytes are left", after)
 	}
-	for _, seq := range []uint64{4, 14, 24, 34, 44, 54, 60} {
+	for _, seq := range []uint64{4, 14, 24, 30} {
 		if !slices.Contains(list, seq) {
 			t.Errorf("message %d is gone", seq)
 		}
 	}
-	if i := slices.IndexFunc(list, func(seq uint64) bool { return seq%10 != 4 }); !slices.IsSorted(list) || list[i] < 20 || len(list[i:]) < int(60-list[i]) {
+	if i := slices.IndexFunc(list, func(seq uint64) bool { return seq%10 != 4 }); !slices.IsSorted(list) || list[i] < 10 || len(list[i:]) < int(30-list[i]) {
 		t.Errorf("the oldest did not go first: kept are %d", list)
 	}
 	wantKept(t, s, list...)
 
 	// Now with nothing finished: nothing goes, and that is said once.
-	for i := range 40 {
+	for i := range 16 {
 		large(fmt.Sprint("pending ", i))
 	}
 	prune(t, s)
@@ -297,7 +297,7 @@ func TestPrunesBySize(t *testing.T) {
 		t.Errorf("it is said %d times: %s", n, log)
 	}
 	status, err := s.Status(t.Context())
-	if err != nil || !strings.Contains(status.Overfull, "16 MiB") {
+	if err != nil || !strings.Contains(status.Overfull, "8 MiB") {
 		t.Errorf("the status says %q, %v", status.Overfull, err)
 	}
 	for _, seq := range list {
