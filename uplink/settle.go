@@ -176,7 +176,7 @@ func (r *runner) refusedTogether(ctx context.Context, res result, f *Failure) er
 		return nil
 	}
 	return each(res.batch, func(w work) error {
-		return r.unanswered(ctx, w, fmt.Sprintf("refused together with %d others: %s", len(res.batch)-1, f.Error()))
+		return r.unanswered(ctx, w, fmt.Sprintf("refused in a push of %d messages: %s", len(res.batch), f.Error()))
 	})
 }
 

@@ -44,13 +44,22 @@ func controlSocket(directory string) string { return filepath.Join(directory, "c
 func (c *spoolCommand) place() (directory string, from spool.Origin, err error) {
 	if c.Data != "" {
 		box, _ := os.Hostname() // the name that a box has without one in its configuration
-		return filepath.Join(c.Data, "spool"), spool.Origin{Box: box, Version: version}, nil
+		return storeIn(c.Data), spool.Origin{Box: box, Version: version}, nil
 	}
 	config, _, err := loadConfig(flags{Config: c.Config})
 	if err != nil {
 		return "", spool.Origin{}, err
 	}
 	return config.Spool.Directory, config.origin(), nil
+}
+
+// storeIn is the store of a data directory. A copy of a store that bears another
+// name is taken by itself.
+func storeIn(data string) string {
+	if below := filepath.Join(data, "spool"); spool.Exists(below) || !spool.Exists(data) {
+		return below
+	}
+	return data
 }
 
 // ask calls f with a client of the store. The first signal ends its context,
@@ -68,7 +77,10 @@ func (c *spoolCommand) ask(f func(context.Context, *console.Client) error) error
 	}
 	store, err := spool.OpenExisting(ctx, directory)
 	if errors.Is(err, spool.ErrNoStore) {
-		return fmt.Errorf("there is no store in %s; name the configuration with --config, or the data directory with --data", directory)
+		if absolute, err := filepath.Abs(directory); err == nil {
+			directory = absolute
+		}
+		return fmt.Errorf("there is no store in %s; name the configuration with --config (relative paths in it begin where the command is started), or with --data the directory above the store", directory)
 	}
 	if err != nil {
 		return err

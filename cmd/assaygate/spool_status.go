@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/assaygate/assaygate/device/console"
@@ -38,7 +39,11 @@ func showStatus(w io.Writer, status spool.Status) {
 			fmt.Fprintf(w, "\tresults are not read back: %s", cell(d.Unread))
 		}
 		if d.Held != "" {
-			fmt.Fprintf(w, "\theld %d: %s", d.HeldPending, cell(d.Held))
+			held := "in part" // the messages for one receiver behind it
+			if d.HeldPending > 0 || d.Pending == 0 {
+				held = strconv.Itoa(d.HeldPending)
+			}
+			fmt.Fprintf(w, "\theld %s: %s", held, cell(d.Held))
 		}
 		fmt.Fprintln(w)
 	}

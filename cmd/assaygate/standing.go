@@ -104,7 +104,7 @@ func storeRemedy(fault spool.Fault) string {
 	case spool.CardBroken:
 		return "the card or its connection fails: look at the kernel's log; copy what can be read to a new card"
 	case spool.CardCorrupt:
-		return "keep its files as they are: they hold what was acknowledged; check the file system with fsck, the store with assaygate spool verify"
+		return "keep its files: they hold what was acknowledged; check the file system with fsck and a copy of the store with assaygate spool verify; to go on, move the directory away, and import the newest export if there is one"
 	}
 	return "see the error"
 }

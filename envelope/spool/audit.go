@@ -31,6 +31,7 @@ const (
 	auditRemoved      = "destination removed"
 	auditMoved        = "destination moved"
 	auditTailLost     = "tail lost"
+	auditTrailLost    = "trail lost"
 	auditRewritten    = "trail rewritten"
 	auditClock        = "clock set"
 	auditCorrected    = "times corrected"

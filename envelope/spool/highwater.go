@@ -51,8 +51,8 @@ func (s *Spool) highWater() (mark, error) {
 }
 
 // reportRewritten tells once, in log and audit trail, that the audit trail is
-// not the one that it was: another copy of the store stands in its place, or the
-// trail was written anew.
+// not the one that it was: its end is gone, another copy of the store stands in
+// its place, or the trail was written anew.
 func (s *Spool) reportRewritten(t *tx) error {
 	m, err := s.highWater()
 	if err != nil || m.hash == "" || m.audit == 0 {
@@ -60,8 +60,13 @@ func (s *Spool) reportRewritten(t *tx) error {
 	}
 	var hash []byte
 	err = t.scan("SELECT hash FROM audit WHERE n = ?", []any{m.audit}, &hash)
+	if errors.Is(err, sql.ErrNoRows) && m.audit > t.cursor.audit {
+		lost := fmt.Sprintf("rows %d to %d, the last with the hash %s", t.cursor.audit+1, m.audit, m.hash)
+		s.log.Error("the audit trail has lost its newest rows", "first", t.cursor.audit+1, "last", m.audit)
+		return t.audit(AuditRow{What: auditTrailLost, Detail: lost})
+	}
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil // pruned, or the tail is lost, which is told elsewhere
+		return nil // pruned
 	}
 	if err != nil || hex.EncodeToString(hash) == m.hash {
 		return err

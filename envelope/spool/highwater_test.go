@@ -58,3 +58,35 @@ func TestRewrittenTrailIsNoticed(t *testing.T) {
 	}
 	wantClean(t, s)
 }
+
+// TestLostTrailIsReportedOnce: rows that are gone from the end of the trail are
+// named when the store is opened, before their numbers are given out again.
+func TestLostTrailIsReportedOnce(t *testing.T) {
+	dir := settings(t)
+	s := open(t, dir, lims)
+	for i := range 3 {
+		put(t, s, message("a", fmt.Sprint(i)))
+	}
+	head := s.AuditHead()
+	s.Close()
+	reader, err := openDatabase(dir.Directory, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.Exec("DELETE FROM audit WHERE n > ?", head.Row-2); err != nil {
+		t.Fatal(err)
+	}
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s = open(t, dir, lims)
+		var n int
+		want := fmt.Sprintf("rows %d to %d, the last with the hash %s", head.Row-1, head.Row, head.Hash)
+		if err := s.readers.QueryRow("SELECT count(*) FROM audit WHERE what = ? AND detail = ?", auditTrailLost, want).Scan(&n); err != nil || n != 1 {
+			t.Errorf("the trail tells %d times that its end was lost (%v)", n, err)
+		}
+		put(t, s, message("b", "next"))
+		s.Close()
+	}
+}

@@ -76,11 +76,11 @@ func (s *Spool) Room() error {
 		need += need / 4 // or it would go to and fro
 	}
 	if r.why = nil; bytes < need {
-		r.why = fmt.Errorf("%w: %d MiB are free and %d MiB are needed; nothing is taken in until there is room", ErrNoRoom, bytes>>20, need>>20)
+		r.why = fmt.Errorf("%w: %d MiB are free and %d MiB are needed on the file system of %s; nothing is taken in until there is room", ErrNoRoom, bytes>>20, need>>20, s.directory)
 	}
 	switch {
 	case before == nil && r.why != nil:
-		s.log.Error("the card is full: nothing is taken in, instruments keep their messages", "free", bytes, "needed", need)
+		s.log.Error("the card is full: nothing is taken in, instruments keep their messages; make room on it", "directory", s.directory, "free", bytes, "needed", need)
 	case before != nil && r.why == nil:
 		s.log.Info("the card has room again: messages are taken in", "free", bytes)
 	}
