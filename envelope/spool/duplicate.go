@@ -60,14 +60,38 @@ func (t *tx) duplicate(r *record, l lane) (map[string]State, error) {
 	if !proven || intake == envelope.Parked {
 		return nil, nil
 	}
-	r.repeat = true
+	original := id
 	if repeat && first != "" {
-		r.duplicateOf = first
+		original = first
 		if err := t.scan("SELECT ifnull(max(seq), ?) FROM messages WHERE id = ?", []any{sequence, first}, &sequence); err != nil {
 			return nil, fmt.Errorf("looking for a duplicate: %w", err)
 		}
 	}
+	// A damaged one is never delivered, so this is the one that is.
+	if whole, err := t.whole(sequence); err != nil || !whole {
+		return nil, err
+	}
+	r.repeat, r.duplicateOf = true, original
 	return t.states(sequence)
+}
+
+// whole reports whether a stored message, and the first part of its message,
+// fit their checksums.
+func (t *tx) whole(sequence uint64) (bool, error) {
+	for {
+		r, err := scanRecord(func(into ...any) error {
+			return t.scan("SELECT "+recordColumns+" FROM messages m LEFT JOIN lanes l ON l.id = m.lane WHERE m.seq = ?", []any{sequence}, into...)
+		})
+		switch {
+		case errors.Is(err, ErrDamaged), errors.Is(err, sql.ErrNoRows):
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("reading an earlier message: %w", err)
+		case r.part == 0:
+			return true, nil
+		}
+		sequence -= uint64(r.part)
+	}
 }
 
 // states returns the state of a message at each destination that has it.

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -142,5 +143,36 @@ func TestDuplicateWindow(t *testing.T) {
 				t.Errorf("duplicate %q, repeat %v", second.DuplicateOf, second.Repeat)
 			}
 		})
+	}
+}
+
+// TestRepeatOfWhatNobodyHas: what is sent again is wanted where the first one is
+// damaged, or where its results did not appear.
+func TestRepeatOfWhatNobodyHas(t *testing.T) {
+	s := open(t, settings(t), lims)
+	send := func(text string) envelope.Envelope {
+		e := message("a", text)
+		e.MessageTime = "20260301120000"
+		return put(t, s, e)
+	}
+	broken, lost, good := send("1"), send("2"), send("3")
+	corrupt(t, s, fmt.Sprintf("UPDATE messages SET sample_id = 'other' WHERE seq = %d", broken.Sequence))
+	for _, e := range []envelope.Envelope{lost, good} {
+		if err := s.Delivered(t.Context(), "lims", e.Sequence, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Unconfirmed(t.Context(), "lims", lost.Sequence, "sample not found"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		text  string
+		first envelope.Envelope
+		want  State
+	}{{"1", broken, Pending}, {"2", lost, Pending}, {"3", good, Dropped}} {
+		e := send(c.text)
+		if have, why := state(t, s, e.ID, "lims"); have != c.want || e.DuplicateOf != c.first.ID {
+			t.Errorf("message %s again is %s (%s), a duplicate of %q; want %s, of %q", c.text, have, why, e.DuplicateOf, c.want, c.first.ID)
+		}
 	}
 }

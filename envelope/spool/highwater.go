@@ -25,6 +25,14 @@ func (m mark) text() []byte {
 }
 
 func (s *Spool) writeHighWater(at cursor) error {
+	// Only a gateway has said what the mark names and the store does not have. For
+	// anybody else it stays the witness that it is.
+	if !s.reported {
+		m, err := s.highWater()
+		if err != nil || m.sequence > at.sequence || m.audit > at.audit {
+			return err
+		}
+	}
 	m := mark{at.sequence, at.audit, hex.EncodeToString(at.hash)}
 	if err := replaceFile(filepath.Join(s.directory, highWaterFile), m.text(), true); err != nil {
 		return fmt.Errorf("writing the high-water mark: %w", err)
@@ -82,11 +90,18 @@ const lostFormat = "sequences %d to %d"
 // held and no longer has. Their sequences are not given out again.
 func (s *Spool) reportLostTail(t *tx) error {
 	m, err := s.highWater()
-	if err != nil || m.sequence <= t.cursor.sequence {
+	if err != nil {
 		return err
 	}
-	lost := fmt.Sprintf(lostFormat, t.cursor.sequence+1, m.sequence)
-	s.log.Error("the store has lost its newest messages", "first", t.cursor.sequence+1, "last", m.sequence)
-	t.cursor.sequence = m.sequence
-	return t.audit(AuditRow{What: auditTailLost, Sequence: m.sequence, Detail: lost})
+	// The mark may be gone too; then the audit trail and the deliveries tell.
+	known := max(m.sequence, t.cursor.sequence)
+	var last, told uint64
+	err = t.scan("SELECT (SELECT ifnull(max(seq), 0) FROM messages), (SELECT ifnull(max(seq), 0) FROM audit WHERE seq > 0 AND what = ?)",
+		[]any{auditTailLost}, &last, &told)
+	if err != nil || known <= max(last, told) {
+		return err
+	}
+	s.log.Error("the store has lost its newest messages", "first", last+1, "last", known)
+	t.cursor.sequence = known
+	return t.audit(AuditRow{What: auditTailLost, Sequence: known, Detail: fmt.Sprintf(lostFormat, last+1, known)})
 }

@@ -2,6 +2,8 @@ package spool
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -89,4 +91,92 @@ func TestLostTrailIsReportedOnce(t *testing.T) {
 		put(t, s, message("b", "next"))
 		s.Close()
 	}
+}
+
+// loseTail takes away what came behind a sequence, as after a lost WAL; trail
+// says whether the audit trail is gone as far too, and mark whether the
+// high-water mark stays.
+func loseTail(t *testing.T, dir Settings, after uint64, trail, mark bool) {
+	t.Helper()
+	database, err := openDatabase(dir.Directory, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer database.Close()
+	statements := fmt.Sprintf("DELETE FROM deliveries WHERE seq > %[1]d; DELETE FROM messages WHERE seq > %[1]d;", after)
+	if trail {
+		statements += fmt.Sprintf("DELETE FROM audit WHERE seq > %d", after)
+	}
+	if _, err := database.Exec(statements); err != nil {
+		t.Fatal(err)
+	}
+	if !mark {
+		if err := os.Remove(filepath.Join(dir.Directory, highWaterFile)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestDecidingKeepsTheMark: who only looks at a store, or decides, takes nothing
+// away from what the next gateway has to say.
+func TestDecidingKeepsTheMark(t *testing.T) {
+	dir := settings(t)
+	s := open(t, dir, lims)
+	var last string
+	for i := range 3 {
+		last = put(t, s, message("a", fmt.Sprint(i))).ID
+	}
+	s.Close()
+	loseTail(t, dir, 2, true, true)
+	before, err := os.ReadFile(filepath.Join(dir.Directory, highWaterFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err = OpenExisting(t.Context(), dir.Directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RetryAll(t.Context(), Selection{}, "anna"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(filepath.Join(dir.Directory, highWaterFile))
+	if err != nil || string(after) != string(before) {
+		t.Errorf("the mark was %q and is %q (%v)", before, after, err)
+	}
+	s = open(t, dir, lims)
+	var n int
+	if err := s.readers.QueryRow("SELECT count(*) FROM audit WHERE what = ?", auditTailLost).Scan(&n); err != nil || n != 1 {
+		t.Errorf("the trail tells %d times that the tail was lost (%v)", n, err)
+	}
+	if e := put(t, s, message("a", "next")); e.Sequence != 4 || e.ID == last {
+		t.Errorf("the next message has sequence %d", e.Sequence)
+	}
+}
+
+// TestTailThatOnlyTheTrailKnows: without the mark the audit trail still tells
+// which numbers were given out.
+func TestTailThatOnlyTheTrailKnows(t *testing.T) {
+	dir := settings(t)
+	s := open(t, dir, lims)
+	for i := range 3 {
+		put(t, s, message("a", fmt.Sprint(i)))
+	}
+	s.Close()
+	loseTail(t, dir, 2, false, false)
+	for range 2 {
+		s = open(t, dir, lims)
+		var n int
+		if err := s.readers.QueryRow("SELECT count(*) FROM audit WHERE what = ? AND detail = 'sequences 3 to 3'", auditTailLost).Scan(&n); err != nil || n != 1 {
+			t.Errorf("the trail tells %d times that message 3 was lost (%v)", n, err)
+		}
+		s.Close()
+	}
+	s = open(t, dir, lims)
+	if e := put(t, s, message("a", "next")); e.Sequence != 4 {
+		t.Errorf("the next message has sequence %d", e.Sequence)
+	}
+	wantClean(t, s)
 }

@@ -205,9 +205,10 @@ func (s *Spool) start(r *record, to Destination, earlier map[string]State) (Stat
 	case r.withheld != "":
 		return Dropped, r.withheld
 	}
-	// A repeat is only held back where the first one has gone or will go: what
-	// a person dropped and the instrument then sends again is wanted.
-	if before, ok := earlier[to.Name]; r.repeat && ok && before != Dropped {
+	// A repeat is only held back where the first one has gone or will go: what a
+	// person dropped, or what did not appear at the LIMS, and the instrument then
+	// sends again, is wanted.
+	if before, ok := earlier[to.Name]; r.repeat && ok && before != Dropped && before != Unconfirmed {
 		return Dropped, "retransmission of " + r.duplicateOf
 	}
 	return Pending, ""

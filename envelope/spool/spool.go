@@ -78,6 +78,9 @@ func Defaults() Settings {
 	}
 }
 
+// mostDays is a hundred years: twice that is still a time.Duration.
+const mostDays = 36500
+
 // Validate reports every setting that cannot work, each error beginning with
 // its key.
 func (s Settings) Validate() error {
@@ -87,6 +90,9 @@ func (s Settings) Validate() error {
 	}
 	if s.KeepDays < 0 {
 		errs = append(errs, fmt.Errorf("keep_days: %d is negative; give a number of days, or 0 for no limit", s.KeepDays))
+	}
+	if s.KeepDays > mostDays {
+		errs = append(errs, fmt.Errorf("keep_days: %d is more than %d; give a number of days, or 0 for no limit", s.KeepDays, mostDays))
 	}
 	if s.KeepSize != 0 && s.KeepSize < 16<<20 {
 		errs = append(errs, fmt.Errorf("keep_size: %d bytes is too little; give at least 16MiB, or 0 for no limit", s.KeepSize))
@@ -147,6 +153,7 @@ type Spool struct {
 	looked    stamp // the moment at which the clock was looked at last; Tend's own
 	scrub     scrub
 	retention *retention
+	reported  bool // what the store has lost was said; set before anything is written
 	counts    counts
 	room      room
 	head      atomic.Pointer[envelope.AuditHead] // of the audit trail, as committed

@@ -311,6 +311,14 @@ func TestSettingsValidate(t *testing.T) {
 			t.Errorf("%v does not name %s", err, key)
 		}
 	}
+	// Twice so many days are no duration any more: everything would be old.
+	for days, fine := range map[int]bool{mostDays: true, mostDays + 1: false, 99999: false} {
+		s := Defaults()
+		s.KeepDays = days
+		if err := s.Validate(); (err == nil) != fine {
+			t.Errorf("%d days: %v", days, err)
+		}
+	}
 }
 
 func TestExpiredCallerStoresNothing(t *testing.T) {

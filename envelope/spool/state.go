@@ -94,7 +94,11 @@ func (s *Spool) reconcile(t *tx) error {
 	if err := s.reportRewritten(t); err != nil {
 		return err
 	}
-	return s.reportLostTail(t)
+	if err := s.reportLostTail(t); err != nil {
+		return err
+	}
+	s.reported = true // tidy, which runs after this in the same goroutine, writes the mark anew
+	return nil
 }
 
 // adopt takes the known destinations for the configured ones.

@@ -169,7 +169,9 @@ func certain(err error) bool {
 // load reads where the store stands.
 func (w *writer) load() error {
 	s := w.spool
-	err := w.scan("SELECT ifnull(max(seq), 0) FROM messages", nil, &w.cursor.sequence)
+	// A number that anything was known by is not given out again.
+	err := w.scan(`SELECT max((SELECT ifnull(max(seq), 0) FROM messages), (SELECT ifnull(max(seq), 0) FROM deliveries),
+		(SELECT ifnull(max(seq), 0) FROM audit WHERE seq > 0))`, nil, &w.cursor.sequence)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,12 @@ func (c *Client) push(ctx context.Context, consumer, form string) error {
 		return c.status(response, "push")
 	}
 	var answer map[string]any
-	if json.Unmarshal(body, &answer) != nil {
+	if err := json.Unmarshal(body, &answer); err != nil {
+		var broken *json.SyntaxError
+		if errors.As(err, &broken) && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) && broken.Offset >= int64(len(body)) {
+			// It ended without a word about its length, as in HTTP/1.0.
+			return &uplink.Failure{Kind: uplink.Unknown, Err: errors.New("push: the answer broke off")}
+		}
 		return &uplink.Failure{Kind: uplink.Refusal, Err: errors.New("push: the answer is not JSON")}
 	}
 	if !truthy(answer["success"]) {

@@ -462,3 +462,42 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswerThatBreaksOff: without a length, the end of half an answer is no
+// error of the connection; what it was about may have been taken.
+func TestAnswerThatBreaksOff(t *testing.T) {
+	for text, want := range map[string]uplink.Kind{
+		`{"succ`: uplink.Unknown, `{"success": tr`: uplink.Unknown,
+		`<html>`: uplink.Refusal, `{"success": false}`: uplink.Refusal, `{success}`: uplink.Refusal,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "version"):
+				io.WriteString(w, `{"version": "1"}`)
+				return
+			case strings.HasSuffix(r.URL.Path, "current"):
+				io.WriteString(w, `{"items": [{"authenticated": true}]}`)
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(conn, "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"+text)
+			conn.Close()
+		}))
+		s := Defaults()
+		s.URL, s.Username, s.Password = server.URL, "u", "p"
+		client, err := New("lims", s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f *uplink.Failure
+		if err := client.Deliver(t.Context(), envelope.Envelope{ID: "1"}); !errors.As(err, &f) || f.Kind != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+		server.Close()
+	}
+}
