@@ -97,8 +97,8 @@ type verdict struct {
 }
 
 // compare looks for the observations among the analyses of the sample. interims
-// are other places where a result may have gone.
-func compare(wanted []*observation, analyses, interims []analysis) uplink.Finding {
+// are other places where a result may have gone. all is Confirm.Require.
+func compare(wanted []*observation, analyses, interims []analysis, all bool) uplink.Finding {
 	verdicts := make([]verdict, len(wanted))
 	claimed := make([]bool, len(analyses), len(analyses)+len(interims))
 	for n, o := range wanted {
@@ -119,7 +119,7 @@ func compare(wanted []*observation, analyses, interims []analysis) uplink.Findin
 			}
 		}
 	}
-	return finding(wanted, verdicts)
+	return finding(wanted, verdicts, all)
 }
 
 // The complaints of results that nobody waits for.
@@ -156,15 +156,16 @@ func (o *observation) named(analyses []analysis, claimed []bool) verdict {
 
 // finding sums up. Laboratories order fewer tests than an analyser reports, so
 // what the sample has no analysis for is not missing; but where nothing of a
-// message stands there, nothing says that it was imported at all.
-func finding(wanted []*observation, verdicts []verdict) uplink.Finding {
+// message stands there, nothing says that it was imported at all. With all it is
+// missing too.
+func finding(wanted []*observation, verdicts []verdict, all bool) uplink.Finding {
 	none := !slices.ContainsFunc(verdicts, func(v verdict) bool { return v.stands })
 	var f uplink.Finding
 	leftOut := make(map[string][]string)
 	for n, v := range verdicts {
 		switch {
 		case v.stands:
-		case v.wanted || none:
+		case v.wanted || none || all && v.complaint == noAnalysis:
 			f.Missing = append(f.Missing, wanted[n].label+" "+v.complaint)
 		default:
 			leftOut[v.complaint] = append(leftOut[v.complaint], wanted[n].label)

@@ -33,11 +33,12 @@ func (c *Client) Confirm(ctx context.Context, e envelope.Envelope) (uplink.Findi
 	if err != nil {
 		return uplink.Finding{}, err
 	}
-	return judge(wanted, found), nil
+	return judge(wanted, found, c.settings.Confirm.Require == requireAll), nil
 }
 
-// judge compares the results of a message with what was read of a sample.
-func judge(wanted []*observation, found []item) uplink.Finding {
+// judge compares the results of a message with what was read of a sample. all is
+// Confirm.Require.
+func judge(wanted []*observation, found []item, all bool) uplink.Finding {
 	var analyses, interims []analysis
 	for _, one := range found {
 		if one.counts() {
@@ -45,7 +46,7 @@ func judge(wanted []*observation, found []item) uplink.Finding {
 			interims = append(interims, one.interims()...)
 		}
 	}
-	return compare(wanted, analyses, interims)
+	return compare(wanted, analyses, interims, all)
 }
 
 // passing makes an error one that says nothing about reading back: whatever it

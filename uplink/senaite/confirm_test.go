@@ -97,6 +97,15 @@ func TestSilentFailures(t *testing.T) {
 			settings: func(s *Settings) { s.Format = "lis2a" },
 			want:     missing("GLU has no result", "CREA has no result"),
 		},
+		"no analysis for one, and all are wanted": {
+			prepare: func(s *senaitetest.Server) {
+				s.AddSample("B-0003", "GLU")
+				s.Change("B-0003", "GLU", func(a *senaitetest.Analysis) { a.Result = "5.4" })
+			},
+			settings: func(s *Settings) { s.Confirm.Require = requireAll },
+			change:   func(e *envelope.Envelope) { e.SampleID = "B-0003" },
+			want:     missing("CREA has no analysis"),
+		},
 		"several headers": {
 			change: func(e *envelope.Envelope) { e.Records.H = append(e.Records.H, e.Records.H...) },
 			want:   missing("GLU has no result", "CREA has no result"),

@@ -73,7 +73,7 @@ func (c *Client) push(ctx context.Context, consumer, form string) error {
 	var answer map[string]any
 	if err := json.Unmarshal(body, &answer); err != nil {
 		var broken *json.SyntaxError
-		if errors.As(err, &broken) && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) && broken.Offset >= int64(len(body)) {
+		if errors.As(err, &broken) && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) && broken.Offset >= int64(len(body)) && len(body) < maxAnswer {
 			// It ended without a word about its length, as in HTTP/1.0.
 			return &uplink.Failure{Kind: uplink.Unknown, Err: errors.New("push: the answer broke off")}
 		}

@@ -449,7 +449,7 @@ func TestAnswers(t *testing.T) {
 	for text, success := range map[string]bool{
 		`{"success": true}`: true, `{"success": 1}`: true, `{"success": "yes"}`: true, `{"success": [0]}`: true, `{"success": {"a": 1}}`: true,
 		`{"success": false}`: false, `{"success": null}`: false, `{}`: false, `{"success": 0}`: false, `{"success": ""}`: false,
-		`{"success": []}`: false, `{"success": {}}`: false, `[]`: false, `null`: false, `true`: false, ``: false, `{"success": true`: false,
+		`{"success": []}`: false, `{"success": {}}`: false, `[]`: false, `null`: false, `true`: false, ``: false,
 		`{"success": true, "x": "` + strings.Repeat("x", maxAnswer) + `"}`: false,
 	} {
 		answer = text
@@ -467,7 +467,7 @@ func TestAnswers(t *testing.T) {
 // error of the connection; what it was about may have been taken.
 func TestAnswerThatBreaksOff(t *testing.T) {
 	for text, want := range map[string]uplink.Kind{
-		`{"succ`: uplink.Unknown, `{"success": tr`: uplink.Unknown,
+		`{"succ`: uplink.Unknown, `{"success": tr`: uplink.Unknown, `{"success": true`: uplink.Unknown,
 		`<html>`: uplink.Refusal, `{"success": false}`: uplink.Refusal, `{success}`: uplink.Refusal,
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

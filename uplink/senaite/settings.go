@@ -39,14 +39,23 @@ type Settings struct {
 type Confirm struct {
 	Enabled bool          `yaml:"enabled"`
 	After   time.Duration `yaml:"after"` // the delivery; results that do not stand there then are missing
+	// Require says which results are missing where they do not stand there: those
+	// that the sample has an analysis for, or all of the message.
+	Require string `yaml:"require" allowed:"ordered,all"`
 }
+
+// The values of Confirm.Require.
+const (
+	requireOrdered = "ordered"
+	requireAll     = "all"
+)
 
 // Defaults returns the settings that hold where the configuration says nothing.
 func Defaults() Settings {
 	return Settings{
 		Consumer: Consumer{stockConsumer, stockConsumer},
 		Format:   formatJSON,
-		Confirm:  Confirm{Enabled: true, After: 10 * time.Minute},
+		Confirm:  Confirm{Enabled: true, After: 10 * time.Minute, Require: requireOrdered},
 		InFlight: 1,
 		Batch:    1,
 	}
@@ -78,6 +87,9 @@ func (s Settings) Validate() error {
 	}
 	if s.Confirm.Enabled && (s.Confirm.After < time.Second || s.Confirm.After > 7*24*time.Hour) {
 		add("confirm.after", fmt.Errorf("%s is not between 1s and 7d", s.Confirm.After))
+	}
+	if s.Confirm.Enabled && s.Confirm.Require != requireOrdered && s.Confirm.Require != requireAll {
+		add("confirm.require", fmt.Errorf("%q is not one of ordered, all", s.Confirm.Require))
 	}
 	if s.InFlight < 1 || s.InFlight > mostInFlight {
 		add("in_flight", fmt.Errorf("%d is not between 1 and %d", s.InFlight, mostInFlight))
