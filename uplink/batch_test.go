@@ -258,6 +258,64 @@ func TestPoisonInABatch(t *testing.T) {
 	}
 }
 
+// TestPoisonDelaysNoOtherLane: few lanes go together in every part, so none is
+// taken before the cause is alone. Nobody waits longer than without batches.
+func TestPoisonDelaysNoOtherLane(t *testing.T) {
+	for _, kind := range []Kind{Refusal, Invalid} {
+		t.Run(string(kind), func(t *testing.T) {
+			c := &crowd{lims: &lims{answer: func(_ context.Context, e envelope.Envelope) error {
+				if e.SampleID == "poison" {
+					return fail(kind)
+				}
+				return nil
+			}}, batch: 100}
+			batches(t, c, func(t *testing.T, b *bench) {
+				b.put("bad", "poison")
+				b.fillLanes(40, "a")
+				stop := b.start()
+				time.Sleep(4 * time.Second)
+				b.wantLanes(40, "a")
+				for _, sample := range []string{"a0", "a39"} {
+					if s := b.state(sample); s.Refusals != 0 {
+						t.Errorf("%s: %+v", sample, s)
+					}
+				}
+				stop()
+			})
+		})
+	}
+}
+
+// TestUnwellWithManyLanes: each lane's part of a batch is another one to halve,
+// and a destination that refuses everything is not asked for each of them at once.
+func TestUnwellWithManyLanes(t *testing.T) {
+	c := &crowd{lims: &lims{}, batch: 16}
+	var now, shared atomic.Int32 // requests at this time, and those that were not alone
+	c.together = func([]envelope.Envelope) error {
+		defer now.Add(-1)
+		if now.Add(1) > 1 {
+			shared.Add(1)
+		}
+		time.Sleep(time.Millisecond)
+		return fail(Refusal)
+	}
+	batches(t, c, func(t *testing.T, b *bench) {
+		for lane := range 200 {
+			b.put(fmt.Sprint("lane", lane), fmt.Sprint(lane))
+		}
+		b.options.InFlight = 4
+		stop := b.start()
+		time.Sleep(time.Minute)
+		stop()
+		if n := len(c.sent()); n > 20 {
+			t.Errorf("%d requests in a minute", n)
+		}
+		if n := shared.Load(); n != 3 {
+			t.Errorf("%d requests went beside another, want those of the first round only", n)
+		}
+	})
+}
+
 // TestHalvesTakeTurns: what may well be taken comes between the parts in which
 // the cause is looked for, so that nothing waits for the end of that.
 func TestHalvesTakeTurns(t *testing.T) {

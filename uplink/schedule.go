@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -46,6 +47,7 @@ type schedule struct {
 
 	// The state since the last message that was taken.
 	failures  int // rounds in a row
+	searches  int // rounds in which messages were only refused together
 	notBefore time.Time
 	failedAt  time.Time
 	unreached bool // one of the failures was no answer about a message
@@ -194,7 +196,7 @@ func (s *schedule) widen(now time.Time) {
 // for it may have been them.
 func (s *schedule) success(messages int) {
 	s.taken += uint64(messages)
-	s.failures, s.notBefore, s.failedAt = 0, time.Time{}, time.Time{}
+	s.failures, s.searches, s.notBefore, s.failedAt = 0, 0, time.Time{}, time.Time{}
 	s.unreached, s.invalid = false, false
 }
 
@@ -222,6 +224,23 @@ func (s *schedule) unwell(kinds []Kind, now time.Time) {
 		s.unreached = s.unreached || kind != Refusal && kind != Invalid
 	}
 	s.failures++
+	s.wait(now)
+}
+
+// searching notes that the destination took nothing in a round, and that all it
+// refused was refused together. Where one message is the cause, that says nothing
+// of the destination: the back-off does not grow while a batch is halved until
+// that message is alone. Beyond so many rounds it is more than that.
+func (s *schedule) searching(now time.Time) {
+	s.searches++
+	if s.failures == 0 || s.searches > bits.Len(uint(s.batch)) {
+		s.failures++
+	}
+	s.wait(now)
+}
+
+// wait begins the destination's back-off.
+func (s *schedule) wait(now time.Time) {
 	s.failedAt = now
 	s.notBefore = now.Add(backOff(s.failures))
 }

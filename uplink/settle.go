@@ -29,6 +29,7 @@ const (
 // was taken comes first, for it tells how to judge the rest.
 func (r *runner) settle(ctx context.Context, results []result) error {
 	var unwell []Kind
+	var together bool // messages were refused that were not alone
 	slices.SortStableFunc(results, func(a, b result) int {
 		switch {
 		case (a.err == nil) == (b.err == nil):
@@ -52,12 +53,20 @@ func (r *runner) settle(ctx context.Context, results []result) error {
 		if err != nil {
 			return err
 		}
-		if kind != Hold {
+		switch {
+		case kind == Hold:
+		case kind == Refusal && len(res.batch) > 1:
+			together = true
+		default:
 			unwell = append(unwell, kind)
 		}
 	}
-	if !well && len(unwell) > 0 {
+	switch {
+	case well:
+	case len(unwell) > 0:
 		r.schedule.unwell(unwell, time.Now())
+	case together:
+		r.schedule.searching(time.Now())
 	}
 	if reason := r.schedule.holds.reason(); reason != r.held {
 		return r.sayHeld(ctx, reason)
