@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"fmt"
+	"strconv"
 )
 
 // unansweredTable has the messages that a destination may have taken already:
@@ -32,19 +33,23 @@ func (s *Spool) Unanswered(ctx context.Context, destination string, seq uint64, 
 }
 
 // BeginDelivering notes that messages are on their way to the destination from
-// now on, until EndDelivering. Where an earlier process began and did not end,
-// it may have sent what is pending and was killed before it could note that: the
-// first so many messages of every lane then count as Unanswered.
+// now on, until EndDelivering, and of a lane the first so many at most. Where an
+// earlier process began and did not end, it may have sent what is pending and was
+// killed before it could note that: the first messages of every lane then count
+// as Unanswered, as many as it said or this process says, whichever is more.
 func (s *Spool) BeginDelivering(ctx context.Context, destination string, first int) error {
+	key := deliveringTo(destination)
 	err := s.writer.write(ctx, func(t *tx) error {
 		var interrupted bool
-		if err := t.scan("SELECT count(*) FROM meta WHERE key = ?", []any{deliveringTo(destination)}, &interrupted); err != nil {
+		var earlier int // 0 where the row has no number
+		err := t.scan("SELECT count(*), ifnull(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = ?", []any{key}, &interrupted, &earlier)
+		if err == nil && interrupted {
+			err = t.exec(interruptedQuery, destination, max(earlier, first))
+		}
+		if err != nil {
 			return err
 		}
-		if interrupted {
-			return t.exec(interruptedQuery, destination, first)
-		}
-		return t.exec("INSERT INTO meta VALUES (?, '')", deliveringTo(destination))
+		return t.exec("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, strconv.Itoa(first))
 	})
 	if err != nil {
 		return fmt.Errorf("beginning to deliver to %s: %w", destination, err)
@@ -65,6 +70,7 @@ func (s *Spool) EndDelivering(ctx context.Context, destination string) error {
 }
 
 // deliveringTo is the key in meta that is there while messages are on their way.
+// Its value is how many of a lane may be.
 func deliveringTo(destination string) string { return "delivering to " + destination }
 
 // interruptedQuery takes the first ?2 pending messages of every lane.

@@ -112,6 +112,22 @@ func TestInterruptedDelivery(t *testing.T) {
 	s = open(t, dir, lims, Destination{Name: "files"})
 	begin(1, 1, 4, 5)
 	begin(2, 1, 2, 4, 5)
+	// The process that was killed sent more at a time than this one does.
+	put(t, s, message("b", "6"))
+	begin(3, 1, 2, 4, 5, 6)
+	put(t, s, message("a", "7"))
+	put(t, s, message("a", "8"))
+	all = append(all, 7, 8, 9)
+	begin(1, 1, 2, 4, 5, 6, 8, 9)
+	// Its messages are noted, so the next one answers for its own only.
+	put(t, s, message("c", "9"))
+	all = append(all, 10)
+	begin(1, 1, 2, 4, 5, 6, 8, 9)
+	// A row without a number says nothing of how many there were.
+	if err := s.writer.exec("UPDATE meta SET value = '' WHERE key = 'delivering to lims'"); err != nil {
+		t.Fatal(err)
+	}
+	begin(2, 1, 2, 4, 5, 6, 8, 9, 10)
 	if got := unanswered(t, s, "files", all...); got != nil {
 		t.Errorf("at another destination %v", got)
 	}
