@@ -133,10 +133,11 @@ func (t *tx) store(records []record) error {
 		}
 		t.cursor.sequence++
 		r.sequence = t.cursor.sequence
-		if err := t.insert(r, l); err != nil {
+		list := t.spool.begin(r, l, earlier[i])
+		if err := t.insert(r, l, list); err != nil {
 			return err
 		}
-		if err := t.deliver(r, l, earlier[i]); err != nil {
+		if err := t.deliver(r, list); err != nil {
 			return err
 		}
 	}
@@ -147,7 +148,9 @@ func (t *tx) store(records []record) error {
 	return t.setControl(records[0].lane, l, records[0].controlID)
 }
 
-func (t *tx) insert(r *record, l lane) error {
+// insert writes the message, and the row of the audit trail that names its
+// deliveries: one that is lost later can be told from one that never was.
+func (t *tx) insert(r *record, l lane, deliveries []delivery) error {
 	err := t.exec(`INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		r.sequence, r.id, r.messageID, r.part, l.id, r.instrument, string(r.kind), r.sampleID,
 		r.received.at.UnixMicro(), r.received.clock, r.received.boot, r.received.monotonic,
@@ -156,33 +159,40 @@ func (t *tx) insert(r *record, l lane) error {
 	if err != nil {
 		return fmt.Errorf("writing the message: %w", err)
 	}
-	detail := ""
-	if r.intake != envelope.Accepted {
-		detail = string(r.intake)
+	names := make([]string, len(deliveries))
+	for i := range deliveries {
+		names[i] = deliveries[i].Destination
 	}
-	return t.audit(AuditRow{What: auditAccepted, Sequence: r.sequence, Detail: detail})
+	return t.audit(AuditRow{What: auditAccepted, Sequence: r.sequence, Detail: acceptedDetail(r.intake, names)})
 }
 
-// deliver gives every destination its delivery, in the state that the message
+// begin returns the deliveries of a message, each in the state that the message
 // starts in there.
-func (t *tx) deliver(r *record, l lane, earlier map[string]State) error {
-	r.heldBack = nil
-	for _, name := range t.spool.names {
-		state, reason := t.spool.start(r, t.spool.destinations[name], earlier)
-		if state == "" {
-			continue
+func (s *Spool) begin(r *record, l lane, earlier map[string]State) (list []delivery) {
+	for _, name := range s.names {
+		state, reason := s.start(r, s.destinations[name], earlier)
+		if state != "" {
+			list = append(list, delivery{sequence: r.sequence, lane: l.id, Delivery: Delivery{Destination: name, State: state, Reason: reason}})
 		}
-		d := delivery{sequence: r.sequence, lane: l.id, Delivery: Delivery{Destination: name, State: state, Reason: reason}}
-		if err := t.insertDelivery(&d); err != nil {
+	}
+	return list
+}
+
+// deliver writes the deliveries of a message.
+func (t *tx) deliver(r *record, list []delivery) error {
+	r.heldBack = nil
+	for i := range list {
+		d := &list[i]
+		if err := t.insertDelivery(d); err != nil {
 			return err
 		}
-		if state == Pending {
+		if d.State == Pending {
 			continue
 		}
-		if state == Dropped {
+		if d.State == Dropped {
 			r.heldBack = append(r.heldBack, d.Delivery)
 		}
-		if err := t.audit(AuditRow{What: string(state), Sequence: r.sequence, Destination: name, Detail: reason}); err != nil {
+		if err := t.audit(AuditRow{What: string(d.State), Sequence: r.sequence, Destination: d.Destination, Detail: d.Reason}); err != nil {
 			return err
 		}
 	}

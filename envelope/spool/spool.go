@@ -279,6 +279,7 @@ func (s *Spool) open(ctx context.Context, settle func(*Spool, *tx) error) error 
 	if s.writer, err = newWriter(ctx, s, database); err != nil {
 		return errors.Join(err, database.Close())
 	}
+	s.firstMark()
 	go s.writer.run()
 	if s.readers, err = openReaders(ctx, s.directory, false); err != nil {
 		return err

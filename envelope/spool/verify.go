@@ -25,8 +25,8 @@ func (r *Report) problem(format string, args ...any) {
 }
 
 // Verify reads the whole store and compares it with its checksums, its
-// sequence, its high-water mark and the chain of its audit trail. Damaged
-// messages that are pending are parked, where the store is open for writing.
+// sequence, its high-water mark and the chain of its audit trail, and that
+// trail with the messages and deliveries. Damaged messages that are pending are parked, where the store is open for writing.
 // progress may be nil; it is told the rows done and their total. An error means
 // that the check could not be made; what it found is in the report.
 func (s *Spool) Verify(ctx context.Context, progress func(done, total uint64)) (Report, error) {
@@ -34,7 +34,7 @@ func (s *Spool) Verify(ctx context.Context, progress func(done, total uint64)) (
 		progress = func(uint64, uint64) {}
 	}
 	v := verifier{spool: s, report: Report{Problems: []string{}}, progress: progress}
-	for _, check := range []func(context.Context) error{v.measure, v.messages, v.deliveries, v.audit, v.gaps, v.drafts, v.file} {
+	for _, check := range []func(context.Context) error{v.measure, v.messages, v.witness, v.deliveries, v.accounts, v.audit, v.gaps, v.drafts, v.file} {
 		if err := check(ctx); err != nil {
 			return v.report, fmt.Errorf("verifying the store: %w", err)
 		}
