@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -107,8 +106,10 @@ func (v *verifier) accounts(ctx context.Context) error {
 			if told == nil {
 				told = &account{}
 			}
-			if !told.accepted {
-				untold = merged(append(untold, span{seq, seq}))
+			if n := len(untold); !told.accepted && n > 0 && untold[n-1].last+1 == seq {
+				untold[n-1].last = seq
+			} else if !told.accepted {
+				untold = append(untold, span{seq, seq})
 			}
 			v.compare(seq, told, c.stored[seq])
 		}
@@ -201,7 +202,7 @@ func (s *Spool) chunkAfter(ctx context.Context, after uint64) (c accountChunk, e
 }
 
 // readIn is read in a transaction.
-func (s *Spool) readIn(ctx context.Context, snapshot *sql.Tx, each func(scan func(...any) error) error, query string, args ...any) error {
+func (s *Spool) readIn(ctx context.Context, snapshot queryer, each func(scan func(...any) error) error, query string, args ...any) error {
 	rows, err := snapshot.QueryContext(ctx, query, args...)
 	if err != nil {
 		return s.closed(err)

@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,6 +72,56 @@ func TestOtherStateThanTheTrailSays(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestVerifyWhileMuchHappens has messages come, be delivered, sent again and
+// removed all the while that Verify reads.
+func TestVerifyWhileMuchHappens(t *testing.T) {
+	s := open(t, settings(t), lims)
+	put(t, s, message("a", "first"))
+	happened := make(chan error, 1)
+	go func() {
+		for i := range 300 {
+			if err := muchHappens(t.Context(), s, message("a", fmt.Sprint(i))); err != nil {
+				happened <- err
+				return
+			}
+		}
+		close(happened)
+	}()
+	for during := 0; ; during++ {
+		select {
+		case err := <-happened:
+			do(t, err)
+			if during == 0 {
+				t.Error("Verify did not run meanwhile: this proves nothing")
+			}
+			return
+		default:
+		}
+		if report, err := s.Verify(t.Context(), nil); err != nil || len(report.Problems) > 0 {
+			t.Fatalf("Verify finds %q, %v", report.Problems, err)
+		}
+	}
+}
+
+// muchHappens takes one message through its states, and removes one that came
+// 20 messages before.
+func muchHappens(ctx context.Context, s *Spool, e envelope.Envelope) error {
+	seq, err := s.Put(ctx, e)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.Park(ctx, "lims", seq, "refused"), s.Retry(ctx, e.ID, "anna"), s.Delivered(ctx, "lims", seq, "")); err != nil || seq < 30 {
+		return err
+	}
+	gone := span{seq - 20, seq - 20}
+	return s.writer.write(ctx, func(t *tx) error {
+		if err := t.remove(gone); err != nil {
+			return err
+		}
+		return t.audit(AuditRow{What: auditPruned, Detail: prunedDetail([]span{gone}, 1, "a test")})
+	})
 }
 
 // TestTrailWithoutDestinations is one that an earlier release wrote.
