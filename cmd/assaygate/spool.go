@@ -62,9 +62,22 @@ func storeIn(data string) string {
 	return data
 }
 
-// ask calls f with a client of the store. The first signal ends its context,
-// so that what is half done is put in order; a second one ends the program.
+// ask calls f, which may change the store, with a client of it. The first signal
+// ends its context, so that what is half done is put in order; a second one ends
+// the program.
 func (c *spoolCommand) ask(f func(context.Context, *console.Client) error) error {
+	return c.with(spool.OpenExisting, f)
+}
+
+// read is ask for what only reads: the store stays as it is, and its card may be
+// read-only or full.
+func (c *spoolCommand) read(f func(context.Context, *console.Client) error) error {
+	return c.with(openToRead, f)
+}
+
+// with calls f with a client of the store, which it has opened where no gateway
+// runs.
+func (c *spoolCommand) with(open opener, f func(context.Context, *console.Client) error) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
@@ -75,7 +88,7 @@ func (c *spoolCommand) ask(f func(context.Context, *console.Client) error) error
 	if socket := controlSocket(directory); answers(socket) {
 		return f(ctx, &console.Client{Transport: console.Socket(socket), By: whoami()})
 	}
-	store, err := spool.OpenExisting(ctx, directory)
+	store, err := open(ctx, directory)
 	if errors.Is(err, spool.ErrNoStore) {
 		if absolute, err := filepath.Abs(directory); err == nil {
 			directory = absolute

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/assaygate/assaygate/device/console"
 	"github.com/assaygate/assaygate/envelope/spool"
@@ -17,6 +19,11 @@ type spoolRetry struct {
 	State       string `help:"With --all: only in this state: ${enum}." enum:"parked,unconfirmed,any" default:"any"`
 	Reason      string `help:"With --all: only those with this in their reason." placeholder:"TEXT"`
 	DryRun      bool   `help:"With --all: only say how many that would be."`
+}
+
+// retried is what retry --all prints as JSON, also where it is a dry run.
+type retried struct {
+	Retried int `json:"retried"`
 }
 
 // Run implements a kong command.
@@ -37,22 +44,19 @@ func (c *spoolRetry) Run(parent *spoolCommand, s *streams) error {
 			if err := client.Retry(ctx, c.ID); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(s.out, "the message is pending again")
-			return err
+			return parent.print(s.out, struct{}{}, func(w io.Writer) { fmt.Fprintln(w, "the message is pending again") })
 		case c.DryRun:
 			n, err := client.Selected(ctx, which)
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(s.out, "%s would be pending again\n", count(n, "message"))
-			return err
+			return parent.print(s.out, retried{n}, func(w io.Writer) { fmt.Fprintf(w, "%s would be pending again\n", count(n, "message")) })
 		}
 		n, err := client.RetryAll(ctx, which)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(s.out, "%d messages are pending again\n", n)
-		return err
+		return parent.print(s.out, retried{n}, func(w io.Writer) { fmt.Fprintf(w, "%d messages are pending again\n", n) })
 	})
 }
 
@@ -63,11 +67,16 @@ type spoolDrop struct {
 
 // Run implements a kong command.
 func (c *spoolDrop) Run(parent *spoolCommand, s *streams) error {
+	switch {
+	case c.ID == "":
+		return errNoID
+	case strings.TrimSpace(c.Reason) == "":
+		return usageError{errors.New("--reason: is blank; say why, for the audit")}
+	}
 	return parent.ask(func(ctx context.Context, client *console.Client) error {
 		if err := client.Drop(ctx, c.ID, c.Reason); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(s.out, "the message is dropped")
-		return err
+		return parent.print(s.out, struct{}{}, func(w io.Writer) { fmt.Fprintln(w, "the message is dropped") })
 	})
 }

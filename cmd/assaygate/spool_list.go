@@ -25,11 +25,14 @@ type spoolList struct {
 	Reason      string `help:"Only messages with this in their reason, such as why they are parked." placeholder:"TEXT"`
 	Since       moment `help:"Only messages received since: so long ago (24h, 7d), or a time (2026-03-01, \"2026-03-01 14:30\")." placeholder:"WHEN"`
 	Until       moment `help:"Only messages received before that, likewise." placeholder:"WHEN"`
-	Limit       int    `help:"How many at most (default: ${default})." default:"100"`
+	Limit       int    `help:"How many at most, 1 to 10000 (default: ${default})." default:"100"`
 }
 
 // Run implements a kong command.
 func (l *spoolList) Run(c *spoolCommand, s *streams) error {
+	if l.Limit < 1 || l.Limit > console.ListLimit {
+		return usageError{fmt.Errorf("--limit: %d is not 1 to %d", l.Limit, console.ListLimit)}
+	}
 	filter := spool.Filter{
 		Destination: l.Destination, Instrument: l.Instrument, SampleID: l.Sample, Reason: l.Reason,
 		Since: l.Since.Time, Until: l.Until.Time, Limit: l.Limit,
@@ -43,7 +46,7 @@ func (l *spoolList) Run(c *spoolCommand, s *streams) error {
 	if l.Kind != "any" {
 		filter.Kind = envelope.Kind(l.Kind)
 	}
-	return c.ask(func(ctx context.Context, client *console.Client) error {
+	return c.read(func(ctx context.Context, client *console.Client) error {
 		messages, err := client.List(ctx, filter)
 		if err != nil {
 			return err

@@ -26,7 +26,7 @@ type exportResult struct {
 
 // Run implements a kong command.
 func (c *spoolExport) Run(parent *spoolCommand, s *streams) error {
-	return parent.ask(func(ctx context.Context, client *console.Client) error {
+	return parent.with(openToExport, func(ctx context.Context, client *console.Client) error {
 		going := newProgress(s.err)
 		m, report, err := client.Export(ctx, c.Directory, going.steps())
 		going.end()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,9 +15,15 @@ type spoolShow struct {
 	ID string `arg:"" help:"The id of the message, or of one of its envelopes."`
 }
 
+// errNoID: an empty id would ask for the list.
+var errNoID = usageError{errors.New("name a message: its id is empty")}
+
 // Run implements a kong command.
 func (c *spoolShow) Run(parent *spoolCommand, s *streams) error {
-	return parent.ask(func(ctx context.Context, client *console.Client) error {
+	if c.ID == "" {
+		return errNoID
+	}
+	return parent.read(func(ctx context.Context, client *console.Client) error {
 		m, err := client.Show(ctx, c.ID)
 		if err != nil {
 			return err
@@ -105,7 +112,10 @@ type spoolRaw struct {
 
 // Run implements a kong command.
 func (c *spoolRaw) Run(parent *spoolCommand, s *streams) error {
-	return parent.ask(func(ctx context.Context, client *console.Client) error {
+	if c.ID == "" {
+		return errNoID
+	}
+	return parent.read(func(ctx context.Context, client *console.Client) error {
 		raw, err := client.Raw(ctx, c.ID)
 		if err != nil {
 			return err

@@ -15,7 +15,7 @@ type spoolStatus struct{}
 
 // Run implements a kong command.
 func (*spoolStatus) Run(c *spoolCommand, s *streams) error {
-	return c.ask(func(ctx context.Context, client *console.Client) error {
+	return c.read(func(ctx context.Context, client *console.Client) error {
 		status, err := client.Status(ctx)
 		if err != nil {
 			return err

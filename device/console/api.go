@@ -16,7 +16,8 @@ import (
 // byHeader carries who asks, where the asker is to be believed.
 const byHeader = "X-Assaygate-By"
 
-const listLimit = 10000
+// ListLimit is how many messages are listed at most.
+const ListLimit = 10000
 
 // API returns the HTTP API over the store. Answers are JSON; an error is an
 // object with `error`, for people, and `code`, for programs.
@@ -187,8 +188,8 @@ func parseFilter(query map[string][]string) (spool.Filter, error) {
 			f.Before, err = strconv.ParseUint(value, 10, 64)
 		case "limit":
 			f.Limit, err = strconv.Atoi(value)
-			if err == nil && (f.Limit < 1 || f.Limit > listLimit) {
-				err = fmt.Errorf("want 1 to %d", listLimit)
+			if err == nil && (f.Limit < 1 || f.Limit > ListLimit) {
+				err = fmt.Errorf("want 1 to %d", ListLimit)
 			}
 		default:
 			err = errors.New("unknown")

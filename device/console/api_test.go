@@ -161,7 +161,7 @@ func TestClientsErrorsAreTheSpools(t *testing.T) {
 				}
 			}
 		}
-		if _, err := client.List(t.Context(), spool.Filter{Limit: listLimit + 1}); err == nil || !strings.Contains(err.Error(), "limit: want 1 to 10000") {
+		if _, err := client.List(t.Context(), spool.Filter{Limit: ListLimit + 1}); err == nil || !strings.Contains(err.Error(), "limit: want 1 to 10000") {
 			t.Errorf("too many: %v", err)
 		}
 		if err := store.Close(); err != nil {

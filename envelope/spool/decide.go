@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/assaygate/assaygate/envelope"
 )
@@ -111,7 +112,7 @@ func (which *Selection) condition() (string, []any) {
 // Drop ends the delivery of a message wherever it is pending, parked or
 // unconfirmed. by is the person; a reason is required.
 func (s *Spool) Drop(ctx context.Context, id, by, reason string) error {
-	if reason == "" {
+	if strings.TrimSpace(reason) == "" {
 		return fmt.Errorf("dropping %s: %w: a reason is needed", id, ErrRefused)
 	}
 	return s.decide(ctx, "dropping "+id, id, func(t *tx, list []delivery) (n int, err error) {

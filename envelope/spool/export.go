@@ -38,7 +38,10 @@ func (s *Spool) Export(ctx context.Context, w io.Writer, from Origin) error {
 
 func (s *Spool) export(ctx context.Context, w io.Writer, from Origin) (err error) {
 	if s.identity == nil {
-		return cmp.Or(s.anonymous, ErrReadOnly)
+		return cmp.Or(s.anonymous, fmt.Errorf("there is no %s to sign with, and none can be made while the store is open for reading only", identityFile))
+	}
+	if len(s.key) == 0 {
+		return fmt.Errorf("there is no %s, and none can be made while the store is open for reading only", keyFile)
 	}
 	high, err := s.highWater() // before the snapshot: it must not be ahead of it
 	if err != nil {

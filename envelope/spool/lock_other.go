@@ -13,5 +13,8 @@ func acquire(string) (*os.File, error) {
 	return nil, errors.New("the store needs a Unix system; on this one it can only be read")
 }
 
+// shareLock finds none: nothing can write to the store here.
+func shareLock(string) (*os.File, error) { return nil, os.ErrNotExist }
+
 // syncDirectory does nothing where directories cannot be synced.
 func syncDirectory(string) error { return nil }

@@ -37,6 +37,22 @@ func acquire(path string) (*os.File, error) {
 	return file, nil
 }
 
+// shareLock takes the lock for a reader: others may read too, and none may own the
+// store meanwhile. It changes nothing.
+func shareLock(path string) (*os.File, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
 // syncDirectory makes the names in a directory durable.
 func syncDirectory(path string) error {
 	directory, err := os.Open(path)

@@ -126,6 +126,7 @@ INSERT INTO meta VALUES ('compatible_from', '1');
 type connector struct {
 	driver.Connector
 	pragmas []string
+	journal string // the mode that it must have; "": nothing is written
 }
 
 // Connect opens one connection, sets its pragmas and reads the two back that
@@ -148,7 +149,10 @@ func (c connector) prepare(ctx context.Context, connection driver.Conn) error {
 			return fmt.Errorf("setting %s: %w", pragma, err)
 		}
 	}
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2"} {
+	for pragma, want := range map[string]string{"journal_mode": c.journal, "synchronous": "2"} {
+		if want == "" {
+			continue
+		}
 		have, err := ask(ctx, connection, "PRAGMA "+pragma)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", pragma, err)
@@ -184,7 +188,11 @@ func openDatabase(directory, query string, pragmas ...string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(connector{base, append([]string{"busy_timeout = 5000"}, pragmas...)}), nil
+	journal := "wal"
+	if query == frozen {
+		journal = ""
+	}
+	return sql.OpenDB(connector{base, append([]string{"busy_timeout = 5000"}, pragmas...), journal}), nil
 }
 
 // createDatabase opens the database for the writer and makes its tables where
@@ -226,13 +234,15 @@ func createDatabase(ctx context.Context, directory string) (*sql.DB, error) {
 	return database, syncDirectory(filepath.Dir(directory))
 }
 
-// openReaders opens the connections that only read. In a process that owns the
-// store they wait for the writer's checkpoint rather than fail.
-func openReaders(ctx context.Context, directory string, readOnly bool) (*sql.DB, error) {
-	query := ""
-	if readOnly {
-		query = "mode=ro"
-	}
+// How the connections that only read see the database, as SQLite is asked for it.
+const (
+	owned  = ""                    // this process writes: they wait for its checkpoint rather than fail
+	shared = "mode=ro"             // another process may write; the WAL's index is made where it is missing
+	frozen = "mode=ro&immutable=1" // nobody writes, and the WAL is not read
+)
+
+// openReaders opens the connections that only read.
+func openReaders(ctx context.Context, directory, query string) (*sql.DB, error) {
 	database, err := openDatabase(directory, query, "query_only = ON", "cache_size = -1024")
 	if err != nil {
 		return nil, err

@@ -147,6 +147,7 @@ type Spool struct {
 	packer       packer
 
 	lock    *os.File // nil where the store is read-only
+	frozen  *os.File // the lock that keeps writers out, where a reader needs that
 	readers *sql.DB
 	writer  *writer // nil where the store is read-only
 
@@ -188,9 +189,10 @@ func Open(ctx context.Context, s Settings, o Options) (*Spool, error) {
 	return spool, nil
 }
 
-// OpenReadOnly opens the store in dir for the query methods while no gateway
-// has it; it also works beside a running one. It creates nothing: where there
-// is no store the error is ErrNoStore. The caller must call Close.
+// OpenReadOnly opens the store in dir for the query methods and Export while no
+// gateway has it; it also works beside a running one, and on a card that is
+// read-only or full. It changes no record: where there is no store the error is
+// ErrNoStore. The caller must call Close.
 func OpenReadOnly(ctx context.Context, dir string) (*Spool, error) {
 	spool, err := newSpool(Settings{Directory: dir}, Options{})
 	if err != nil {
@@ -281,7 +283,7 @@ func (s *Spool) open(ctx context.Context, settle func(*Spool, *tx) error) error 
 	}
 	s.firstMark()
 	go s.writer.run()
-	if s.readers, err = openReaders(ctx, s.directory, false); err != nil {
+	if s.readers, err = openReaders(ctx, s.directory, owned); err != nil {
 		return err
 	}
 	if err := s.counts.load(ctx, s.readers); err != nil {
@@ -320,7 +322,11 @@ func (s *Spool) openReadOnly(ctx context.Context) error {
 	if exists(filepath.Join(s.directory, identityFile)) {
 		s.openIdentity()
 	}
-	if s.readers, err = openReaders(ctx, s.directory, true); err != nil {
+	s.readers, err = openReaders(ctx, s.directory, shared)
+	if err != nil && FaultOf(err) != "" {
+		err = s.openFrozen(ctx, err)
+	}
+	if err != nil {
 		return err
 	}
 	if err := checkVersion(ctx, s.readers); err != nil {
@@ -340,8 +346,10 @@ func (s *Spool) Close() error {
 		if s.readers != nil {
 			errs = append(errs, s.readers.Close())
 		}
-		if s.lock != nil {
-			errs = append(errs, s.lock.Close())
+		for _, lock := range []*os.File{s.lock, s.frozen} {
+			if lock != nil {
+				errs = append(errs, lock.Close())
+			}
 		}
 		if err := errors.Join(errs...); err != nil {
 			s.closeErr = fmt.Errorf("closing the store: %w", err)
