@@ -71,8 +71,10 @@ func TestDeliveryAndDecisions(t *testing.T) {
 	if err != nil || entry.State != Pending || entry.Refusals != 0 || entry.Attempts != 3 {
 		t.Errorf("after the retry it is %+v, %v", entry, err)
 	}
-	if err := s.Drop(ctx, e.ID, "anna", ""); !errors.Is(err, ErrRefused) {
-		t.Errorf("dropping without a reason gives %v", err)
+	for _, blank := range []string{"", " \t"} {
+		if err := s.Drop(ctx, e.ID, "anna", blank); !errors.Is(err, ErrRefused) {
+			t.Errorf("dropping with the reason %q gives %v", blank, err)
+		}
 	}
 	if err := s.Drop(ctx, e.ID, "anna", "wrong tube"); err != nil {
 		t.Fatal(err)
