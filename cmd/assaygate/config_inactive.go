@@ -24,9 +24,6 @@ func (c Config) inactive() []inactive {
 	add := func(closes, where, format string, args ...any) {
 		list = append(list, inactive{Where: where, What: fmt.Sprintf(format, args...), Closes: closes})
 	}
-	for i, one := range c.Instruments {
-		list = append(list, one.inactive(fmt.Sprintf("instruments[%d]", i))...)
-	}
 	if c.Owner != nil {
 		// What an owner protects, sticks and the console's settings, is not
 		// there either: nothing is open to anybody else.
@@ -79,27 +76,6 @@ func (c Config) inactiveServers() []inactive {
 
 // driveServer is what an owner keeps closed: the reading of sticks.
 const driveServer = "config_drive"
-
-// inactive lists the parts of one instrument that are not active.
-func (i Instrument) inactive(path string) []inactive {
-	var list []inactive
-	add := func(closes, where, what string) {
-		list = append(list, inactive{Where: path + "." + where, What: what, Closes: closes})
-	}
-	if why := i.notServed(); why != "" {
-		add("", i.line(), why)
-	}
-	return list
-}
-
-// notServed says why this version cannot serve the line, "" where it can.
-func (i Instrument) notServed() string {
-	switch {
-	case i.Serial != nil && (strings.HasPrefix(i.Serial.Port, "usb:") || strings.HasPrefix(i.Serial.Port, "serial:")):
-		return i.Serial.Port + " is not looked up; name the device, e.g. /dev/ttyUSB0"
-	}
-	return ""
-}
 
 // looksLikeKey reports whether the text can be an Ed25519 public key.
 func looksLikeKey(text string) bool {

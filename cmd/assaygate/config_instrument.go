@@ -175,21 +175,15 @@ func (i *Instrument) setListen(address string) {
 }
 
 // listens returns the address to listen on, "" where the line is opened by the
-// box or is of a kind that this version cannot serve.
+// box.
 func (i Instrument) listens() string {
-	if i.notServed() != "" {
-		return ""
-	}
 	_, address := i.listenKey()
 	return address
 }
 
-// opens returns the line that the box opens itself, false where it listens or
-// where this version cannot open it.
+// opens returns the line that the box opens itself, false where it listens.
 func (i Instrument) opens() (port.Settings, bool) {
 	switch {
-	case i.notServed() != "":
-		return port.Settings{}, false
 	case i.Serial != nil:
 		return port.Settings{Serial: i.Serial}, true
 	case i.ASTM != nil && i.ASTM.Dial != "":

@@ -167,8 +167,8 @@ func TestConfigLines(t *testing.T) {
 		protocol envelope.Protocol
 		line     string
 	}{
-		{"", false, envelope.ASTM, "serial usb:1-1.4"},
-		{"", false, envelope.Vendor, "serial serial:A50285BI"},
+		{"", true, envelope.ASTM, "serial usb:1-1.4"},
+		{"", true, envelope.Vendor, "serial serial:A50285BI"},
 		{"", true, envelope.HL7, "serial /dev/ttyUSB7"},
 		{":4010", false, envelope.ASTM, "listens on :4010"},
 		{":4010", false, envelope.ASTM, "listens on :4010"},
@@ -195,7 +195,6 @@ func TestConfigInactive(t *testing.T) {
 		got = append(got, strings.TrimSpace(part.Where+" "+part.Closes))
 	}
 	want := []string{
-		"instruments[0].serial", "instruments[1].serial",
 		"owner config_drive", "config_drive", "network", "update", "box.timezone",
 		"admin.allow_from admin", "admin.token_file admin", "console.users console",
 	}

@@ -49,7 +49,7 @@ type Resolver func(name string) (path string, err error)
 // names `usb:...` and `serial:...` its error wraps ErrNotActive.
 func DevicePath(name string) (string, error) {
 	if stableName(name) {
-		return "", fmt.Errorf("serial port %s: this kind of name is %w; name the device, e.g. /dev/ttyUSB0", name, ErrNotActive)
+		return "", fmt.Errorf("serial port %s: to look up this kind of name is %w here; name the device, e.g. /dev/ttyUSB0", name, ErrNotActive)
 	}
 	return name, nil
 }
@@ -66,7 +66,7 @@ type Settings struct {
 	Serial *Serial
 	// Dial is the instrument's address, host:port.
 	Dial string
-	// Resolve finds the device of Serial.Port; nil means DevicePath.
+	// Resolve finds the device of Serial.Port; nil means Lookup.
 	Resolve Resolver
 	// TLS is that of a dialled line; nil means none.
 	TLS *TLS
@@ -80,7 +80,7 @@ func Open(ctx context.Context, s Settings) (Line, error) {
 	}
 	resolve := s.Resolve
 	if resolve == nil {
-		resolve = DevicePath
+		resolve = Lookup
 	}
 	path, err := resolve(s.Serial.Port)
 	if err != nil {

@@ -106,7 +106,7 @@ func TestRedialClosesTheLine(t *testing.T) {
 
 func TestRedialGivesUpWhatIsNotActive(t *testing.T) {
 	err := Redial(t.Context(), func(ctx context.Context) (Line, error) {
-		return Open(ctx, Settings{Serial: &Serial{Port: "usb:1-1"}})
+		return Open(ctx, Settings{Serial: &Serial{Port: "usb:1-1"}, Resolve: DevicePath})
 	}, nil, nil)
 	if !errors.Is(err, ErrNotActive) {
 		t.Errorf("ended with %v", err)
