@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -86,7 +87,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return errors.Join(err, first.close())
 	}
 	servers.Go(func() {
-		if err := d.health.Run(serving, d.log); err != nil {
+		if err := d.health.Run(serving, health.Options{Log: d.log, Dump: os.Stderr}); err != nil {
 			stop(err)
 		}
 	})

@@ -1,23 +1,27 @@
 // Package health knows whether the parts of a running gateway still move.
 //
-// Every critical loop (a line, the spool's writer, a destination) registers
+// Every critical loop (a line, the spool's writer, a destination) is watched
 // under its name with a deadline of its own, and reports progress at least that
 // often. One part that falls silent makes the whole process unhealthy: /healthz
-// says 503 and names it, and systemd's watchdog is no longer fed, so that the
-// process is restarted instead of standing there half dead.
+// says 503 and names it, the log names it too and gets the stacks of all
+// goroutines, and systemd's watchdog is no longer fed, so that the process is
+// restarted instead of standing there half dead.
 //
 // Being ready is another thing. What must be reached once, such as that every
 // listener is bound, [Registry.Expect] names; what can come and go, such as that
 // the store takes messages in, [Registry.Require] asks for.
+//
+// Nothing on the way from a report to the watchdog takes a lock of ours: a lock
+// that is held for ever may be the very fault that is to be named.
 package health
 
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,132 +31,100 @@ var ErrSilent = errors.New("no progress")
 // Registry holds the critical parts and the conditions of readiness. Its zero
 // value is ready to use: healthy, with nothing to watch, and ready.
 type Registry struct {
-	mu      sync.Mutex
-	parts   map[string]*part
-	waiting map[string]bool
-	needed  []func() error
-	met     chan struct{} // closed when waiting becomes empty; nil when nobody waits
+	parts sync.Map // of *part, by name
+	watch atomic.Pointer[watch]
+
+	readiness readiness
+	told      told
 }
 
 type part struct {
 	deadline time.Duration
-	last     time.Time // carries the monotonic clock: setting the box's time is no silence
+	last     atomic.Pointer[time.Time] // by the registry's clock
 }
 
-// Register adds a critical part, which counts as alive from now on, and returns
-// the function that it calls at least once per deadline. That function is safe
-// for concurrent use and cheap. A name that is registered already is replaced:
-// a part that was restarted goes on under its old name, and reports of its
-// predecessor no longer count.
+// Watch adds a critical part, which counts as alive from now on. The part calls
+// progress at least once per deadline, and ended when it has ended in order: one
+// that ends otherwise stays, and is found by its silence. Both are safe for
+// concurrent use; progress is cheap. A name that is watched already is taken
+// over: a part that was restarted goes on under its old name, and what its
+// predecessor still reports no longer counts, nor that it has ended.
+func (r *Registry) Watch(name string, deadline time.Duration) (progress, ended func()) {
+	p := &part{deadline: deadline}
+	report := func() {
+		now := r.now()
+		p.last.Store(&now)
+	}
+	report()
+	r.parts.Store(name, p)
+	return report, func() { r.parts.CompareAndDelete(name, p) }
+}
+
+// Register is Watch for a part that ends with Remove.
 func (r *Registry) Register(name string, deadline time.Duration) (progress func()) {
-	p := &part{deadline: deadline, last: time.Now()}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.parts == nil {
-		r.parts = make(map[string]*part)
-	}
-	r.parts[name] = p
-	return func() {
-		now := time.Now()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		p.last = now
-	}
+	progress, _ = r.Watch(name, deadline)
+	return progress
 }
 
-// Remove takes a part out that has ended in order. A part that ended otherwise
-// stays, and is found by its silence.
-func (r *Registry) Remove(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.parts, name)
+// Remove takes a part out that has ended in order.
+func (r *Registry) Remove(name string) { r.parts.Delete(name) }
+
+// Parts returns the names of what is watched, in their order.
+func (r *Registry) Parts() (names []string) {
+	for name := range r.parts.Range {
+		names = append(names, name.(string))
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Healthy returns nil while every part has reported within its deadline, and
-// otherwise an error that wraps [ErrSilent] and names each silent part, how long
-// it has been silent and what it had promised.
+// otherwise an error that wraps [ErrSilent] and names the silent parts, how long
+// each has been silent and what it had promised. The one that has been so for
+// longest comes first: others may only be waiting for it.
 func (r *Registry) Healthy() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := time.Now()
-	var silent []string
-	for name, p := range r.parts {
-		if since := now.Sub(p.last); since > p.deadline {
-			silent = append(silent, fmt.Sprintf("%s for %s (deadline %s)", name, since.Round(time.Millisecond), p.deadline))
-		}
-	}
+	silent := r.silent()
 	if len(silent) == 0 {
 		return nil
 	}
-	slices.Sort(silent)
-	return fmt.Errorf("%w: %s", ErrSilent, strings.Join(silent, "; "))
+	var texts []string
+	for _, s := range silent[:min(len(silent), mostNamed)] {
+		texts = append(texts, fmt.Sprintf("%s for %s (deadline %s)", s.name, s.since.Round(time.Millisecond), s.deadline))
+	}
+	if more := len(silent) - len(texts); more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Errorf("%w: %s", ErrSilent, strings.Join(texts, "; "))
 }
 
-// Expect names a condition that must be met before the gateway is ready, and
-// returns the function that says so. All conditions are to be named before the
-// first is met, else the gateway is ready too early.
-func (r *Registry) Expect(condition string) (met func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.waiting == nil {
-		r.waiting = make(map[string]bool)
-	}
-	r.waiting[condition] = true
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.waiting, condition)
-		if len(r.waiting) == 0 && r.met != nil {
-			close(r.met)
-			r.met = nil
+// mostNamed bounds the text of Healthy: with a card that hangs, hundreds of
+// connections wait.
+const mostNamed = 20
+
+// silence is a part that has not reported in time.
+type silence struct {
+	name            string
+	since, deadline time.Duration
+}
+
+// silent returns the parts that have not reported in time, the longest silent
+// first.
+func (r *Registry) silent() (list []silence) {
+	now := r.now()
+	for name, value := range r.parts.Range {
+		p := value.(*part)
+		if since := now.Sub(*p.last.Load()); since > p.deadline {
+			list = append(list, silence{name.(string), since, p.deadline})
 		}
 	}
-}
-
-// Require adds a condition that may come and go. State says whether it holds,
-// nil, or why not; it is asked whenever readiness is, from many goroutines, so
-// it must not wait for anything.
-func (r *Registry) Require(state func() error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.needed = append(r.needed, state)
-}
-
-// Ready returns nil once every expected condition is met and while every
-// required one holds, and otherwise an error that names those that are not.
-func (r *Registry) Ready() error {
-	r.mu.Lock()
-	names := slices.Sorted(maps.Keys(r.waiting))
-	needed := slices.Clone(r.needed)
-	r.mu.Unlock()
-	var reasons []string
-	if len(names) > 0 {
-		reasons = append(reasons, "waiting for "+strings.Join(names, ", "))
+	if since, stands := r.watch.Load().stands(); stands {
+		list = append(list, silence{"the watch over the parts", since, mostLate})
 	}
-	for _, state := range needed {
-		if err := state(); err != nil {
-			reasons = append(reasons, err.Error())
+	slices.SortFunc(list, func(a, b silence) int {
+		if a.since != b.since {
+			return int(b.since - a.since)
 		}
-	}
-	if len(reasons) == 0 {
-		return nil
-	}
-	return errors.New(strings.Join(reasons, "; "))
-}
-
-// readiness returns a channel that is closed when every expected condition is
-// met. What is required does not count: systemd stops a service that is not
-// ready in time, and starts it again, over and over.
-func (r *Registry) readiness() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.waiting) == 0 {
-		done := make(chan struct{})
-		close(done)
-		return done
-	}
-	if r.met == nil {
-		r.met = make(chan struct{})
-	}
-	return r.met
+		return strings.Compare(a.name, b.name)
+	})
+	return list
 }

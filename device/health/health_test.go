@@ -2,6 +2,7 @@ package health
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,8 +17,8 @@ func TestHealthyNamesTheSilentPart(t *testing.T) {
 		if err := r.Healthy(); err != nil {
 			t.Fatalf("with no parts: %v", err)
 		}
-		line := r.Register("line xn-550", 10*time.Second)
-		writer := r.Register("spool writer", 30*time.Second)
+		line, lineEnded := r.Watch("line xn-550", 10*time.Second)
+		writer, writerEnded := r.Watch("spool writer", 30*time.Second)
 
 		time.Sleep(10 * time.Second)
 		if err := r.Healthy(); err != nil {
@@ -30,7 +31,7 @@ func TestHealthyNamesTheSilentPart(t *testing.T) {
 			t.Fatalf("one silent part: %v", err)
 		}
 		time.Sleep(15 * time.Second)
-		if err := r.Healthy(); err == nil || !strings.Contains(err.Error(), "line xn-550 for 25.001s (deadline 10s); spool writer for 35.001s") {
+		if err := r.Healthy(); err == nil || !strings.Contains(err.Error(), "spool writer for 35.001s (deadline 30s); line xn-550 for 25.001s (deadline 10s)") {
 			t.Fatalf("two silent parts: %v", err)
 		}
 		line()
@@ -39,23 +40,80 @@ func TestHealthyNamesTheSilentPart(t *testing.T) {
 			t.Fatalf("after progress: %v", err)
 		}
 		time.Sleep(time.Hour)
-		r.Remove("line xn-550")
-		r.Remove("spool writer")
+		lineEnded()
+		writerEnded()
 		if err := r.Healthy(); err != nil {
 			t.Fatalf("after both were removed: %v", err)
 		}
 	})
 }
 
-func TestRegisterAgainForgetsThePredecessor(t *testing.T) {
+func TestWatchAgainForgetsThePredecessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r Registry
-		old := r.Register("lims", time.Second)
-		r.Register("lims", time.Second)
+		old, oldEnded := r.Watch("lims", time.Second)
+		r.Watch("lims", time.Second)
 		time.Sleep(2 * time.Second)
 		old()
+		oldEnded()
 		if err := r.Healthy(); err == nil {
-			t.Fatal("a report of the replaced part counted for its successor")
+			t.Fatal("what the replaced part reports counted for its successor")
+		}
+	})
+}
+
+// A text that names hundreds of connections helps nobody.
+func TestHealthyNamesTheLongestSilentFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r Registry
+		r.Watch("spool writer", time.Second)
+		time.Sleep(time.Second)
+		for i := range 500 {
+			r.Watch(fmt.Sprint("line ", i), time.Second)
+		}
+		time.Sleep(2 * time.Second)
+		err := r.Healthy()
+		if err == nil || !strings.HasPrefix(err.Error(), "no progress: spool writer for 3s") || !strings.HasSuffix(err.Error(), "and 481 more") {
+			t.Errorf("got %v", err)
+		}
+		if n := len(r.Parts()); n != 501 {
+			t.Errorf("%d parts", n)
+		}
+	})
+}
+
+// A process that was stopped finds all of its parts silent, though they go on at
+// once.
+func TestAStandstillOfTheProcessIsNoSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r Registry
+		progress, _ := r.Watch("lims", time.Minute)
+		r.look()
+		time.Sleep(time.Hour)
+		if err := r.Healthy(); err == nil || err.Error() != "no progress: the watch over the parts for 1h0m0s (deadline 10s)" {
+			t.Errorf("while nobody looks: %v", err)
+		}
+		if late := r.look(); late != time.Hour-mostLate {
+			t.Errorf("late by %s", late)
+		}
+		watched := func(d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
+				if late := r.look(); late != 0 {
+					t.Errorf("late by %s", late)
+				}
+			}
+		}
+		watched(30 * time.Second)
+		if err := r.Healthy(); err != nil {
+			t.Errorf("40 s that count: %v", err)
+		}
+		watched(30 * time.Second)
+		if err := r.Healthy(); err == nil || err.Error() != "no progress: lims for 1m10s (deadline 1m0s)" {
+			t.Errorf("70 s that count: %v", err)
+		}
+		progress()
+		if err := r.Healthy(); err != nil {
+			t.Errorf("after progress: %v", err)
 		}
 	})
 }
@@ -95,7 +153,7 @@ func TestReadyWhileWhatIsRequiredHolds(t *testing.T) {
 		t.Fatalf("one does not hold: %v", err)
 	}
 	select {
-	case <-r.readiness():
+	case <-r.readiness.reached():
 	default:
 		t.Error("systemd is kept waiting for what may never come")
 	}
@@ -117,7 +175,7 @@ func TestHandlers(t *testing.T) {
 				t.Errorf("got %d %q, want %d %q", w.Code, w.Body, code, body)
 			}
 		}
-		r.Register("lims", time.Second)
+		r.Watch("lims", time.Second)
 		ask(r.Healthz(), 200, "ok\n")
 		ask(r.Readyz(), 503, "waiting for spool\n")
 		met()

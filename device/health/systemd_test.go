@@ -8,7 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -68,36 +71,49 @@ func TestRunFeedsTheWatchdogOnlyWhileHealthy(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "20000000")
 	synctest.Test(t, func(t *testing.T) {
 		var r Registry
-		var journal bytes.Buffer
+		var journal, stacks bytes.Buffer
 		met := r.Expect("spool")
-		progress := r.Register("line xn-550", 15*time.Second)
+		progress, _ := r.Watch("line xn-550", 15*time.Second)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- r.Run(ctx, slog.New(slog.NewTextHandler(&journal, nil))) }()
+		go func() { done <- r.Run(ctx, Options{Log: slog.New(slog.NewTextHandler(&journal, nil)), Dump: &stacks}) }()
 
 		synctest.Wait()
 		systemd.expect(t, "before ready")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		systemd.expect(t, "while it opens a large store", "WATCHDOG=1", "EXTEND_TIMEOUT_USEC=60000000")
 		met()
 		synctest.Wait()
 		systemd.expect(t, "when ready", "READY=1")
-		time.Sleep(10 * time.Second)
+		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		systemd.expect(t, "half of WatchdogSec", "WATCHDOG=1")
+		systemd.expect(t, "a quarter of WatchdogSec later", "WATCHDOG=1")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		systemd.expect(t, "at the deadline", "WATCHDOG=1")
 		time.Sleep(30 * time.Second) // silent from 15 s on
 		synctest.Wait()
 		systemd.expect(t, "while a part is silent")
 		if n := strings.Count(journal.String(), "line xn-550"); n != 1 {
 			t.Errorf("the culprit was named %d times:\n%s", n, &journal)
 		}
+		if n := strings.Count(stacks.String(), ".(*Registry).Run(...)\n"); n != 1 {
+			t.Errorf("this goroutine is %d times in the dump:\n%s", n, &stacks)
+		}
 		progress()
-		time.Sleep(10 * time.Second)
+		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		systemd.expect(t, "after it moved again", "WATCHDOG=1")
+		r.Stopping(slog.New(slog.DiscardHandler))
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		systemd.expect(t, "while it stops", "STOPPING=1", "WATCHDOG=1", "EXTEND_TIMEOUT_USEC=60000000")
 		stop()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		systemd.expect(t, "at the end", "STOPPING=1")
+		systemd.expect(t, "at the end")
 		if !strings.Contains(journal.String(), "healthy again") {
 			t.Errorf("the recovery is not in the journal:\n%s", &journal)
 		}
@@ -110,10 +126,10 @@ func TestRunWithoutSystemdLogsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r Registry
 		var journal bytes.Buffer
-		r.Register("lims", time.Second)
+		r.Watch("lims", time.Second)
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
-		if err := r.Run(ctx, slog.New(slog.NewTextHandler(&journal, nil))); err != nil {
+		if err := r.Run(ctx, Options{Log: slog.New(slog.NewTextHandler(&journal, nil))}); err != nil {
 			t.Fatal(err)
 		}
 		if n := strings.Count(journal.String(), "\n"); n != 1 || !strings.Contains(journal.String(), "lims") {
@@ -122,10 +138,70 @@ func TestRunWithoutSystemdLogsOnly(t *testing.T) {
 	})
 }
 
+func TestReloading(t *testing.T) {
+	systemd := newManager(t)
+	t.Setenv("WATCHDOG_USEC", "")
+	log := slog.New(slog.DiscardHandler)
+	synctest.Test(t, func(t *testing.T) {
+		var r Registry
+		met := r.Expect("spool")
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx, Options{Log: log}) }()
+		r.Reloading(log)()
+		systemd.expect(t, "before it is ready")
+		met()
+		synctest.Wait()
+		systemd.expect(t, "when ready", "READY=1")
+		reloaded := r.Reloading(log)
+		heard := systemd.heard(t)
+		if len(heard) != 1 || !regexp.MustCompile(`^RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*\n$`).MatchString(heard[0]) {
+			t.Errorf("systemd heard %q", heard)
+		}
+		reloaded()
+		systemd.expect(t, "when all is read", "READY=1")
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		systemd.expect(t, "at the end", "STOPPING=1")
+		r.Stopping(log)
+		systemd.expect(t, "said already")
+	})
+}
+
+func TestStatusLine(t *testing.T) {
+	systemd := newManager(t)
+	log := slog.New(slog.DiscardHandler)
+	synctest.Test(t, func(t *testing.T) {
+		var r Registry
+		var status atomic.Value
+		status.Store("opening the\nstore")
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan bool)
+		go func() { r.Tell(ctx, log, func() string { return status.Load().(string) }); close(done) }()
+		synctest.Wait()
+		systemd.expect(t, "at the beginning", "STATUS=opening the store")
+		status.Store("2 of 2 lines up")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		systemd.expect(t, "when it has changed", "STATUS=2 of 2 lines up")
+		r.Watch("lims", time.Second)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		systemd.expect(t, "while a part is silent", "STATUS=no progress: lims for 5s (deadline 1s)")
+		stop()
+		<-done
+		if parts := r.Parts(); !slices.Equal(parts, []string{"lims"}) {
+			t.Errorf("watched at the end: %v", parts)
+		}
+	})
+}
+
 func TestRunRefusesABrokenWatchdogSetting(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "often")
 	var r Registry
-	if err := r.Run(t.Context(), slog.New(slog.DiscardHandler)); err == nil {
+	if err := r.Run(t.Context(), Options{Log: slog.New(slog.DiscardHandler)}); err == nil {
 		t.Fatal("WATCHDOG_USEC=often was taken")
 	}
 }
@@ -138,7 +214,7 @@ func TestASocketThatIsGoneIsLogged(t *testing.T) {
 	stop()
 	var r Registry
 	r.Expect("never")
-	if err := r.Run(ctx, slog.New(slog.NewTextHandler(&journal, nil))); err != nil {
+	if err := r.Run(ctx, Options{Log: slog.New(slog.NewTextHandler(&journal, nil))}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(journal.String(), "notifying systemd") {
