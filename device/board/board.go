@@ -1,5 +1,5 @@
-// Package board knows what the computer says of itself: today how its card
-// fares.
+// Package board knows what the computer says of itself: its number and its name,
+// and how its card fares.
 //
 // Everything is read from the files of /proc and /sys at the time of asking, so
 // it costs little and waits for no card. Where a system does not have them,
