@@ -1,0 +1,5 @@
+//go:build !unix
+
+package configdrive
+
+const nonBlocking = 0
