@@ -12,7 +12,7 @@ import (
 const lookAtCard = 30 * time.Second
 
 // card is how the card of the store fares.
-func (d *daemon) card() board.Card { return d.board.Card(d.config.Spool.Directory) }
+func (d *daemon) card() board.Card { return d.board.Card(d.config().Spool.Directory) }
 
 // watchCard says what a person should know of the card before it fails, once for
 // each change, until ctx ends.
@@ -33,7 +33,7 @@ func (d *daemon) watchCard(ctx context.Context) {
 // sayCard logs what has become worse since it was said last. An fsck puts the
 // count of errors back.
 func (d *daemon) sayCard(now board.Card, said *board.Card) {
-	log := d.log.With("device", now.Device, "directory", d.config.Spool.Directory)
+	log := d.log.With("device", now.Device, "directory", d.config().Spool.Directory)
 	if now.Errors > said.Errors {
 		log.Error("the file system has found errors on the card: check it with fsck, and replace the card if they come again",
 			"errors", now.Errors, "last", now.LastError)

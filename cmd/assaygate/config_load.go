@@ -25,6 +25,7 @@ var defaultConfig []byte
 // flags are what the command line says over the file.
 type flags struct {
 	Config             string // the file
+	Factory            string // the file that stands for it while there is none
 	ASTM, HL7, Emerald string // addresses to listen on
 	URL, CaptureOnly   string // where messages go
 	Data               string // directory of store and captures
@@ -38,25 +39,48 @@ type flags struct {
 func loadConfig(f flags) (Config, []string, error) { return loadConfigFrom(systemConfig, f) }
 
 func loadConfigFrom(system string, f flags) (Config, []string, error) {
-	alone := f != flags{Config: f.Config} && f.Config == ""
-	path := f.Config
-	if path == "" && !alone {
-		switch _, err := os.Stat(system); {
-		case err == nil:
-			path = system
-		case !errors.Is(err, fs.ErrNotExist):
-			return Config{}, nil, fmt.Errorf("read configuration: %w", err)
-		}
-	}
-	var document *config.Document
-	var err error
-	if path == "" {
-		if document, err = parseDocument(defaultConfig, "built-in defaults"); err != nil {
-			return Config{}, nil, err
-		}
-	} else if document, err = config.Load(path); err != nil {
+	path, err := f.file(system)
+	if err != nil {
 		return Config{}, nil, err
 	}
+	var document *config.Document
+	if path == "" {
+		document, err = parseDocument(defaultConfig, "built-in defaults")
+	} else {
+		document, err = config.Load(path)
+	}
+	if err != nil {
+		return Config{}, nil, err
+	}
+	return f.compose(document)
+}
+
+// file is the file that is the configuration now, "" for the built-in one.
+func (f flags) file(system string) (string, error) {
+	path := f.Config
+	if path == "" && !f.alone() {
+		path = system
+	}
+	if path == "" || f.Config != "" && f.Factory == "" {
+		return path, nil
+	}
+	switch _, err := os.Stat(path); {
+	case err == nil:
+		return path, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("read configuration: %w", err)
+	}
+	return f.Factory, nil
+}
+
+// alone reports whether the flags stand without a file.
+func (f flags) alone() bool {
+	return f != flags{Config: f.Config, Factory: f.Factory} && f.Config == ""
+}
+
+// compose lays a file under the flags and over the defaults.
+func (f flags) compose(document *config.Document) (Config, []string, error) {
+	alone := f.alone()
 	if alone {
 		document.Delete("instruments")
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
@@ -24,19 +26,24 @@ import (
 // wrong. For the same reason /healthz, which feeds the watchdog, stays well
 // meanwhile; it is /readyz that fails.
 type daemon struct {
-	config   Config
-	inactive []inactive
-	log      *slog.Logger
-	metrics  *metrics
-	health   *health.Registry
-	gate     *port.Gate
-	bound    chan bound // addresses as they were bound, for the demo and tests; may be nil
+	running atomic.Pointer[Config] // the configuration: see config
+	log     *slog.Logger
+	metrics *metrics
+	health  *health.Registry
+	gate    *port.Gate
+	bound   chan bound // addresses as they were bound, for the demo and tests; may be nil
 
-	standing   standing // of the store
-	noise      *instrument.Noise
-	board      board.System
-	reopenings chan *reopening
-	ended      chan struct{} // closed when no store is opened any more
+	standing    standing // of the store
+	noise       *instrument.Noise
+	board       board.System
+	servers     *parts      // the admin endpoint and the console
+	fail        func(error) // ends the process, with the reason
+	doors       doors       // listeners that are not open
+	forgiving   atomic.Bool
+	reopenings  chan *reopening
+	transitions chan *transition
+	ended       chan struct{} // closed when no store is opened any more
+	changes     changes       // how the configuration is changed while it runs
 }
 
 // bound is an address that a listener got.
@@ -44,31 +51,55 @@ type bound struct{ name, address string }
 
 func newDaemon(config Config, log *slog.Logger) *daemon {
 	d := &daemon{
-		config: config, inactive: config.inactive(), log: log,
-		metrics: newMetrics(), health: &health.Registry{}, gate: port.NewGate(port.TotalConnections),
-		reopenings: make(chan *reopening), ended: make(chan struct{}),
+		log: log, metrics: newMetrics(), health: &health.Registry{}, gate: port.NewGate(port.TotalConnections),
+		reopenings: make(chan *reopening), transitions: make(chan *transition), ended: make(chan struct{}),
 	}
 	d.noise = &instrument.Noise{Observer: d.metrics, Log: log, Noisy: d.metrics.Noisy}
-	for _, part := range d.inactive {
-		if part.Closes != "" {
-			log.Error("not opened: a part of its protection is not active in this version", "part", part.Where, "closed", part.Closes, "what", part.What)
-			continue
-		}
-		log.Warn("not active in this version", "part", part.Where, "what", part.What)
-	}
+	d.use(config)
 	return d
+}
+
+// config is the configuration that runs now. It is replaced as a whole: what was
+// returned does not change.
+func (d *daemon) config() Config {
+	if c := d.running.Load(); c != nil {
+		return *c
+	}
+	return Config{}
+}
+
+// use makes a configuration the one that runs, as far as nothing has to be
+// stopped or started for it.
+func (d *daemon) use(to Config) {
+	var before []inactive
+	if from := d.running.Load(); from != nil {
+		before = from.inactive()
+	}
+	d.running.Store(&to)
+	setLog(d.log, to.Log)
+	for _, part := range to.inactive() {
+		switch {
+		case slices.Contains(before, part):
+		case part.Closes != "":
+			d.log.Error("not opened: a part of its protection is not active in this version", "part", part.Where, "closed", part.Closes, "what", part.What)
+		default:
+			d.log.Warn("not active in this version", "part", part.Where, "what", part.What)
+		}
+	}
 }
 
 // run serves until ctx ends. The first opening of the store tells what waiting
 // cannot mend: that another process has it, that a newer release wrote it, that
 // an address is taken; it ends the process with the reason. Where the card is at
-// fault, and later whatever it is, opening is tried again without end.
+// fault, and later whatever it is, opening is tried again without end. Listeners
+// are then opened as soon as they can be: forgiving says so.
 func (d *daemon) run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer close(d.ended)
 	begun := d.health.Expect("spool")
 	d.health.Require(d.storeTrouble)
+	d.health.Require(d.doors.ready)
 	d.metrics.registry.MustRegister(newStoreMetrics(d))
 
 	first, err := d.open(ctx)
@@ -76,23 +107,26 @@ func (d *daemon) run(ctx context.Context) error {
 		return err // it names what it is about
 	}
 	defer d.log.Info("stopped")
-	var servers sync.WaitGroup
+	var beside sync.WaitGroup
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	d.servers, d.fail = newParts(serving), func(err error) { stop(err) }
 	defer func() {
 		stopServing()
-		servers.Wait()
+		beside.Wait()
+		d.servers.wait()
 	}()
-	fail := func(err error) { stop(err) }
-	if err := d.startServers(serving, &servers, fail); err != nil {
+	if err := d.startServers(serving, d.fail); err != nil {
 		return errors.Join(err, first.close())
 	}
-	servers.Go(func() {
+	d.forgiving.Store(true)
+	beside.Go(func() {
 		if err := d.health.Run(serving, health.Options{Log: d.log, Dump: os.Stderr}); err != nil {
 			stop(err)
 		}
 	})
-	servers.Go(func() { d.noise.Run(serving) })
-	servers.Go(func() { d.watchCard(serving) })
+	beside.Go(func() { d.noise.Run(serving) })
+	beside.Go(func() { d.watchCard(serving) })
+	beside.Go(func() { d.watchConfig(serving) })
 	return d.goOn(ctx, first, err, begun)
 }
 
@@ -159,8 +193,9 @@ func (p *pause) after(held time.Duration) {
 	}
 }
 
-// wait returns when the time is over, when ctx ends, or when somebody asks for
-// the store to be opened, which it then returns.
+// wait returns when the time is over, when ctx ends, when there is another
+// configuration, or when somebody asks for the store to be opened, which it then
+// returns.
 func (d *daemon) wait(ctx context.Context, duration time.Duration) *reopening {
 	timer := time.NewTimer(duration)
 	defer timer.Stop()
@@ -169,6 +204,9 @@ func (d *daemon) wait(ctx context.Context, duration time.Duration) *reopening {
 	case <-timer.C:
 	case asked := <-d.reopenings:
 		return asked
+	case t := <-d.transitions:
+		d.useWithServers(t.to)
+		t.done <- nil
 	}
 	return nil
 }

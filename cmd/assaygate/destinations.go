@@ -16,54 +16,103 @@ import (
 // it moves: longer than any one request may take.
 const destinationDeadline = 3 * time.Minute
 
-// startDestinations delivers to every destination until ctx ends.
-func (g *gateway) startDestinations(ctx context.Context, running *sync.WaitGroup, fail func(error)) error {
-	for _, d := range g.config.Destinations {
+// destinationMade is what of the configuration a destination is made of.
+type destinationMade struct {
+	Destination
+	files string // digest of the files that it is made of
+	grace time.Duration
+}
+
+func (d Destination) made(grace time.Duration) destinationMade {
+	made := destinationMade{Destination: d, grace: grace}
+	if d.SENAITE != nil {
+		made.files = digestOf(d.SENAITE.PasswordFile, d.SENAITE.CA)
+	}
+	return made
+}
+
+func (c Config) destinationsMade() map[string]any {
+	list := map[string]any{}
+	for _, d := range c.Destinations {
+		list[d.Name] = d.made(c.ShutdownGrace)
+	}
+	return list
+}
+
+// receiver is a destination's client, which does nothing yet.
+type receiver struct {
+	to       uplink.Destination
+	inFlight int
+	made     destinationMade
+}
+
+// openReceivers makes the clients of the destinations that do not run yet, or run
+// with other settings.
+func (g *gateway) openReceivers(c Config) (map[string]receiver, error) {
+	list := map[string]receiver{}
+	for _, d := range c.Destinations {
+		made := d.made(c.ShutdownGrace)
+		if g.destinations.is(d.Name, made) {
+			continue
+		}
 		to, inFlight, err := d.open()
 		if err != nil {
-			return err // it names the destination
+			return nil, err // it names the destination
 		}
+		list[d.Name] = receiver{to, inFlight, made}
+	}
+	return list, nil
+}
+
+// startDestinations delivers to those of the destinations that have a receiver.
+func (g *gateway) startDestinations(c Config, receivers map[string]receiver) {
+	for _, d := range c.Destinations {
+		if r, waits := receivers[d.Name]; waits {
+			g.startDestination(d, r)
+		}
+	}
+}
+
+func (g *gateway) startDestination(d Destination, r receiver) {
+	for _, result := range uplink.Results() {
+		g.metrics.attempts.WithLabelValues(d.Name, result)
+	}
+	g.metrics.delivery.WithLabelValues(d.Name)
+	part := "destination " + d.Name
+	g.destinations.start(d.Name, r.made, func(ctx context.Context) {
+		progress := g.health.Register(part, destinationDeadline)
+		defer g.health.Remove(part)
 		if d.Capture != nil {
-			if err := to.Probe(ctx); err != nil {
+			if err := r.to.Probe(ctx); err != nil {
 				g.log.Error("captures cannot be written; messages wait until they can", "destination", d.Name, "error", err)
 			}
 		}
-		part := "destination " + d.Name
-		progress := g.health.Register(part, destinationDeadline)
-		for _, result := range uplink.Results() {
-			g.metrics.attempts.WithLabelValues(d.Name, result)
+		var reading sync.WaitGroup
+		defer reading.Wait()
+		if from, readable := r.to.(uplink.Confirmer); readable && d.confirm() {
+			reading.Go(func() { g.readBack(ctx, d, from) })
 		}
-		g.metrics.delivery.WithLabelValues(d.Name)
-		running.Go(func() {
-			defer g.health.Remove(part)
-			err := uplink.Run(ctx, g.store, to, uplink.Options{
-				InFlight: inFlight, Grace: g.config.ShutdownGrace,
-				Log: g.log, Progress: progress, Observer: g.observe(d.Name),
-			})
-			if err != nil {
-				fail(fmt.Errorf("destination %s: %w", d.Name, err))
-			}
-		})
-		if from, readable := to.(uplink.Confirmer); readable && d.confirm() {
-			g.startReadingBack(ctx, running, fail, d, from)
-		}
-	}
-	return nil
-}
-
-// startReadingBack looks until ctx ends whether what was delivered stands there.
-func (g *gateway) startReadingBack(ctx context.Context, running *sync.WaitGroup, fail func(error), d Destination, from uplink.Confirmer) {
-	part := "reading back from " + d.Name
-	progress := g.health.Register(part, destinationDeadline)
-	running.Go(func() {
-		defer g.health.Remove(part)
-		err := uplink.ReadBack(ctx, g.store, d.Name, from, uplink.ReadBackOptions{
-			After: d.SENAITE.Confirm.After, Log: g.log, Progress: progress,
+		err := uplink.Run(ctx, g.store, r.to, uplink.Options{
+			InFlight: r.inFlight, Grace: r.made.grace,
+			Log: g.log, Progress: progress, Observer: g.observe(d.Name),
 		})
 		if err != nil {
-			fail(fmt.Errorf("reading back from %s: %w", d.Name, err))
+			g.fail(fmt.Errorf("destination %s: %w", d.Name, err))
 		}
 	})
+}
+
+// readBack looks until ctx ends whether what was delivered stands there.
+func (g *gateway) readBack(ctx context.Context, d Destination, from uplink.Confirmer) {
+	part := "reading back from " + d.Name
+	progress := g.health.Register(part, destinationDeadline)
+	defer g.health.Remove(part)
+	err := uplink.ReadBack(ctx, g.store, d.Name, from, uplink.ReadBackOptions{
+		After: d.SENAITE.Confirm.After, Log: g.log, Progress: progress,
+	})
+	if err != nil {
+		g.fail(fmt.Errorf("reading back from %s: %w", d.Name, err))
+	}
 }
 
 // open makes the client of a destination.

@@ -87,7 +87,7 @@ func (s seen) api(t testing.TB, where string, transport http.RoundTripper) (ids 
 func (a *aviary) everywhere() seen {
 	a.t.Helper()
 	s := seen{}
-	ids := s.api(a.t, "socket", console.Socket(controlSocket(a.config.Spool.Directory)))
+	ids := s.api(a.t, "socket", console.Socket(controlSocket(a.config().Spool.Directory)))
 	pages := "http://" + a.addresses[consoleServer]
 	s.fetch(a.t, http.DefaultClient, "overview", pages+"/")
 	s.fetch(a.t, http.DefaultClient, "messages page", pages+"/messages")
@@ -117,7 +117,7 @@ func (a *aviary) recovered() seen {
 	if err := os.MkdirAll(crashed, 0o700); err != nil {
 		a.t.Fatal(err)
 	}
-	entries, err := os.ReadDir(a.config.Spool.Directory)
+	entries, err := os.ReadDir(a.config().Spool.Directory)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func (a *aviary) recovered() seen {
 		if !entry.Type().IsRegular() || strings.HasSuffix(entry.Name(), "-shm") {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(a.config.Spool.Directory, entry.Name()))
+		data, err := os.ReadFile(filepath.Join(a.config().Spool.Directory, entry.Name()))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(crashed, entry.Name()), data, 0o600)
 		}
@@ -133,9 +133,9 @@ func (a *aviary) recovered() seen {
 			a.t.Fatal(err)
 		}
 	}
-	settings := a.config.Spool
+	settings := a.config().Spool
 	settings.Directory = crashed
-	store, err := spool.Open(context.Background(), settings, spool.Options{Destinations: a.config.spoolDestinations(), Log: a.daemon.log})
+	store, err := spool.Open(context.Background(), settings, spool.Options{Destinations: a.config().spoolDestinations(), Log: a.daemon.log})
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -332,9 +332,9 @@ func TestCardThatLosesWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cut.repair()
-	settings := r.config.Spool
+	settings := r.config().Spool
 	settings.Directory = filepath.Join(cut.at, "spool")
-	store, err := spool.Open(t.Context(), settings, spool.Options{Destinations: r.config.spoolDestinations()})
+	store, err := spool.Open(t.Context(), settings, spool.Options{Destinations: r.config().spoolDestinations()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,7 +164,7 @@ func wantOnce(t *testing.T, r *running, server *senaitetest.Server, data []byte)
 	if !slices.Equal(got, want) || len(got) == 0 {
 		t.Errorf("SENAITE has %q, the store %q", got, want)
 	}
-	files, err := os.ReadDir(filepath.Join(filepath.Dir(r.config.Spool.Directory), "captures"))
+	files, err := os.ReadDir(filepath.Join(filepath.Dir(r.config().Spool.Directory), "captures"))
 	if err != nil || len(files) != len(messages) {
 		t.Errorf("%d files for %d messages (%v)", len(files), len(messages), err)
 	}

@@ -72,14 +72,14 @@ func TestReopen(t *testing.T) {
 	refused := errors.New("the copy is damaged")
 	for _, want := range []error{nil, refused} {
 		err := r.Reopen(t.Context(), func() error {
-			store, err := spool.OpenExisting(t.Context(), r.config.Spool.Directory)
+			store, err := spool.OpenExisting(t.Context(), r.config().Spool.Directory)
 			if err != nil {
 				return err
 			}
 			if status, body := r.answer("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "closed for a while") {
 				t.Errorf("/readyz says %d %s", status, body)
 			}
-			if answers(controlSocket(r.config.Spool.Directory)) {
+			if answers(controlSocket(r.config().Spool.Directory)) {
 				t.Error("the control socket answers")
 			}
 			return errors.Join(want, store.Close())

@@ -86,7 +86,7 @@ func wantVendor(t *testing.T, r *running, server *senaitetest.Server, result sim
 	if e.H[0].Sender.Name != sender || len(e.O) != 1 || e.O[0].SampleID != sample || e.R[0].Value != value || e.Assaygate.Protocol != "vendor" || e.Assaygate.SampleID != sample || e.Assaygate.Problem != nil {
 		t.Errorf("pushed %s", server.Pushes()[0].Message)
 	}
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(r.config.Spool.Directory), "captures", "*.bin"))
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(r.config().Spool.Directory), "captures", "*.bin"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("files %v (%v)", files, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/assaygate/assaygate/device/console"
@@ -22,33 +23,40 @@ type gateway struct {
 	*daemon
 	store     *spool.Spool
 	service   *instrument.Service
-	listeners listenerSet
+	made      serviceMade // what service was made of
+	listeners listenerSet // bound, and not served yet
 	control   net.Listener
-	console   consoleOnce
+	console   atomic.Pointer[consoleOnce]
+
+	lines, destinations, traces *parts
+	fail                        func(error) // ends the gateway
 }
 
 // open opens the store, and what can fail before an instrument can connect. The
 // caller runs the gateway or closes it.
 func (d *daemon) open(ctx context.Context) (_ *gateway, err error) {
 	g := &gateway{daemon: d}
+	g.console.Store(&consoleOnce{})
+	c := d.config()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.close())
 		}
 	}()
-	if err := d.standing.expect(d.config.Spool.Directory); err != nil {
+	if err := d.standing.expect(c.Spool.Directory); err != nil {
 		return nil, err
 	}
-	if g.store, err = g.openStore(ctx); err != nil {
+	if g.store, err = g.openStore(ctx, c); err != nil {
 		return nil, err
 	}
-	if g.service, err = g.newService(); err != nil {
+	g.made = c.serviceMade(0)
+	if g.service, err = g.newService(c); err != nil {
 		return nil, err
 	}
-	if g.listeners, err = g.bind(ctx); err != nil {
+	if g.listeners, err = g.bind(ctx, c); err != nil {
 		return nil, err
 	}
-	if g.control, err = listenControl(controlSocket(g.config.Spool.Directory)); err != nil {
+	if g.control, err = listenControl(controlSocket(c.Spool.Directory)); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -75,47 +83,70 @@ func (g *gateway) close() (err error) {
 // instruments can connect. An error that the store is lost for is a lostStore.
 func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
-	var destinations, lines, control sync.WaitGroup
+	var tending, control sync.WaitGroup
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	controlled, stopControl := context.WithCancelCause(context.WithoutCancel(ctx))
+	g.lines, g.destinations, g.traces = newParts(ctx), newParts(delivering), newParts(delivering)
 	defer func() {
 		stop(nil)
-		lines.Wait()
+		g.lines.wait()
+		tending.Wait()
 		stopDelivering()
-		destinations.Wait()
+		g.destinations.wait()
+		g.traces.wait()
 		stopControl(nil)
 		control.Wait()
 		err = g.end(err)
 	}()
-	fail := func(err error) { stop(err) }
-	if err := g.startDestinations(delivering, &destinations, fail); err != nil {
+	g.fail = func(err error) { stop(err) }
+	c := g.config()
+	receivers, err := g.openReceivers(c)
+	if err != nil {
 		return nil, errors.Join(err, g.listeners.close(), g.control.Close())
 	}
-	g.startTraces(delivering, &destinations)
+	g.startDestinations(c, receivers)
+	g.service.Tap = g.startTraces(c.traced())
 	g.serve(controlled, &control, g.control, console.Control(g.store, console.ControlOptions{
-		From: g.config.origin(), Reopen: g.Reopen,
-	}), fail)
+		From: c.origin(), Reopen: g.Reopen,
+	}), g.fail)
 	g.metrics.setRefusing(nil)
 	g.standing.opened(g)
-	g.startLines(ctx, &lines, g.listeners, fail)
-	lines.Go(func() { g.store.Tend(ctx) })
+	g.startLines(c, g.listeners)
+	g.listeners = nil
+	tending.Go(func() { g.store.Tend(ctx) })
 	begun()
-	g.log.Info("gateway ready", "version", version, "box", g.config.Box.Name)
+	g.log.Info("gateway ready", "version", version, "box", c.Box.Name)
+	return g.serveUntil(ctx, func() { stopControl(errAsked) })
+}
 
-	select {
-	case <-ctx.Done():
-		if err := cause(ctx); err != nil {
-			return nil, err
-		}
-		g.log.Info("stopping", "grace", g.config.ShutdownGrace.String())
-		return nil, nil
-	case <-g.store.Failed():
-		return nil, g.store.Err()
-	case asked := <-g.reopenings:
-		g.log.Info("the store is closed for a while, as was asked for")
+// serveUntil returns when the gateway is to end: because ctx has, the store has
+// failed, or it is to be closed for a while. Meanwhile it goes over to other
+// configurations.
+func (g *gateway) serveUntil(ctx context.Context, stopControl func()) (asked *reopening, err error) {
+	closing := func(asked *reopening, why string) (*reopening, error) {
+		g.log.Info("the store is closed for a while, " + why)
 		g.standing.closed()
-		stopControl(errAsked)
+		stopControl()
 		return asked, nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			if err := cause(ctx); err != nil {
+				return nil, err
+			}
+			g.log.Info("stopping", "grace", g.config().ShutdownGrace.String())
+			return nil, nil
+		case <-g.store.Failed():
+			return nil, g.store.Err()
+		case asked := <-g.reopenings:
+			return closing(asked, "as was asked for")
+		case t := <-g.transitions:
+			if t.to.Spool != g.config().Spool {
+				return closing(t.reopening(g.daemon), "its settings have changed")
+			}
+			t.done <- g.turn(ctx, t.to)
+		}
 	}
 }
 
@@ -129,9 +160,9 @@ func (g *gateway) end(err error) error {
 	return errors.Join(err, closing)
 }
 
-func (g *gateway) openStore(ctx context.Context) (*spool.Spool, error) {
-	store, err := spool.Open(ctx, g.config.Spool, spool.Options{
-		Destinations: g.config.spoolDestinations(), Log: g.log.With("part", "spool"), ClockSet: clockSet, Moved: g.moved,
+func (g *gateway) openStore(ctx context.Context, c Config) (*spool.Spool, error) {
+	store, err := spool.Open(ctx, c.Spool, spool.Options{
+		Destinations: c.spoolDestinations(), Log: g.log.With("part", "spool"), ClockSet: clockSet, Moved: g.moved,
 	})
 	if err != nil {
 		return nil, err // it names the directory
@@ -141,7 +172,7 @@ func (g *gateway) openStore(ctx context.Context) (*spool.Spool, error) {
 
 // moved counts what became of messages at a LIMS.
 func (g *gateway) moved(destination string, to spool.State) {
-	for _, d := range g.config.Destinations {
+	for _, d := range g.config().Destinations {
 		switch {
 		case d.Name != destination || d.SENAITE == nil:
 		case to == spool.Delivered:
@@ -152,14 +183,30 @@ func (g *gateway) moved(destination string, to spool.State) {
 	}
 }
 
-func (g *gateway) newService() (*instrument.Service, error) {
-	profiles, err := loadProfiles(g.config, g.store.Key(), g.log)
+// serviceMade is what all lines have in common: where that changes, each of them
+// is another line.
+type serviceMade struct {
+	Turn     int // counts the changes
+	Box      string
+	Profiles string // digest of the own ones
+	Privacy  PrivacySettings
+	Traced   map[string]string
+}
+
+func (c Config) serviceMade(turn int) serviceMade {
+	return serviceMade{turn, c.Box.Name, digestOf(profileFiles(c.Profiles)...), c.Privacy, c.traced()}
+}
+
+// newService makes what all lines need.
+func (g *gateway) newService(c Config) (*instrument.Service, error) {
+	profiles, err := loadProfiles(c, g.store.Key(), g.log)
 	if err != nil {
 		return nil, err
 	}
 	return &instrument.Service{
-		Profiles: profiles, Spool: g.store, Clock: clockWord, Grace: g.config.ShutdownGrace,
-		Log: g.log, Observer: g.noise,
+		Profiles: profiles, Spool: g.store, Clock: clockWord,
+		Grace: func() time.Duration { return g.config().ShutdownGrace },
+		Log:   g.log, Observer: g.noise,
 	}, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/assaygate/assaygate/device/instrument"
@@ -27,9 +26,21 @@ type listenerSet []listening
 
 // listening is one listener with the instruments that share it.
 type listening struct {
-	net.Listener // nil while its TLS files cannot be used
+	net.Listener // nil while it cannot be opened
 	address      string
-	members      []instrument.Instrument
+	instruments  []Instrument
+	tls          *port.TLS // nil where it has none
+}
+
+// name is the listener's in /readyz and in the log.
+func (l listening) name() string { return "listener " + l.address }
+
+// key tells it from all others.
+func (l listening) key() string {
+	if strings.HasSuffix(l.address, ":0") {
+		return l.name() + " of " + l.instruments[0].Name
+	}
+	return l.name()
 }
 
 func (set listenerSet) close() (err error) {
@@ -41,38 +52,62 @@ func (set listenerSet) close() (err error) {
 	return err
 }
 
-// bind opens one listener for each address that instruments listen on, but for
-// those whose TLS files cannot be used: they stay closed, and the rest starts.
-func (g *gateway) bind(ctx context.Context) (set listenerSet, err error) {
+// listeners are those that the configuration asks for: one for each address that
+// instruments listen on, none of them open.
+func (c Config) listeners() (set listenerSet) {
 	byAddress := map[string]int{}
-	var conditions []func()
-	for _, i := range g.config.Instruments {
+	for _, i := range c.Instruments {
 		address := i.listens()
 		if address == "" {
 			continue
 		}
-		g.metrics.expect(i.Name, i.protocol())
-		member := i.instrument()
 		at, shared := byAddress[address]
 		if !shared || strings.HasSuffix(address, ":0") { // any free port: each its own
-			l := listening{address: address}
-			if member.TLS = g.newTLS(i); member.TLS != nil && member.TLS.Check() != nil {
-				g.log.Error("the listener stays closed until its TLS files can be used", "instrument", i.Name, "address", address, "error", member.TLS.Check())
-			} else {
-				conditions = append(conditions, g.health.Expect("listener "+address))
-				if l.Listener, err = g.listen(ctx, i.Name, address); err != nil {
-					return nil, errors.Join(err, set.close())
-				}
-			}
-			at, set = len(set), append(set, l)
+			at, set = len(set), append(set, listening{address: address})
 			byAddress[address] = at
 		}
-		set[at].members = append(set[at].members, member)
+		set[at].instruments = append(set[at].instruments, i)
 	}
-	for _, met := range conditions {
-		met()
+	return set
+}
+
+// bind opens the listeners, but for those whose TLS files cannot be used: they
+// stay closed, and the rest starts. One that cannot be opened is an error at the
+// start of the process, and later one that is opened when it can be.
+func (g *gateway) bind(ctx context.Context, c Config) (listenerSet, error) {
+	set := c.listeners()
+	for i := range set {
+		err := g.tryListener(ctx, &set[i])
+		if err != nil && set[i].usableTLS() && !g.forgiving.Load() {
+			return nil, errors.Join(err, set.close())
+		}
 	}
 	return set, nil
+}
+
+func (l *listening) usableTLS() bool { return l.tls == nil || l.tls.Check() == nil }
+
+// tryListener opens a listener, or notes and logs why it cannot be opened now.
+func (g *gateway) tryListener(ctx context.Context, l *listening) (err error) {
+	first := l.instruments[0]
+	if l.tls == nil {
+		l.tls = g.newTLS(first)
+	}
+	if !l.usableTLS() {
+		err = l.tls.Check()
+		if g.doors.keep(l.name(), err.Error(), true) {
+			g.log.Error("the listener stays closed until its TLS files can be used", "instrument", first.Name, "address", l.address, "error", err)
+		}
+		return err
+	}
+	if l.Listener, err = g.listen(ctx, first.Name, l.address); err != nil {
+		if g.doors.keep(l.name(), err.Error(), false) && g.forgiving.Load() {
+			g.log.Error("the listener cannot be opened; trying on", "instrument", first.Name, "address", l.address, "error", err)
+		}
+		return err
+	}
+	g.doors.forget(l.name())
+	return nil
 }
 
 // listen opens a listener and tells its address.
@@ -101,28 +136,27 @@ func (g *gateway) newTLS(i Instrument) *port.TLS {
 	})
 }
 
-// lookForFiles is how often the TLS files of a closed listener are looked for.
-const lookForFiles = time.Second
+// knockAgain is how often a listener that cannot be opened is tried.
+const knockAgain = time.Second
 
-// serveListener serves a listener until ctx ends. One whose TLS files cannot be
-// used is opened as soon as they can.
-func (g *gateway) serveListener(ctx context.Context, l listening) error {
-	first := l.members[0]
+// serveListener serves a listener until ctx ends. One that cannot be opened yet
+// is opened as soon as it can be.
+func (g *gateway) serveListener(ctx context.Context, l listening, service *instrument.Service) error {
+	defer g.doors.forget(l.name())
 	for l.Listener == nil {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(lookForFiles):
+		case <-time.After(knockAgain):
 		}
-		if first.TLS.Check() != nil {
-			continue
-		}
-		var err error
-		if l.Listener, err = g.listen(ctx, first.Name, l.address); err != nil {
-			return err
-		}
+		_ = g.tryListener(ctx, &l) // it has said why
 	}
-	return g.service.Listen(ctx, l, g.gate, l.members)
+	var members []instrument.Instrument
+	for _, i := range l.instruments {
+		members = append(members, i.instrument())
+	}
+	members[0].TLS = l.tls
+	return service.Listen(ctx, l, g.gate, members)
 }
 
 // tell passes a bound address on to who asked for it, as long as they listen.
@@ -134,41 +168,82 @@ func (d *daemon) tell(name string, address net.Addr) {
 	}
 }
 
-// startLines serves every line until ctx ends.
-func (g *gateway) startLines(ctx context.Context, running *sync.WaitGroup, set listenerSet, fail func(error)) {
+// lineMade is what of the configuration a line is made of.
+type lineMade struct {
+	instruments []Instrument
+	service     serviceMade
+}
+
+// opened are the instruments whose lines the box opens itself.
+func (c Config) opened() (list []Instrument) {
+	for _, i := range c.Instruments {
+		if _, opens := i.opens(); opens {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func (i Instrument) lineName() string { return "line " + i.Name }
+
+// linesMade are the lines that the configuration asks for, and what they are made
+// of.
+func (c Config) linesMade(service serviceMade) map[string]any {
+	list := map[string]any{}
+	for _, l := range c.listeners() {
+		list[l.key()] = lineMade{l.instruments, service}
+	}
+	for _, i := range c.opened() {
+		list[i.lineName()] = lineMade{[]Instrument{i}, service}
+	}
+	return list
+}
+
+// startLines starts every line that does not run yet, listeners as they are in
+// the set.
+func (g *gateway) startLines(c Config, set listenerSet) {
+	service := g.service
 	for _, l := range set {
-		running.Go(func() {
-			if err := g.serveListener(ctx, l); err != nil {
-				fail(err)
+		for _, i := range l.instruments {
+			g.metrics.expect(i.Name, i.protocol())
+		}
+		g.lines.start(l.key(), lineMade{l.instruments, g.made}, func(ctx context.Context) {
+			if err := g.serveListener(ctx, l, service); err != nil {
+				g.fail(err)
 			}
 		})
 	}
-	for _, i := range g.config.Instruments {
-		settings, opened := i.opens()
-		if !opened {
-			continue
+	for _, i := range c.opened() {
+		if made := (lineMade{[]Instrument{i}, g.made}); !g.lines.is(i.lineName(), made) {
+			g.startLine(i, made)
 		}
-		settings.TLS = g.newTLS(i)
-		g.metrics.expect(i.Name, envelope.Protocol(i.member(g.service.Profiles).Settings.Protocol))
-		progress := g.health.Register("line "+i.Name, lineDeadline)
-		run := g.service.Dial
-		if settings.Serial != nil {
-			run = g.service.Serial
-			for _, kind := range []string{"parity", "framing", "overrun", "break"} {
-				g.metrics.serial.WithLabelValues(i.Name, kind)
-			}
-		}
-		running.Go(func() {
-			defer g.health.Remove("line " + i.Name)
-			err := run(ctx, i.member(g.service.Profiles), settings, progress)
-			switch {
-			case errors.Is(err, port.ErrNotActive):
-				g.log.Error("line is not started", "instrument", i.Name, "error", err)
-			case err != nil:
-				fail(fmt.Errorf("instrument %s: %w", i.Name, err))
-			}
-		})
 	}
+}
+
+// startLine opens one line, again and again.
+func (g *gateway) startLine(i Instrument, made lineMade) {
+	settings, _ := i.opens()
+	settings.TLS = g.newTLS(i)
+	member := i.member(g.service.Profiles)
+	g.metrics.expect(i.Name, envelope.Protocol(member.Settings.Protocol))
+	run := g.service.Dial
+	if settings.Serial != nil {
+		run = g.service.Serial
+		for _, kind := range []string{"parity", "framing", "overrun", "break"} {
+			g.metrics.serial.WithLabelValues(i.Name, kind)
+		}
+	}
+	g.lines.start(i.lineName(), made, func(ctx context.Context) {
+		progress := g.health.Register(i.lineName(), lineDeadline)
+		defer g.health.Remove(i.lineName())
+		err := run(ctx, member, settings, progress)
+		switch {
+		case errors.Is(err, port.ErrNotActive):
+			g.log.Error("line is not started", "instrument", i.Name, "error", err)
+		case err != nil:
+			g.fail(fmt.Errorf("instrument %s: %w", i.Name, err))
+		}
+	})
 }
 
 // member is the instrument at the end of a line that the box opens. Where the

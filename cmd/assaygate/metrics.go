@@ -44,6 +44,8 @@ type metrics struct {
 	commit   prometheus.Histogram
 	delivery *prometheus.HistogramVec
 	attempts *prometheus.CounterVec
+	refused  prometheus.Gauge
+	loaded   prometheus.Gauge
 
 	mu       sync.Mutex
 	refusing error                // why the card did not take the last message; nil where it did
@@ -72,13 +74,15 @@ func newMetrics() *metrics {
 		commit:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "assaygate_commit_seconds", Help: "How long a message takes to be durable", Buckets: commitBuckets}),
 		delivery: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "assaygate_delivery_seconds", Help: "How long a delivery takes", Buckets: commitBuckets}, []string{"destination"}),
 		attempts: counters("assaygate_delivery_attempts_total", "Deliveries tried by result", "destination", "result"),
+		refused:  gauge("assaygate_config_refused", "1 while the configuration as it stands in its files is wrong, so that an earlier one is in use"),
+		loaded:   gauge("assaygate_config_loaded_timestamp_seconds", "When the configuration in use was taken, Unix time"),
 	}
 	uptime := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "senaite_astm_uptime_seconds", Help: "Seconds since the start"}, func() float64 {
 		return math.Floor(time.Since(m.started).Seconds())
 	})
 	build := gauges("assaygate_build_info", "Always 1; the labels tell the build", "version", "commit")
 	build.WithLabelValues(version, commit).Set(1)
-	m.registry.MustRegister(m.senaite, uptime, m.messages, m.up, m.open, m.sessions, m.commits, m.naks, m.serial, m.queries, m.noisy, m.last, m.commit, m.delivery, m.attempts, build)
+	m.registry.MustRegister(m.senaite, uptime, m.messages, m.up, m.open, m.sessions, m.commits, m.naks, m.serial, m.queries, m.noisy, m.last, m.commit, m.delivery, m.attempts, m.refused, m.loaded, build)
 	for _, outcome := range []string{instrument.Received, instrument.Parsed, outcomeForwarded, outcomeDropped, instrument.Rejected} {
 		m.senaite.WithLabelValues(outcome)
 	}
@@ -115,6 +119,21 @@ func (m *metrics) expect(name string, protocol envelope.Protocol) {
 	m.noisy.WithLabelValues(name)
 	m.open.WithLabelValues(name)
 	m.last.WithLabelValues(name)
+}
+
+func (m *metrics) configLoaded(at time.Time) { m.loaded.Set(unixSeconds(at)) }
+
+// forget removes what is known of an instrument that there is no longer.
+func (m *metrics) forget(name string) {
+	of := map[string]string{"instrument": name}
+	for _, vector := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{m.messages, m.up, m.open, m.naks, m.serial, m.queries, m.noisy, m.last} {
+		vector.DeletePartialMatch(of)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.lines, name)
 }
 
 // Message implements instrument.Observer.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/envelope"
@@ -72,7 +73,7 @@ func newReplay(c *replayCommand, config Config, renames []rename, s *streams) (r
 	if err != nil {
 		return r, err
 	}
-	r.service = &instrument.Service{Profiles: profiles, Spool: r.store, Clock: clockWord, Grace: config.ShutdownGrace, Log: log, Observer: r.refusals}
+	r.service = &instrument.Service{Profiles: profiles, Spool: r.store, Clock: clockWord, Grace: func() time.Duration { return config.ShutdownGrace }, Log: log, Observer: r.refusals}
 	for _, d := range config.Destinations {
 		to, _, err := d.open()
 		if err != nil {

@@ -2,17 +2,22 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
+	"time"
+
+	"github.com/assaygate/assaygate/device/config"
 )
 
 type runCommand struct {
 	Config      string `help:"The configuration file." placeholder:"FILE" type:"path"`
+	Factory     string `help:"The configuration while there is no such file." placeholder:"FILE" type:"path"`
 	ASTM        string `name:"astm" help:"Listen for ASTM here, instead of the configured network instruments." placeholder:"ADDR"`
 	HL7         string `name:"hl7" help:"Listen for HL7 here, likewise." placeholder:"ADDR"`
 	Emerald     string `name:"emerald" help:"Listen for the CELL-DYN Emerald here, likewise." placeholder:"ADDR"`
@@ -34,19 +39,89 @@ func (c *runCommand) Run(s *streams) error {
 	if c.Demo {
 		return runDemo(ctx, s)
 	}
-	config, warnings, err := loadWhole(flags{
-		Config: c.Config, ASTM: c.ASTM, HL7: c.HL7, Emerald: c.Emerald, URL: c.URL,
-		CaptureOnly: c.CaptureOnly, Data: c.Data, Admin: c.Admin, Console: c.Console,
-	})
-	if err != nil {
-		return err
-	}
-	log := newLog(config.Log, s.err)
-	for _, warning := range warnings {
-		log.Warn(warning)
+	if c.Factory != "" && c.Config == "" {
+		return usageError{errors.New("--factory stands for a file of --config that is not there yet; give --config too")}
 	}
 	spareMemory()
-	return newDaemon(config, log).run(ctx)
+	f := flags{
+		Config: c.Config, Factory: c.Factory, ASTM: c.ASTM, HL7: c.HL7, Emerald: c.Emerald, URL: c.URL,
+		CaptureOnly: c.CaptureOnly, Data: c.Data, Admin: c.Admin, Console: c.Console,
+	}
+	for {
+		d, err := prepare(f, s.err)
+		if err == nil {
+			err = d.run(ctx)
+		}
+		if err == nil || ctx.Err() != nil || !takenBackFor(err, f, s.err) {
+			return err
+		}
+	}
+}
+
+// prepare brings what an earlier process did not finish to its end, and makes a
+// daemon of the configuration as it stands then.
+func prepare(f flags, errs io.Writer) (*daemon, error) {
+	var journal *config.Journal
+	var onTrial *trial
+	if f.Config != "" {
+		journal = config.NewJournal(journalBeside(f.Config))
+		err := journal.Recover()
+		if err == nil {
+			onTrial, err = resumeTrial(journal)
+		}
+		if err != nil { // what can be read may do; the journal is tried at each start
+			newLog(LogSettings{}, errs).Error("a change of the configuration is not finished", "error", err)
+		}
+	}
+	settings, warnings, err := loadWhole(f)
+	if err != nil {
+		return nil, err
+	}
+	d := newDaemon(settings, newLog(settings.Log, errs))
+	for _, warning := range warnings {
+		d.log.Warn(warning)
+	}
+	d.changes.source, d.changes.journal, d.changes.trial = f, journal, onTrial
+	d.changes.contents = settings.besides()
+	d.changes.path, err = f.changeable()
+	d.changes.taken("start")
+	d.metrics.configLoaded(time.Now())
+	d.forgiving.Store(onTrial != nil)
+	return d, err
+}
+
+// changeable is the path of the file that is watched, "" where there is none.
+func (f flags) changeable() (string, error) {
+	path := f.Config
+	if path == "" {
+		var err error
+		if path, err = f.file(systemConfig); path == "" || err != nil {
+			return "", err
+		}
+	}
+	return filepath.Abs(path)
+}
+
+// takenBackFor takes a change on trial back with which the gateway ends at once.
+// It reports whether there was one.
+func takenBackFor(why error, f flags, errs io.Writer) bool {
+	if f.Config == "" {
+		return false
+	}
+	journal := config.NewJournal(journalBeside(f.Config))
+	text, on, err := journal.Trial()
+	if err != nil || !on {
+		return false
+	}
+	var note trialNote
+	_ = json.Unmarshal(text, &note) // it says only by whom
+	log := newLog(LogSettings{}, errs)
+	if err := revert(journal, note.By, why.Error()); err != nil {
+		log.Error("the configuration before cannot be put back", "error", err)
+		return false
+	}
+	log.Error("the configuration is taken back; the one before is used again", "by", note.By, "reason", why.Error())
+	return true
 }
 
 // spareMemory collects garbage earlier than Go does by itself. The small boxes
@@ -64,24 +139,24 @@ func loadWhole(f flags) (Config, []string, error) {
 	if err != nil {
 		return Config{}, nil, err
 	}
-	profiles, err := config.usableProfiles()
-	if err == nil {
-		err = config.misfits(profiles)
-	}
+	more, err := config.whole()
 	if err != nil {
 		return Config{}, nil, err
 	}
-	for _, dropped := range config.droppedReadings(profiles) {
-		warnings = append(warnings, dropped.Error())
-	}
-	return config, warnings, nil
+	return config, append(warnings, more...), nil
 }
 
-// newLog writes to stderr: journald takes it from there.
-func newLog(settings LogSettings, to io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: settings.slogLevel()}
-	if settings.Format == "text" {
-		return slog.New(slog.NewTextHandler(to, options))
+// whole judges what only the profiles can.
+func (c Config) whole() (warnings []string, err error) {
+	profiles, err := c.usableProfiles()
+	if err == nil {
+		err = c.misfits(profiles)
 	}
-	return slog.New(slog.NewJSONHandler(to, options))
+	if err != nil {
+		return nil, err
+	}
+	for _, dropped := range c.droppedReadings(profiles) {
+		warnings = append(warnings, dropped.Error())
+	}
+	return warnings, nil
 }

@@ -22,25 +22,63 @@ const (
 	consoleServer = "console"
 )
 
-// startServers serves the admin endpoint and the console until ctx ends, whether
-// the store is open or not.
-func (d *daemon) startServers(ctx context.Context, running *sync.WaitGroup, fail func(error)) error {
-	if err := d.startServer(ctx, running, adminServer, d.config.Admin.Listen, func(string) http.Handler {
-		return adminHandler(d.health, d.metrics)
-	}, fail); err != nil {
-		return err
+// serverMade is what of the configuration a server is made of.
+type serverMade struct {
+	admin   AdminSettings
+	console console.Settings
+}
+
+// serversMade are the servers that the configuration asks for, but for those that
+// a part of their protection keeps closed.
+func (c Config) serversMade() map[string]any {
+	list := map[string]any{}
+	if c.Admin.Listen != "" {
+		list[adminServer] = serverMade{admin: c.Admin}
 	}
-	return d.startServer(ctx, running, consoleServer, d.config.Console.Listen, func(address string) http.Handler {
-		host, _, _ := net.SplitHostPort(address)
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			g, away := d.standing.now()
-			if g == nil {
-				http.Error(w, away.Error(), http.StatusServiceUnavailable)
-				return
-			}
-			g.console.of(g, host).ServeHTTP(w, r)
-		})
-	}, fail)
+	if c.Console.Listen != "" {
+		list[consoleServer] = serverMade{console: c.Console}
+	}
+	for _, part := range c.inactive() {
+		delete(list, part.Closes)
+	}
+	return list
+}
+
+// startServers starts the admin endpoint and the console where they do not run
+// yet, whether the store is open or not. fail is told when one of them ends by
+// itself.
+func (d *daemon) startServers(ctx context.Context, fail func(error)) error {
+	c := d.config()
+	wanted := c.serversMade()
+	for _, one := range []struct {
+		name, address string
+		handler       func(address string) http.Handler
+	}{
+		{adminServer, c.Admin.Listen, func(string) http.Handler { return adminHandler(d.health, d.metrics) }},
+		{consoleServer, c.Console.Listen, d.consoleHandler},
+	} {
+		made, is := wanted[one.name]
+		if !is || d.servers.is(one.name, made) {
+			continue
+		}
+		if err := d.startServer(ctx, one.name, one.address, made, one.handler, fail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// consoleHandler is the console of the gateway that has the store.
+func (d *daemon) consoleHandler(address string) http.Handler {
+	host, _, _ := net.SplitHostPort(address)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g, away := d.standing.now()
+		if g == nil {
+			http.Error(w, away.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		g.console.Load().of(g, host).ServeHTTP(w, r)
+	})
 }
 
 // consoleOnce is the console of one opened store, made when it is first asked
@@ -53,32 +91,50 @@ type consoleOnce struct {
 func (c *consoleOnce) of(g *gateway, host string) *console.Console {
 	c.once.Do(func() {
 		c.console = console.New(console.Options{
-			Store: g.store, Instruments: g.instruments, Box: g.config.Box.Name, Version: version,
+			Store: g.store, Instruments: g.instruments, Box: g.config().Box.Name, Version: version,
 			Hosts: []string{host}, Log: g.log.With("part", "console"),
 		})
 	})
 	return c.console
 }
 
-// startServer binds one HTTP server, unless a part of its protection keeps it
-// closed.
-func (d *daemon) startServer(ctx context.Context, running *sync.WaitGroup, name, address string, handler func(address string) http.Handler, fail func(error)) error {
-	for _, part := range d.inactive {
-		if part.Closes == name {
-			return nil
+// startServer starts one HTTP server. That it cannot be bound is an error at the
+// start of the process; later it is bound when it can be.
+func (d *daemon) startServer(ctx context.Context, name, address string, made any, handler func(address string) http.Handler, fail func(error)) error {
+	listener, err := d.tryServer(ctx, name, address)
+	if err != nil && !d.forgiving.Load() {
+		return err
+	}
+	d.servers.start(name, made, func(ctx context.Context) {
+		defer d.doors.forget(name)
+		for listener == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(knockAgain):
+			}
+			listener, _ = d.tryServer(ctx, name, address) // it has said why
 		}
-	}
-	if address == "" {
-		return nil
-	}
+		var serving sync.WaitGroup
+		d.serve(ctx, &serving, listener, handler(listener.Addr().String()), fail)
+		serving.Wait()
+	})
+	return nil
+}
+
+// tryServer binds the address of a server, or notes and logs why it cannot.
+func (d *daemon) tryServer(ctx context.Context, name, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		if d.doors.keep(name, err.Error(), false) && d.forgiving.Load() {
+			d.log.Error("the server cannot be opened; trying on", "for", name, "address", address, "error", err)
+		}
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	d.doors.forget(name)
 	d.tell(name, listener.Addr())
-	d.serve(ctx, running, listener, handler(listener.Addr().String()), fail)
-	return nil
+	return listener, nil
 }
 
 // serve runs one HTTP server until ctx ends. Requests then have a second left;
@@ -129,7 +185,7 @@ func listenControl(path string) (net.Listener, error) {
 // instruments is what the console's overview shows of the lines.
 func (d *daemon) instruments() []console.Instrument {
 	var list []console.Instrument
-	for _, i := range d.config.Instruments {
+	for _, i := range d.config().Instruments {
 		state := d.metrics.state(i.Name)
 		list = append(list, console.Instrument{
 			Name: i.Name, Protocol: string(i.protocol()), Line: i.describeLine(),

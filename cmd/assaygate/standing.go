@@ -25,7 +25,7 @@ var errGone = errors.New("the store that was in it is gone; is its file system m
 type standing struct {
 	mu      sync.Mutex
 	gateway *gateway // nil while the store is closed
-	seen    bool     // there was a store in the directory
+	seen    string   // the directory in which there was a store
 	away    error    // why it is closed; nil in the short time before that is known
 	since   time.Time
 }
@@ -35,10 +35,12 @@ func (s *standing) expect(directory string) error {
 	exists := spool.Exists(directory)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seen && !exists {
+	if s.seen == directory && !exists {
 		return fmt.Errorf("opening the store in %s: %w", directory, errGone)
 	}
-	s.seen = s.seen || exists
+	if exists {
+		s.seen = directory
+	}
 	return nil
 }
 
@@ -48,7 +50,7 @@ func (s *standing) opened(g *gateway) {
 	if s.away != nil {
 		g.log.Info("the store is open again", "after", time.Since(s.since).Round(time.Second).String())
 	}
-	s.gateway, s.seen, s.away = g, true, nil
+	s.gateway, s.seen, s.away = g, g.config().Spool.Directory, nil
 }
 
 // closed notes that the store is closed for a while.
@@ -90,7 +92,7 @@ func (d *daemon) lose(why error) {
 	text := strings.ReplaceAll(why.Error(), "\n", "; ")
 	if d.standing.lose(errors.New("the store is closed, nothing is acknowledged: " + text)) {
 		d.log.Error("the store is closed: nothing is acknowledged, nothing delivered; trying to open it again without end",
-			"directory", d.config.Spool.Directory, "error", text, "remedy", storeRemedy(fault))
+			"directory", d.config().Spool.Directory, "error", text, "remedy", storeRemedy(fault))
 	}
 }
 
@@ -120,7 +122,7 @@ func (d *daemon) storeTrouble() error {
 		return fmt.Errorf("the store has failed: %w", err)
 	}
 	if d.card().ReadOnly {
-		return fmt.Errorf("the file system of %s is read-only", d.config.Spool.Directory)
+		return fmt.Errorf("the file system of %s is read-only", d.config().Spool.Directory)
 	}
 	if err := g.store.Room(); err != nil {
 		return err

@@ -74,7 +74,7 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	out := scrape(to)
 	out.set(m.clock, oneIf(clockSet()))
 	out.set(m.failed, oneIf(m.of.storeTrouble() != nil))
-	if free, known := diskFree(m.of.config.Spool.Directory); known {
+	if free, known := diskFree(m.of.config().Spool.Directory); known {
 		out.set(m.free, free)
 	}
 	m.collectCard(out, m.of.card())

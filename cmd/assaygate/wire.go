@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"sync"
 	"time"
 
 	"github.com/assaygate/assaygate/device/instrument"
@@ -12,23 +10,32 @@ import (
 // veiledNote stands in the head of a trace that holds no text.
 const veiledNote = "an allowlist is configured, so text is left out: <N bytes> stands for it, with a digest where its frame or block ends; the key of the digests holds for this opening of the line"
 
-// startTraces taps every line for the capture destinations that ask for it,
-// until ctx ends. The lines must not be open yet, and must have ended before ctx
-// does.
-func (g *gateway) startTraces(ctx context.Context, running *sync.WaitGroup) {
-	var traces []*capture.Trace
-	for _, d := range g.config.Destinations {
-		if d.Capture == nil || !d.Capture.Wire {
-			continue
+// traced are the directories of the capture destinations that ask for what goes
+// over the wire, by the names of these.
+func (c Config) traced() map[string]string {
+	list := map[string]string{}
+	for _, d := range c.Destinations {
+		if d.Capture != nil && d.Capture.Wire {
+			list[d.Name] = d.Capture.Directory
 		}
-		trace := capture.NewTrace(d.Capture.Directory, g.log.With("destination", d.Name))
-		running.Go(func() { trace.Run(ctx) })
+	}
+	return list
+}
+
+// startTraces makes traces in the directories, until they are stopped, and
+// returns the tap for the lines. These must not be open yet, and must have ended
+// before the traces do.
+func (g *gateway) startTraces(directories map[string]string) func(instrument.LineName) instrument.Tap {
+	var traces []*capture.Trace
+	for _, name := range sortedKeys(directories) {
+		trace := capture.NewTrace(directories[name], g.log.With("destination", name))
+		g.traces.start(name, nil, trace.Run)
 		traces = append(traces, trace)
 	}
 	if traces == nil {
-		return
+		return nil
 	}
-	g.service.Tap = func(line instrument.LineName) instrument.Tap {
+	return func(line instrument.LineName) instrument.Tap {
 		var notes []string
 		if line.Veiled {
 			notes = append(notes, veiledNote)

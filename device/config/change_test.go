@@ -137,9 +137,9 @@ func TestTrial(t *testing.T) {
 	must(t, j.Replace(f.trial("one")))
 	f.want(t, "on trial", "one")
 	// What is kept may be passwords.
-	must(t, filepath.WalkDir(f.path("change"), func(path string, entry os.DirEntry, err error) error {
+	must(t, filepath.WalkDir(f.path("change"), func(path string, _ os.DirEntry, failed error) error {
 		info, err := os.Stat(path)
-		if err == nil && info.Mode().Perm()&0o077 != 0 {
+		if err = errors.Join(failed, err); err == nil && info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has mode %v", path, info.Mode())
 		}
 		return err

@@ -32,7 +32,7 @@ func (b *mllpLink) receiveBlock(ctx context.Context, block []byte) error {
 			from = 0
 		} else if ctx.Err() != nil {
 			if end.IsZero() {
-				end = time.Now().Add(b.Grace)
+				end = time.Now().Add(b.grace())
 			}
 			if !time.Now().Before(end) {
 				return errStopped

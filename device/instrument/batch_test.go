@@ -109,7 +109,7 @@ func TestHL7BatchStoreFailureGetsAE(t *testing.T) {
 func TestHL7BatchEndsWithTheGracePeriod(t *testing.T) {
 	b := newBench(t, hl7Settings())
 	b.hangUp()
-	b.service.Grace = time.Nanosecond
+	b.service.Grace = lasting(time.Nanosecond)
 	b.connect(hl7Settings())
 	const n = 3000
 	var content strings.Builder

@@ -55,7 +55,7 @@ func newAsking(t *testing.T, worklist Worklist) *asking {
 	t.Helper()
 	a := &asking{bench: newPipedBench(t, Defaults()), outcomes: &outcomes{}, t: t}
 	a.hangUp()
-	a.service.Observer, a.service.Worklist, a.service.Grace = a.outcomes, worklist, time.Hour
+	a.service.Observer, a.service.Worklist, a.service.Grace = a.outcomes, worklist, lasting(time.Hour)
 	a.service.Log = slog.New(slog.NewTextHandler(&a.log, nil))
 	a.connect(Defaults())
 	a.plug()

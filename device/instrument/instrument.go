@@ -39,8 +39,8 @@ type Instrument struct {
 type Service struct {
 	Profiles *profile.Set
 	Spool    *spool.Spool
-	Clock    func() string // envelope.ClockSet or envelope.ClockUnset
-	Grace    time.Duration // how long a message in progress may go on after the end
+	Clock    func() string        // envelope.ClockSet or envelope.ClockUnset
+	Grace    func() time.Duration // how long a message in progress may go on after the end; nil: not at all
 	Log      *slog.Logger
 	Observer Observer
 	Worklist Worklist // what is to be measured; nil: nothing is known
@@ -61,6 +61,14 @@ const (
 	mostHeld = 32 << 20
 	freeHeld = 64 << 10
 )
+
+// grace is Grace as it is now.
+func (s *Service) grace() time.Duration {
+	if s.Grace == nil {
+		return 0
+	}
+	return s.Grace()
+}
 
 // Observer is told what happens on the lines, for metrics. It is called from
 // many goroutines and must not block.

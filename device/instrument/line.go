@@ -125,7 +125,7 @@ func (l *line) run(ctx context.Context, link link) error {
 	for {
 		l.progress()
 		if ctx.Err() != nil && end.IsZero() {
-			end = time.Now().Add(l.Grace)
+			end = time.Now().Add(l.grace())
 			voice.hush("the box was stopped")
 		}
 		if !end.IsZero() && (link.idle() && len(data) == 0 || !time.Now().Before(end)) {

@@ -65,7 +65,7 @@ func newBenchOver(t testing.TB, pair func(testing.TB) (here, there net.Conn), se
 		t.Fatal(err)
 	}
 	b := &bench{t: t, store: store, pair: pair, service: &Service{
-		Profiles: profiles, Spool: store, Clock: func() string { return envelope.ClockSet }, Grace: time.Second,
+		Profiles: profiles, Spool: store, Clock: func() string { return envelope.ClockSet }, Grace: lasting(time.Second),
 		Log: slog.New(slog.DiscardHandler), Observer: silent{},
 	}}
 	b.connect(settings)
@@ -357,7 +357,7 @@ func TestASTMFrameWithoutEnd(t *testing.T) {
 
 func TestStopLetsAMessageFinish(t *testing.T) {
 	b := newBench(t, Defaults())
-	b.service.Grace = time.Minute
+	b.service.Grace = lasting(time.Minute)
 	one, two := frame('1', header+order+result, true), frame('2', last, true)
 	b.say("\x05", ack)
 	b.say(one, ack)
@@ -373,7 +373,7 @@ func TestStopLetsAMessageFinish(t *testing.T) {
 
 func TestStopClosesAnIdleLineAtOnce(t *testing.T) {
 	b := newBench(t, Defaults())
-	b.service.Grace = time.Hour
+	b.service.Grace = lasting(time.Hour)
 	b.silence()
 	b.stop()
 	if err := <-b.ended; err != nil {
@@ -439,4 +439,9 @@ func TestQuirksOutliveTheMessage(t *testing.T) {
 	if !a.receiver.Rules.IgnoreNumbers {
 		t.Error("a repeated last frame has undone the header's quirks")
 	}
+}
+
+// lasting is a grace period that stays as it is.
+func lasting(grace time.Duration) func() time.Duration {
+	return func() time.Duration { return grace }
 }

@@ -100,10 +100,14 @@ func (s *Spool) ConfirmNothing(ctx context.Context, destination, why string) err
 	return nil
 }
 
+// ReadAgain ends what ConfirmNothing began: the destination has other settings.
+// What was delivered meanwhile stays as it is.
+func (s *Spool) ReadAgain(destination string) { s.unread.Delete(destination) }
+
 // beginConfirmation makes a message that was just delivered one that is to be
 // read back, where its destination wants that.
 func (t *tx) beginConfirmation(d *delivery) error {
-	if _, unread := t.spool.unread.Load(d.Destination); unread || !t.spool.destinations[d.Destination].Confirm {
+	if _, unread := t.spool.unread.Load(d.Destination); unread || !t.receivers().byName[d.Destination].Confirm {
 		return nil
 	}
 	now := t.spool.clock.stamp()

@@ -78,7 +78,7 @@ func (s *Spool) Selected(ctx context.Context, which Selection) (n int, err error
 		if err := scan(&destination, &found); err != nil {
 			return err
 		}
-		if _, configured := s.destinations[destination]; configured {
+		if s.configured.Load().has(destination) {
 			n += found
 		}
 		return nil
@@ -135,7 +135,7 @@ func (s *Spool) Drop(ctx context.Context, id, by, reason string) error {
 func (t *tx) retry(list []delivery, by string, wanted func(State) bool) (n int, err error) {
 	for i := range list {
 		d := &list[i]
-		if _, configured := t.spool.destinations[d.Destination]; !configured || !wanted(d.State) {
+		if !t.receivers().has(d.Destination) || !wanted(d.State) {
 			continue
 		}
 		n++
@@ -179,7 +179,7 @@ func (s *Spool) decide(ctx context.Context, doing, id string, act func(*tx, []de
 		if err != nil || n > 0 {
 			return err
 		}
-		return unchanged(intake, list, s.destinations)
+		return unchanged(intake, list, t.receivers())
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -188,7 +188,7 @@ func (s *Spool) decide(ctx context.Context, doing, id string, act func(*tx, []de
 }
 
 // unchanged explains why there was nothing to decide.
-func unchanged(intake envelope.Intake, list []delivery, configured map[string]Destination) error {
+func unchanged(intake envelope.Intake, list []delivery, configured *receivers) error {
 	switch intake {
 	case envelope.Incomplete:
 		return fmt.Errorf("%w: the message is incomplete; the instrument still has it and must send it again", ErrRefused)
@@ -200,7 +200,7 @@ func unchanged(intake envelope.Intake, list []delivery, configured map[string]De
 	}
 	var errs []error
 	for _, d := range list {
-		if _, there := configured[d.Destination]; !there {
+		if !configured.has(d.Destination) {
 			errs = append(errs, fmt.Errorf("%s is not configured any more", d.Destination))
 		} else {
 			errs = append(errs, fmt.Errorf("at %s it is %s", d.Destination, d.State))

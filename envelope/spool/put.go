@@ -133,7 +133,7 @@ func (t *tx) store(records []record) error {
 		}
 		t.cursor.sequence++
 		r.sequence = t.cursor.sequence
-		list := t.spool.begin(r, l, earlier[i])
+		list := t.starts(r, l, earlier[i])
 		if err := t.insert(r, l, list); err != nil {
 			return err
 		}
@@ -166,11 +166,12 @@ func (t *tx) insert(r *record, l lane, deliveries []delivery) error {
 	return t.audit(AuditRow{What: auditAccepted, Sequence: r.sequence, Detail: acceptedDetail(r.intake, names)})
 }
 
-// begin returns the deliveries of a message, each in the state that the message
+// starts returns the deliveries of a message, each in the state that the message
 // starts in there.
-func (s *Spool) begin(r *record, l lane, earlier map[string]State) (list []delivery) {
-	for _, name := range s.names {
-		state, reason := s.start(r, s.destinations[name], earlier)
+func (t *tx) starts(r *record, l lane, earlier map[string]State) (list []delivery) {
+	known := t.receivers()
+	for _, name := range known.names {
+		state, reason := t.spool.start(r, known.byName[name], earlier)
 		if state != "" {
 			list = append(list, delivery{sequence: r.sequence, lane: l.id, Delivery: Delivery{Destination: name, State: state, Reason: reason}})
 		}

@@ -134,17 +134,16 @@ type Options struct {
 
 // Spool is an open store. All methods may be called from any goroutine.
 type Spool struct {
-	directory    string
-	window       time.Duration
-	destinations map[string]Destination
-	names        []string // of destinations, in the order of the configuration
-	log          *slog.Logger
-	clock        clock
-	moved        func(destination string, to State)
-	key          []byte
-	identity     ed25519.PrivateKey
-	anonymous    error // why there is none
-	packer       packer
+	directory  string
+	window     time.Duration
+	configured atomic.Pointer[receivers] // changed by the writer's goroutine only
+	log        *slog.Logger
+	clock      clock
+	moved      func(destination string, to State)
+	key        []byte
+	identity   ed25519.PrivateKey
+	anonymous  error // why there is none
+	packer     packer
 
 	lock    *os.File // nil where the store is read-only
 	frozen  *os.File // the lock that keeps writers out, where a reader needs that
@@ -228,15 +227,14 @@ func newSpool(s Settings, o Options) (*Spool, error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	spool := &Spool{
-		directory:    directory,
-		window:       s.DuplicateWindow,
-		destinations: map[string]Destination{},
-		log:          o.Log,
-		clock:        newClock(o.Now, o.ClockSet),
-		packer:       newPacker(),
-		counts:       newCounts(),
-		retention:    newRetention(s),
-		arrivals:     map[string]chan struct{}{},
+		directory: directory,
+		window:    s.DuplicateWindow,
+		log:       o.Log,
+		clock:     newClock(o.Now, o.ClockSet),
+		packer:    newPacker(),
+		counts:    newCounts(),
+		retention: newRetention(s),
+		arrivals:  map[string]chan struct{}{},
 	}
 	if spool.room.free = o.Free; o.Free == nil {
 		spool.room.free = freeSpace(directory)
@@ -247,13 +245,11 @@ func newSpool(s Settings, o Options) (*Spool, error) {
 	if spool.log == nil {
 		spool.log = slog.New(slog.DiscardHandler)
 	}
-	for _, d := range o.Destinations {
-		if _, twice := spool.destinations[d.Name]; twice || d.Name == "" {
-			return nil, fmt.Errorf("opening the store: destination %q is empty or named twice", d.Name)
-		}
-		spool.destinations[d.Name] = d
-		spool.names = append(spool.names, d.Name)
+	known, err := newReceivers(o.Destinations)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
 	}
+	spool.configured.Store(known)
 	return spool, nil
 }
 

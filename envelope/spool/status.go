@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 )
@@ -152,7 +151,7 @@ func (s *Spool) destinationStatus(ctx context.Context, status *Status) error {
 		if why, unread := s.unread.Load(d.Name); unread {
 			d.Unread = fmt.Sprint(why)
 		}
-		d.Active = d.Active && (s.writer == nil || slices.Contains(s.names, d.Name))
+		d.Active = d.Active && (s.writer == nil || s.configured.Load().has(d.Name))
 	}
 	s.counts.mu.Lock()
 	defer s.counts.mu.Unlock()

@@ -34,6 +34,8 @@ type tx struct {
 	pruned int // envelopes
 
 	settled uint64 // the lowest sequence that may have become finished; 0: none
+
+	configured *receivers // where this transaction changes them; nil: it does not
 }
 
 // move is one change of a delivery's state; from is "" for a new one, to for one
@@ -89,6 +91,9 @@ func (t *tx) apply(run func(*tx) error, alone bool) (err error, broken bool) {
 
 // publish makes known what was committed.
 func (t *tx) publish() {
+	if t.configured != nil {
+		t.spool.configured.Store(t.configured)
+	}
 	t.spool.counts.add(t.stored, t.moves)
 	t.spool.retention.pruned.Add(uint64(t.pruned))
 	if t.settled > 0 {

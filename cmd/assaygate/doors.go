@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// doors knows which of the listeners that the configuration asks for are not
+// open, and why. Its methods may be called from any goroutine.
+type doors struct {
+	mu   sync.Mutex
+	shut map[string]shut // by the name of the listener
+}
+
+// shut is a listener that is not open.
+type shut struct {
+	why     string
+	excused bool // readiness does not wait for it
+}
+
+// keep notes that a listener is not open, and why. It reports whether that is
+// news. One whose TLS files are missing is excused: the rest is as ready as it
+// can be.
+func (d *doors) keep(name, why string, excused bool) (news bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.shut == nil {
+		d.shut = map[string]shut{}
+	}
+	before, known := d.shut[name]
+	d.shut[name] = shut{why, excused}
+	return !known || before.why != why
+}
+
+// forget notes that a listener is open, or that none is wanted.
+func (d *doors) forget(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.shut, name)
+}
+
+// missing lists the listeners that are not open, each with the reason.
+func (d *doors) missing() []string { return d.list(func(shut) bool { return true }) }
+
+// ready is nil where all listeners are open, as far as that counts.
+func (d *doors) ready() error {
+	waiting := d.list(func(s shut) bool { return !s.excused })
+	if waiting == nil {
+		return nil
+	}
+	return errors.New("waiting for " + strings.Join(waiting, ", "))
+}
+
+func (d *doors) list(which func(shut) bool) (list []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(d.shut)) {
+		if one := d.shut[name]; which(one) {
+			list = append(list, name+": "+one.why)
+		}
+	}
+	return list
+}

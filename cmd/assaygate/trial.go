@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/assaygate/assaygate/device/config"
+)
+
+// shortestTrial is the least time that a change is given.
+const shortestTrial = 10 * time.Second
+
+// trialSteps is how often the time that is left of a trial is noted on the card.
+const trialSteps = 20
+
+// trial is a configuration that has to prove itself: where its listeners are not
+// open in time, the one before comes back.
+//
+// The clock of the box may be unset, so only time counts that a process has
+// lived. What is left is noted ahead, a step at a time: a box that is switched
+// off and on again, or a configuration that ends the process at each start,
+// comes to the end of the trial too.
+type trial struct {
+	by    string
+	of    time.Duration // as it was given
+	ends  time.Time     // by the monotonic clock
+	noted time.Duration // what is left by the note on the card
+}
+
+// trialNote is a trial as it is kept over restarts.
+type trialNote struct {
+	By   string        `json:"by"`
+	Of   time.Duration `json:"of"`
+	Left time.Duration `json:"left"` // when the step that is going on has passed
+}
+
+func newTrial(by string, of time.Duration) *trial {
+	t := &trial{by: by, of: of, ends: time.Now().Add(of)}
+	t.noted = of - t.step()
+	return t
+}
+
+func (t *trial) step() time.Duration { return max(t.of/trialSteps, time.Second) }
+
+func (t *trial) left() time.Duration { return time.Until(t.ends) }
+
+func (t *trial) note() trialNote { return trialNote{t.by, t.of, t.noted} }
+
+// resumed is the trial of an earlier process; its time may be over.
+func (n trialNote) resumed() *trial {
+	t := &trial{by: n.By, of: n.Of, ends: time.Now().Add(n.Left)}
+	t.noted = n.Left - t.step()
+	return t
+}
+
+// keep notes what is left of the trial, where a step of it has passed.
+func (t *trial) keep(journal *config.Journal) error {
+	if t.left() > t.noted {
+		return nil
+	}
+	t.noted = t.left() - t.step()
+	return t.write(journal)
+}
+
+func (t *trial) write(journal *config.Journal) error {
+	text, err := json.Marshal(t.note())
+	if err != nil {
+		return err
+	}
+	return journal.Note(text)
+}
+
+// resumeTrial goes on with the trial that an earlier process left. It returns nil
+// where there is none, and takes it back where its time is over.
+func resumeTrial(journal *config.Journal) (*trial, error) {
+	text, on, err := journal.Trial()
+	if err != nil || !on {
+		return nil, err
+	}
+	var note trialNote
+	if err := json.Unmarshal(text, &note); err != nil || note.Left <= 0 {
+		return nil, revert(journal, note.By, "the gateway was started again and again, and its listeners were never all open")
+	}
+	t := note.resumed()
+	return t, t.write(journal)
+}
+
+// takenBack tells of a change that was taken back.
+type takenBack struct {
+	By  string    `json:"by"` // who had brought it
+	At  time.Time `json:"at"` // as far as the box knew the time
+	Why string    `json:"why"`
+}
+
+// revert takes the change that is on trial back, in its files.
+func revert(journal *config.Journal, by, why string) error {
+	text, err := json.Marshal(takenBack{By: by, At: time.Now(), Why: why})
+	if err != nil {
+		return err
+	}
+	return journal.Revert(text)
+}
+
+// begin notes that the configuration is on trial.
+func (s *changes) begin(t *trial) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trial = t
+}
+
+func (s *changes) onTrial() *trial {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trial
+}
+
+// notOpen is what the configuration asks for and is not open, each with the
+// reason.
+func (d *daemon) notOpen() []string {
+	missing := d.doors.missing()
+	if g, away := d.standing.now(); g == nil {
+		missing = append(missing, away.Error())
+	}
+	return missing
+}
+
+// tendTrial ends the trial where all listeners are open, or where its time is
+// over.
+func (d *daemon) tendTrial(ctx context.Context) {
+	if d.changes.onTrial() == nil {
+		return
+	}
+	d.changes.one.Lock()
+	defer d.changes.one.Unlock()
+	t := d.changes.onTrial()
+	if t == nil {
+		return
+	}
+	missing := d.notOpen()
+	switch {
+	case len(missing) == 0:
+		d.confirm("all its listeners are open")
+	case t.left() <= 0:
+		why := fmt.Sprintf("not within %s: %s", t.of, strings.Join(missing, ", "))
+		if err := d.takeBack(ctx, t.by, why); err != nil {
+			d.log.Error("the configuration before cannot be put back; trying on", "error", err)
+		}
+	default:
+		if err := t.keep(d.changes.journal); err != nil {
+			d.log.Warn("what is left of the trial cannot be noted", "error", err)
+		}
+	}
+}
+
+// confirm ends the trial: the configuration stands.
+func (d *daemon) confirm(why string) {
+	t := d.changes.onTrial()
+	if t == nil {
+		return
+	}
+	if err := d.changes.journal.Confirm(); err != nil {
+		d.log.Error("the configuration cannot be confirmed; trying on", "error", err)
+		return
+	}
+	d.changes.begin(nil)
+	d.log.Info("the configuration stands", "by", t.by, "reason", why)
+}
+
+// takeBack puts the configuration and files of before back and goes over to them.
+func (d *daemon) takeBack(ctx context.Context, by, why string) error {
+	err := revert(d.changes.journal, by, why)
+	if err != nil {
+		err = errors.Join(err, d.changes.journal.Recover())
+	}
+	if err != nil {
+		return err
+	}
+	d.changes.begin(nil)
+	d.log.Error("the configuration is taken back; the one before is used again", "by", by, "reason", why)
+	to, _, err := loadWhole(d.changes.source)
+	if err != nil {
+		return fmt.Errorf("reading the configuration of before: %w", err)
+	}
+	return d.take(ctx, to, "the one before")
+}
