@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strings"
 )
@@ -76,9 +75,3 @@ func (c Config) inactiveServers() []inactive {
 
 // driveServer is what an owner keeps closed: the reading of sticks.
 const driveServer = "config_drive"
-
-// looksLikeKey reports whether the text can be an Ed25519 public key.
-func looksLikeKey(text string) bool {
-	key, err := base64.StdEncoding.DecodeString(text)
-	return err == nil && len(key) == 32
-}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/owner"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -292,8 +293,10 @@ func (c Config) warnings() []config.Error {
 		}
 		warn("privacy", "has no %s part, so nothing is dropped from %s messages", missing, strings.ToUpper(missing))
 	}
-	if c.Owner != nil && !looksLikeKey(c.Owner.PublicKey) {
-		warn("owner.public_key", "does not look like an Ed25519 key in base64 (44 characters)")
+	if c.Owner != nil {
+		if _, err := owner.ParseKey(c.Owner.PublicKey); err != nil {
+			warn("owner.public_key", "%v; until then no stick is taken", err)
+		}
 	}
 	for _, name := range sortedKeys(c.Console.Users) {
 		if !strings.HasPrefix(c.Console.Users[name].PasswordHash, "$argon2id$") {

@@ -18,11 +18,20 @@ import (
 type BoxSettings struct {
 	Name     string `yaml:"name"`     // "" until it is filled with the host's
 	Timezone string `yaml:"timezone"` // IANA name; "": the system's
+	Fleet    string `yaml:"fleet"`    // boxes that one signed stick is for; "": none
 }
 
 // Validate returns all that is wrong, each error beginning with its key.
 func (b BoxSettings) Validate() error {
-	return errors.Join(validateName(b.Name), validateZone(b.Timezone))
+	return errors.Join(validateName(b.Name), validateZone(b.Timezone), validateFleet(b.Fleet))
+}
+
+// validateFleet holds a fleet's name to what a person can type without doubt.
+func validateFleet(name string) error {
+	if name != "" && !usableName.MatchString(name) {
+		return fmt.Errorf("fleet: %q cannot be used; take up to 64 letters, digits, dots, hyphens and underscores, beginning with a letter or digit", name)
+	}
+	return nil
 }
 
 // OwnerSettings is the `owner` section.

@@ -245,7 +245,7 @@ console: {users: {eva: {password_hash: "...", role: admin}}}
 		"6:66: instruments[2].quirks.ack: means nothing beside hl7.ack, which wins",
 		"7:52: instruments[3].limits.idle: is about connections; a serial line stays open however long it is silent",
 		"8:1: privacy: has no hl7 part, so nothing is dropped from HL7 messages",
-		"2:9: owner.public_key: does not look like an Ed25519 key in base64 (44 characters)",
+		"2:9: owner.public_key: this is no public key; give the 44 characters that assaygate owner keygen printed; until then no stick is taken",
 		"9:25: console.users.eva.password_hash: does not look like a hash of `assaygate console-password`",
 	}
 	for i := range warnings {
