@@ -14,6 +14,10 @@ import (
 
 const identityFile = "identity.key"
 
+// IdentityFile is the name of the box's private key in the store's directory: a
+// backup of a box keeps it, and the box that it is restored on is that box.
+const IdentityFile = identityFile
+
 // openIdentity has the box sign with its key. Without one there are no exports,
 // which is no reason to take in no messages.
 func (s *Spool) openIdentity() {
@@ -23,8 +27,9 @@ func (s *Spool) openIdentity() {
 }
 
 // loadIdentity reads the key that this box signs with, and makes one where there
-// is none. It never leaves the box: records that move to another box are signed
-// with it, and that box has one of its own.
+// is none. It never leaves the box, but for a backup of it that its owner alone can
+// read: records that move to another box are signed with it, and that box has one
+// of its own.
 func loadIdentity(path string) (ed25519.PrivateKey, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
