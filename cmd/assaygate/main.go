@@ -27,7 +27,7 @@ type commands struct {
 	Version         versionCommand  `cmd:"" help:"Version, commit, Go version and target. Example: assaygate version --json"`
 	Profiles        profilesCommand `cmd:"" help:"Instrument profiles. Example: assaygate profiles list"`
 	Ports           laterCommand    `cmd:"" help:"Serial ports and their stable names (not active in this version)."`
-	Owner           laterCommand    `cmd:"" help:"The owner's key and signature (not active in this version)."`
+	Owner           ownerCommand    `cmd:"" help:"The owner's key, and what is signed or encrypted with it. Example: assaygate owner sign DIR"`
 	ConsolePassword laterCommand    `cmd:"" help:"A password hash for the config (not active in this version)."`
 	Update          laterCommand    `cmd:"" help:"Firmware updates (not active in this version)."`
 	Support         laterCommand    `cmd:"" help:"A bundle for the help desk (not active in this version)."`
