@@ -93,27 +93,44 @@ func pinText(key ed25519.PublicKey) []byte { return []byte(owner.FormatKey(key) 
 
 var errOwnerStays = errors.New("the owner cannot be changed or set without a factory reset")
 
-// judge reports whether the configuration may take the place of the present one
-// as far as the owner goes. A box that has neither a saved configuration nor an
-// owner gets the one that its first configuration names: judge then adds the
-// pinned key to files, which are to be written as one with the configuration.
-func (o ownership) judge(next Config, files map[string][]byte) error {
-	if next.Owner == nil {
+// permits reports whether a configuration may take the place of the old one as
+// far as the owner goes: only the first one of a box that has neither a saved
+// configuration nor an owner may set it, and none may change it.
+func (o ownership) permits(old, to Config) error {
+	if to.Owner == nil {
 		return nil // the owner stays, also where a file does not repeat it
 	}
-	key, err := owner.ParseKey(next.Owner.PublicKey)
+	key, err := owner.ParseKey(to.Owner.PublicKey)
 	if err != nil {
-		return next.document.At("owner.public_key", "%v", err)
+		return to.document.At("owner.public_key", "%v", err)
 	}
-	pinned, err := o.pinned()
-	if err != nil {
+	present, err := o.of(old)
+	if err != nil || present.Equal(key) {
 		return err
 	}
-	if pinned != nil && pinned.Equal(key) {
-		return nil
+	if first, err := o.first(); err != nil || present != nil || !first {
+		return errors.Join(err, to.document.At("owner.public_key", "%v", errOwnerStays))
 	}
-	if first, err := o.first(); err != nil || pinned != nil || !first {
-		return errors.Join(err, next.document.At("owner.public_key", "%v", errOwnerStays))
+	return nil
+}
+
+// judge is permits for a configuration that comes with files, written as one with
+// it: the owner that it sets is added to them.
+func (o ownership) judge(to Config, files map[string][]byte) error {
+	if err := o.permits(Config{}, to); err != nil {
+		return err
+	}
+	return o.pin(to, files)
+}
+
+func (o ownership) pin(to Config, files map[string][]byte) error {
+	pinned, err := o.pinned()
+	if err != nil || pinned != nil || to.Owner == nil {
+		return err
+	}
+	key, err := owner.ParseKey(to.Owner.PublicKey)
+	if err != nil {
+		return to.document.At("owner.public_key", "%v", err)
 	}
 	files[o.path(pinFile)] = pinText(key)
 	return nil

@@ -105,7 +105,7 @@ func TestOwnerInDoubt(t *testing.T) {
 		if !strings.Contains(log.text(), "in doubt") {
 			t.Errorf("%s: logged %s", name, log.text())
 		}
-		if err := o.judge(c, map[string][]byte{}); err == nil {
+		if err := o.permits(naming(t, ""), c); err == nil {
 			t.Errorf("%s: a configuration with another owner was taken", name)
 		}
 	}
@@ -122,8 +122,11 @@ func TestOwnerOfAGatewayWithoutFile(t *testing.T) {
 	if _, err := os.Stat(pinFile); err == nil {
 		t.Error("a key was written to the working directory")
 	}
-	if err := (ownership{}).judge(naming(t, ownerText(2)), map[string][]byte{}); err == nil {
+	if err := (ownership{}).permits(c, naming(t, ownerText(2))); err == nil {
 		t.Error("its owner was changed")
+	}
+	if err := (ownership{}).permits(c, c); err != nil {
+		t.Errorf("its owner stays, but: %v", err)
 	}
 }
 
@@ -146,10 +149,13 @@ func TestOwnerIsJudged(t *testing.T) {
 		{"owned at flashing, first names it", "", ownerText(1), ownerText(1), false, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			o, files := boxWith(t, test.saved, test.pin), map[string][]byte{}
-			err := o.judge(naming(t, test.named), files)
+			o, files, to := boxWith(t, test.saved, test.pin), map[string][]byte{}, naming(t, test.named)
+			err := o.judge(to, files)
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("error %v, want %q", err, test.want)
+			}
+			if (o.permits(naming(t, ""), to) == nil) != (err == nil) {
+				t.Error("judge and permits differ")
 			}
 			if _, sets := files[o.path(pinFile)]; sets != test.sets || len(files) > 1 {
 				t.Errorf("files %q; sets an owner: %t, want %t", files, sets, test.sets)
