@@ -36,8 +36,8 @@ type Options struct {
 	// last, so that a restart does not do it again. Its directory is there.
 	Memory string
 	Policy Policy
-	// Renew asks for a new report on a stick that is still in. It may be nil.
-	Renew <-chan struct{}
+	// While ends Run where it returns false, between two looks. It may be nil.
+	While func() bool
 	// Status is told what is going on, for a light on the box. It may be nil.
 	Status func(Status)
 	Log    *slog.Logger
@@ -60,6 +60,9 @@ type Policy struct {
 	Config func(context.Context, *Session) Outcome
 	// Report composes the report.
 	Report func(context.Context, Handled) Report
+	// Stale reports whether the last report is no longer true, so that a stick
+	// that is still in gets a new one. It may be nil.
+	Stale func() bool
 }
 
 // Outcome is what became of a part of a stick.
@@ -68,6 +71,8 @@ type Outcome struct {
 	Lines []string
 	// Errors say what must be put right, one line each.
 	Errors []string
+	// Remarks are what a person should know beside.
+	Remarks []string
 	// Stop leaves what comes after this part alone, until the next start.
 	Stop bool
 	// After is called once the report is written. It may be nil.
@@ -152,7 +157,7 @@ func newDrive(o Options) *drive {
 
 func (d *drive) run(ctx context.Context, w *watcher) {
 	events, faults := w.changes()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && (d.While == nil || d.While()) {
 		w.refresh()
 		timer := time.NewTimer(d.round(ctx))
 		for waiting, soon := true, false; waiting; {
@@ -167,8 +172,6 @@ func (d *drive) run(ctx context.Context, w *watcher) {
 				}
 				soon = true
 			case <-faults: // too many events: the poll finds what they told
-			case <-d.Renew:
-				d.renew(ctx)
 			}
 		}
 		timer.Stop()
@@ -192,6 +195,8 @@ func (d *drive) round(ctx context.Context) time.Duration {
 	d.missing = time.Time{}
 	switch {
 	case found.same(d.handled):
+		root.Close()
+		d.renew(ctx)
 		return poll
 	case !found.same(d.seen):
 		d.show(Busy)
@@ -272,13 +277,13 @@ func (d *drive) outcome() Status {
 	return Done
 }
 
-// renew writes a new report to a stick that is still in.
+// renew writes a new report to a stick that is still in, where the last one is
+// no longer true.
 func (d *drive) renew(ctx context.Context) {
-	if d.last == nil || d.handled == nil {
+	if d.last == nil || d.Policy.Stale == nil || !d.Policy.Stale() {
 		return
 	}
-	s := d.session(d.handled, d.last.Content)
-	d.report(ctx, s)
+	d.report(ctx, d.session(d.handled, d.last.Content))
 }
 
 func (d *drive) session(found *survey, content Content) *Session {

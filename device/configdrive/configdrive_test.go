@@ -287,16 +287,22 @@ func TestAFaultOfOursCostsTheStickOnly(t *testing.T) {
 	})
 }
 
-func TestRenew(t *testing.T) {
+func TestAReportThatIsNoLongerTrueIsWrittenAnew(t *testing.T) {
 	within(t, func(t *testing.T, b *box) {
-		b.renew(t.Context())
+		stale := true
+		b.Policy.Stale = func() bool { return stale }
+		b.look(3)
 		put(t, b.Directory, ConfigName, "version: 1")
 		b.look(3)
-		b.renew(t.Context())
+		if b.report() != "report 1" {
+			t.Errorf("reported %+v", b.reports)
+		}
+		b.look(2)
+		stale = false
+		b.look(10)
 		if b.report() != "report 2" || len(b.reports) != 2 {
 			t.Errorf("reported %+v", b.reports)
 		}
-		b.look(10)
 		b.wantCalls("config")
 	})
 }

@@ -163,3 +163,14 @@ func nearMiss(name string) string {
 	}
 	return "is not taken under this name; name it " + meant
 }
+
+// Means reports whether a file of that slash path is one that a box uses.
+func Means(name string) bool {
+	folder, inner, below := strings.Cut(name, "/")
+	if !below {
+		_, known := placeOf(name)
+		return known
+	}
+	_, known := placeIn(strings.ToLower(folder), inner)
+	return known && usable.MatchString(inner)
+}

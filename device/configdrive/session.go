@@ -158,6 +158,12 @@ func unchanged(root *os.Root, file File) error {
 	return nil
 }
 
+// Working says in the report that the box is at something that takes its time.
+// That it cannot be written is no reason not to go on.
+func (s *Session) Working(ctx context.Context, what string) {
+	_ = s.tell(ctx, Report{Verdict: "The box is still at work: " + what + ". Leave the stick in; this report is replaced when it is done."})
+}
+
 // tell replaces the report.
 func (s *Session) tell(ctx context.Context, report Report) error {
 	err := s.write(ctx, "report", func(root *os.Root) error {
