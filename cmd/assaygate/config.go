@@ -78,7 +78,7 @@ func (c *Config) Validate() error {
 			}
 		}
 	}
-	return errors.Join(append(errs, c.validateAddresses()...)...)
+	return errors.Join(append(append(errs, c.validateAddresses()...), c.validateNetwork()...)...)
 }
 
 // validateAddresses finds addresses that two listeners would want.

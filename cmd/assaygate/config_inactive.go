@@ -31,8 +31,8 @@ func (c Config) inactive() []inactive {
 	if c.ConfigDrive != nil {
 		add("", "config_drive", "sticks are not read")
 	}
-	if c.Network != nil {
-		add("", "network", "the network is left as the system has it")
+	if c.Network != nil && !onImage(boardData) {
+		list = append(list, c.networkRefused()...)
 	}
 	if c.Update != nil {
 		add("", "update", "there are no updates")

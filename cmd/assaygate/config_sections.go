@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -168,76 +167,6 @@ func (d DriveSettings) Validate() error {
 		return fmt.Errorf("confirm_within: %s is not between 10s and 24h", d.ConfirmWithin)
 	}
 	return nil
-}
-
-// NetworkSettings is the `network` section, for the image.
-type NetworkSettings struct {
-	Interfaces map[string]InterfaceSettings `yaml:"interfaces"`
-	NTP        []string                     `yaml:"ntp"`
-	Hostname   string                       `yaml:"hostname"`
-}
-
-// InterfaceSettings are those of one network interface.
-type InterfaceSettings struct {
-	DHCP      bool     `yaml:"dhcp"`
-	Addresses []string `yaml:"addresses"` // the box's own, with their prefix: 10.20.0.5/24
-	Gateway   string   `yaml:"gateway"`
-	DNS       []string `yaml:"dns"`
-}
-
-var (
-	interfaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$`)
-	hostLabel     = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
-)
-
-// Validate returns all that is wrong, each error beginning with its key.
-func (n NetworkSettings) Validate() error {
-	var errs []error
-	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	address := func(key, text string) {
-		if _, err := netip.ParseAddr(text); err != nil {
-			add("%s: %s is not an address", key, text)
-		}
-	}
-	for _, name := range sortedKeys(n.Interfaces) {
-		one, key := n.Interfaces[name], "interfaces."+name
-		if !interfaceName.MatchString(name) {
-			add("%s: is not the name of an interface, such as eth0", key)
-		}
-		if !one.DHCP && len(one.Addresses) == 0 {
-			add("%s: has neither dhcp: true nor addresses", key)
-		}
-		for i, own := range one.Addresses {
-			if _, err := netip.ParsePrefix(own); err != nil {
-				add("%s.addresses[%d]: %s is not an address with its prefix; write for example 10.20.0.5/24", key, i, own)
-			}
-		}
-		if one.Gateway != "" {
-			address(key+".gateway", one.Gateway)
-		}
-		for i, server := range one.DNS {
-			address(fmt.Sprintf("%s.dns[%d]", key, i), server)
-		}
-	}
-	for i, server := range n.NTP {
-		if !hostname(server) {
-			add("ntp[%d]: %q is not the name or address of a host", i, server)
-		}
-	}
-	if n.Hostname != "" && !hostLabel.MatchString(n.Hostname) {
-		add("hostname: %q is not a host's name; take up to 63 letters, digits and hyphens", n.Hostname)
-	}
-	return errors.Join(errs...)
-}
-
-// hostname reports whether the text can name a host: an address, or labels
-// with dots.
-func hostname(text string) bool {
-	if _, err := netip.ParseAddr(text); err == nil {
-		return true
-	}
-	labels := strings.Split(strings.TrimSuffix(text, "."), ".")
-	return len(text) <= 253 && !slices.ContainsFunc(labels, func(label string) bool { return !hostLabel.MatchString(label) })
 }
 
 // UpdateSettings is the `update` section: firmware.

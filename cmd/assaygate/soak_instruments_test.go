@@ -38,12 +38,12 @@ func soakInstruments(t *testing.T, directory string) (list []soakInstrument, con
 	t.Helper()
 	astm, hl7, emerald := freePort(t), freePort(t), freePort(t)
 	list = []soakInstrument{
-		{name: "Astm1", open: network(astm), message: astmMessage},
-		{name: "Astm2", open: network(astm), message: astmMessage},
-		{name: "Bare", open: network(astm), message: bareMessage, unproven: true},
-		{name: "Orders", open: network(hl7), message: twoOrders},
-		{name: "Hl7", open: network(hl7), message: hl7Message},
-		{name: "EMD", open: network(emerald), message: emeraldMessage(t)},
+		{name: "Astm1", open: dialling(astm), message: astmMessage},
+		{name: "Astm2", open: dialling(astm), message: astmMessage},
+		{name: "Bare", open: dialling(astm), message: bareMessage, unproven: true},
+		{name: "Orders", open: dialling(hl7), message: twoOrders},
+		{name: "Hl7", open: dialling(hl7), message: hl7Message},
+		{name: "EMD", open: dialling(emerald), message: emeraldMessage(t)},
 	}
 	config = fmt.Sprintf("  - {name: lan, astm: {listen: %q}}\n  - {name: hl7, hl7: {listen: %q}}\n  - {name: emerald, emerald: {listen: %q}}\n", astm, hl7, emerald)
 	master, _, err := port.OpenPTY()
@@ -111,8 +111,8 @@ func (f *forgetful) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// network dials an instrument's listener.
-func network(address string) func(context.Context) (port.Line, error) {
+// dialling dials an instrument's listener.
+func dialling(address string) func(context.Context) (port.Line, error) {
 	return func(ctx context.Context) (port.Line, error) {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	}
