@@ -30,6 +30,7 @@ type commands struct {
 	Owner           ownerCommand    `cmd:"" help:"The owner's key, and what is signed or encrypted with it. Example: assaygate owner sign DIR"`
 	ConsolePassword laterCommand    `cmd:"" help:"A password hash for the config (not active in this version)."`
 	Update          laterCommand    `cmd:"" help:"Firmware updates (not active in this version)."`
+	Apply           applyCommand    `cmd:"" hidden:"" help:"Root's part on the box: network, firewall and clock from the saved configuration."`
 	Support         laterCommand    `cmd:"" help:"A bundle for the help desk (not active in this version)."`
 }
 
