@@ -35,6 +35,9 @@ type spoolCommand struct {
 	Verify spoolVerify `cmd:"" help:"Check the whole store. Example: assaygate spool verify --data /data"`
 	Export spoolExport `cmd:"" help:"Write all records, signed by the box, to move them or as a backup. They are patients' data. Example: assaygate spool export /media/stick/records --data /data"`
 	Import spoolImport `cmd:"" help:"Take exported records into the empty store of a new box or card. Example: assaygate spool import /media/stick/records --data /data"`
+
+	Sealed      spoolSealed      `cmd:"" help:"The stores that factory resets have set aside: counts, and whose key opens them. Example: assaygate spool sealed --data /data"`
+	EraseSealed spoolEraseSealed `cmd:"" help:"Erase a store that was set aside, for good. Example: assaygate spool erase-sealed 1 --reason 'the old owner has agreed'"`
 }
 
 // controlSocket is where a running gateway answers, beside its store.

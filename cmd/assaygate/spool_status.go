@@ -50,6 +50,9 @@ func showStatus(w io.Writer, status spool.Status) {
 	fmt.Fprintf(w, "schema\t%d\n", status.Schema)
 	fmt.Fprintf(w, "audit\t%d rows\thead %s\n", status.AuditRows, status.AuditHash)
 	fmt.Fprintf(w, "public key\t%s\n", status.PublicKey)
+	for _, sealed := range status.Sealed {
+		fmt.Fprintf(w, "sealed %d\t%s\n", sealed.ID, aboutSealed(sealed))
+	}
 	if status.Overfull != "" {
 		fmt.Fprintf(w, "above keep_size\t%s\n", status.Overfull)
 	}

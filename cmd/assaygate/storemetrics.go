@@ -21,6 +21,7 @@ type storeMetrics struct {
 	pending, oldest, parked, unconfirmed           *prometheus.Desc
 	confirmed, delivered, dropped, held            *prometheus.Desc
 	bytes, pruned, damaged, auditRows, auditHead   *prometheus.Desc
+	sealed                                         *prometheus.Desc
 	failed, readOnly, free, clock, errors, wornOut *prometheus.Desc
 }
 
@@ -41,6 +42,7 @@ func newStoreMetrics(of *daemon) *storeMetrics {
 		bytes:       describe("assaygate_spool_bytes", "Size of the store"),
 		pruned:      describe("assaygate_pruned_total", "Finished messages that were removed to keep to keep_days and keep_size, or for room on the card"),
 		damaged:     describe("assaygate_damaged", "Stored messages whose checksum does not fit, or that of a delivery, as found since the store was opened"),
+		sealed:      describe("assaygate_sealed_messages", "Messages in stores that factory resets have set aside, for their owner's key to open or a person to erase"),
 		auditRows:   describe("assaygate_audit_rows", "Number of the audit trail's newest row"),
 		auditHead:   describe("assaygate_audit_head", "The first 13 hex digits of that row's hash, as a number"),
 		failed:      describe("assaygate_store_failed", "1 while nothing can be stored; /readyz says why"),
@@ -56,7 +58,7 @@ func newStoreMetrics(of *daemon) *storeMetrics {
 func (m *storeMetrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		m.pending, m.oldest, m.parked, m.unconfirmed, m.confirmed, m.delivered, m.dropped, m.held, m.bytes,
-		m.pruned, m.damaged, m.auditRows, m.auditHead, m.failed, m.readOnly, m.free, m.clock, m.errors, m.wornOut,
+		m.pruned, m.damaged, m.sealed, m.auditRows, m.auditHead, m.failed, m.readOnly, m.free, m.clock, m.errors, m.wornOut,
 	} {
 		out <- d
 	}
@@ -107,6 +109,7 @@ func (m *storeMetrics) collectCard(out scrape, card board.Card) {
 func (m *storeMetrics) collectStatus(out scrape, status spool.Status) {
 	out.set(m.bytes, float64(status.Bytes))
 	out.set(m.damaged, float64(status.Damaged))
+	out.set(m.sealed, float64(sealedMessages(status.Sealed)))
 	out <- prometheus.MustNewConstMetric(m.pruned, prometheus.CounterValue, float64(status.Pruned))
 	for _, d := range status.Destinations {
 		if !d.Active {
@@ -121,6 +124,18 @@ func (m *storeMetrics) collectStatus(out scrape, status spool.Status) {
 		out.set(m.dropped, float64(d.Dropped), d.Name)
 		out.set(m.held, oneIf(d.Held != ""), d.Name)
 	}
+}
+
+// sealedMessages is how many messages were set aside. A store whose messages
+// could not be counted has at least one.
+func sealedMessages(list []spool.Sealed) (n int) {
+	for _, sealed := range list {
+		n += sealed.Messages
+		if sealed.Problem != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // headNumber is the beginning of a hash as a number: of 52 bits, which a float

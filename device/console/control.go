@@ -24,6 +24,8 @@ import (
 //	                  {"step": TEXT, "done": N, "total": N} while it goes on, at last
 //	                  {"taken": spool.Manifest}, when the records have taken the
 //	                  place of the store, or an error
+//	GET  /v1/sealed   array of spool.Sealed: what factory resets have set aside
+//	POST /v1/sealed/{id}/erase   {"reason": TEXT}
 //
 // An export carries the files as a stream, so that they belong to who asked for
 // them, wherever that person may write, and no directory of the gateway's user is
@@ -34,6 +36,8 @@ func Control(store *spool.Spool, o ControlOptions) http.Handler {
 	mux.Handle("/", API(store, nil))
 	mux.HandleFunc("POST /v1/export", c.export)
 	mux.HandleFunc("POST /v1/import", c.importRecords)
+	mux.HandleFunc("GET /v1/sealed", c.sealed)
+	mux.HandleFunc("POST /v1/sealed/{id}/erase", c.eraseSealed)
 	return mux
 }
 

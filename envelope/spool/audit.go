@@ -39,6 +39,8 @@ const (
 	auditPruned       = "pruned"
 	auditShortened    = "audit pruned"
 	auditImported     = "imported"
+	auditUnsealed     = "unsealed"
+	auditErased       = "sealed store erased"
 	// auditAnchor stands where older rows were pruned: it has the number and
 	// the hash of the last of them.
 	auditAnchor = "anchor"

@@ -197,6 +197,9 @@ func OpenReadOnly(ctx context.Context, dir string) (*Spool, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := checkSeal(dir); err != nil {
+		return nil, fmt.Errorf("opening the store in %s: %w", dir, err)
+	}
 	if err := spool.openReadOnly(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the store in %s: %w", dir, err), spool.Close())
 	}
@@ -262,6 +265,13 @@ func (s *Spool) open(ctx context.Context, settle func(*Spool, *tx) error) error 
 	if s.lock, err = acquire(filepath.Join(s.directory, lockFile)); err != nil {
 		return err
 	}
+	unsealed, err := checkSeal(s.directory)
+	if err != nil {
+		return err
+	}
+	if err := sweepErased(s.directory); err != nil {
+		return err
+	}
 	s.roomToOpen()
 	if err := s.takeImport(ctx); err != nil {
 		return err
@@ -289,7 +299,7 @@ func (s *Spool) open(ctx context.Context, settle func(*Spool, *tx) error) error 
 		return err
 	}
 	err = s.writer.write(ctx, func(t *tx) error {
-		if err := t.noteImport(); err != nil {
+		if err := errors.Join(t.noteImport(), t.noteUnsealed(unsealed)); err != nil {
 			return err
 		}
 		return settle(s, t)
@@ -297,7 +307,7 @@ func (s *Spool) open(ctx context.Context, settle func(*Spool, *tx) error) error 
 	if err != nil {
 		return err
 	}
-	return s.forgetImport()
+	return errors.Join(s.forgetImport(), s.forgetSeal(unsealed))
 }
 
 func (s *Spool) openReadOnly(ctx context.Context) error {

@@ -29,6 +29,7 @@ type Status struct {
 	OldestKept   uint64              `json:"oldest_kept,omitempty"` // sequence
 	Overfull     string              `json:"overfull,omitempty"`    // why the store is above keep_size
 	NoRoom       string              `json:"no_room,omitempty"`     // why nothing is taken in
+	Sealed       []Sealed            `json:"sealed,omitempty"`      // stores that factory resets have set aside
 }
 
 // DestinationStatus is one destination at one moment.
@@ -203,6 +204,9 @@ func (s *Spool) storeStatus(ctx context.Context, status *Status) error {
 	status.PublicKey = FormatKey(s.Identity())
 	if err := s.Room(); err != nil {
 		status.NoRoom = err.Error()
+	}
+	if status.Sealed, err = ListSealed(s.directory); err != nil {
+		return err
 	}
 	for _, suffix := range []string{"", "-wal"} {
 		info, err := os.Stat(filepath.Join(s.directory, databaseFile+suffix))
