@@ -156,7 +156,7 @@ func (g *gateway) serveListener(ctx context.Context, l listening, service *instr
 		members = append(members, i.instrument())
 	}
 	members[0].TLS = l.tls
-	return service.Listen(ctx, l, g.gate, members)
+	return service.Listen(ctx, l, g.gate, members, func() {})
 }
 
 // tell passes a bound address on to who asked for it, as long as they listen.

@@ -293,7 +293,7 @@ func (a *astm) draftName() string {
 // every frame that the instrument has an ACK for is then on the card.
 func (a *astm) storeDraft(ctx context.Context) bool {
 	m := a.part(envelope.Parked, "the box was stopped before the end of the message")
-	defer a.room.enter(len(m.Text))()
+	defer a.room.enter(len(m.Text), a.progress)()
 	a.drafted = true
 	err := a.store(ctx, func(ctx context.Context) error {
 		return a.Spool.PutDraft(ctx, a.draftName(), a.Profiles.Envelopes(m, time.Now())...)

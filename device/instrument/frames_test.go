@@ -65,7 +65,7 @@ func TestASTMNextHeaderEndsAMessage(t *testing.T) {
 func TestASTMEmptyFrames(t *testing.T) {
 	newLink := func() *astm {
 		b := newBench(t, Defaults())
-		a := &astm{line: &line{Service: b.service, members: []Instrument{{Name: "analyser", Settings: Defaults()}}, log: b.service.Log, remote: "peer"}}
+		a := &astm{line: &line{Service: b.service, members: []Instrument{{Name: "analyser", Settings: Defaults()}}, log: b.service.Log, remote: "peer", progress: func() {}}}
 		a.members[0].Settings.Limits.Message = 1 << 20
 		a.step(t.Context(), []byte("\x05"))
 		a.step(t.Context(), []byte(frame('1', header+order, true)))

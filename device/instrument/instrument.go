@@ -47,6 +47,10 @@ type Service struct {
 	// Tap gives each line that is opened its tap; nil for none, and so may be what
 	// it returns. It is called from many goroutines.
 	Tap func(LineName) Tap
+	// Watch is called for each accepted connection, from its goroutine. The
+	// connection calls progress at least every 10 s while nothing comes, and ended
+	// at its end. Nil: nobody watches.
+	Watch func(instrument, remote string) (progress, ended func())
 
 	news once         // what was said of senders that the box refuses
 	room room         // for messages that are taken apart and stored

@@ -72,6 +72,9 @@ const (
 	// writeTimeout is how long an answer of a few bytes may take; a long one gets
 	// more.
 	writeTimeout = 10 * time.Second
+	// mostWritten is how much of a long answer is written before the line says
+	// that it lives.
+	mostWritten = 4 << 10
 )
 
 // readFirst is how long a line is read before it speaks, though it is time to: a
@@ -253,7 +256,18 @@ func soonest(times ...time.Time) time.Time {
 
 // write sends an answer, or a frame: at 1200 baud, 120 bytes a second.
 func (l *line) write(answer []byte) error {
-	return l.writeWithin(answer, writeTimeout+time.Duration(len(answer))*time.Second/100)
+	for len(answer) > mostWritten {
+		if err := l.writeWithin(answer[:mostWritten], timeToWrite(mostWritten)); err != nil {
+			return err
+		}
+		l.progress()
+		answer = answer[mostWritten:]
+	}
+	return l.writeWithin(answer, timeToWrite(len(answer)))
+}
+
+func timeToWrite(bytes int) time.Duration {
+	return writeTimeout + time.Duration(bytes)*time.Second/100
 }
 
 func (l *line) writeWithin(answer []byte, timeout time.Duration) error {
@@ -312,11 +326,12 @@ func (l *line) message(m Instrument, protocol envelope.Protocol) profile.Raw {
 // keep makes a message durable and counts it. Draft names the draft that it
 // replaces, or is "".
 func (l *line) keep(ctx context.Context, draft string, messages ...profile.Raw) error {
+	l.progress() // many may have come at once, and the card be slow
 	size := 0
 	for _, m := range messages {
 		size += len(m.Text)
 	}
-	defer l.room.enter(size)()
+	defer l.room.enter(size, l.progress)()
 	var all []envelope.Envelope
 	for _, m := range messages {
 		all = append(all, l.Profiles.Envelopes(m, time.Now())...)

@@ -79,7 +79,8 @@ func (s *Service) countErrors(name string, conn port.Line, progress func()) func
 
 // Listen serves the connections of a listener until ctx ends. Several
 // instruments may share it; each message goes to the one whose profile fits.
-func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.Gate, members []Instrument) error {
+// Progress is that of accepting; each connection has its own, by Service.Watch.
+func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.Gate, members []Instrument, progress func()) error {
 	first := members[0]
 	log := s.Log.With("instrument", first.Name)
 	limits := first.Settings.Limits
@@ -100,6 +101,8 @@ func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.
 		defer s.Observer.Up(m.Name, false)
 	}
 	handle := func(ctx context.Context, conn net.Conn) {
+		progress, ended := s.watched(first.Name, conn.RemoteAddr().String())
+		defer ended()
 		pass, err := door.Admit(conn)
 		if err != nil {
 			return // the door has reported it
@@ -126,14 +129,22 @@ func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.
 			defer secure.Close() // says goodbye, which the caller's Close does not
 			conn = secure
 		}
-		err = s.serve(ctx, conn, remote, members, log.With("remote", remote), func() {}, busy)
+		err = s.serve(ctx, conn, remote, members, log.With("remote", remote), progress, busy)
 		if closedFor(err) != "" || errors.Is(err, errTooLong) {
 			if s.news.first(first.Name + " " + hostOf(remote) + " " + err.Error()) {
 				log.Warn("connection closed", "remote", remote, "error", err)
 			}
 		}
 	}
-	return port.Serve(ctx, listener, handle, func(err error) { log.Error("cannot accept", "error", err) })
+	return port.Serve(ctx, listener, handle, func(err error) { log.Error("cannot accept", "error", err) }, progress)
+}
+
+// watched begins the watch over a connection.
+func (s *Service) watched(instrument, remote string) (progress, ended func()) {
+	if s.Watch == nil {
+		return func() {}, func() {}
+	}
+	return s.Watch(instrument, remote)
 }
 
 // refuseTLS reports a connection without TLS, once for each address and reason.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,7 @@ func (b *bench) listen(members ...Instrument) (address string) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- b.service.Listen(ctx, listener, port.NewGate(port.TotalConnections), members) }()
+	go func() { ended <- b.service.Listen(ctx, listener, port.NewGate(port.TotalConnections), members, func() {}) }()
 	b.t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -151,5 +152,63 @@ func TestNoAnswerInDoubt(t *testing.T) {
 	here.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if n, err := here.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("%d bytes left the box (%v)", n, err)
+	}
+}
+
+// Each connection is watched from its first moment to its end, and reports while
+// nothing comes.
+func TestConnectionsAreWatched(t *testing.T) {
+	b := newBench(t, Defaults())
+	began, reported, over := make(chan string, 1), make(chan bool, 64), make(chan bool, 1)
+	b.service.Watch = func(instrument, remote string) (progress, ended func()) {
+		began <- instrument + " " + remote
+		return func() {
+			select {
+			case reported <- true:
+			default:
+			}
+		}, func() { over <- true }
+	}
+	b.dial(b.listen(Instrument{Name: "lan", Settings: Defaults()}))
+	if name := <-began; name != "lan "+b.line.(net.Conn).LocalAddr().String() {
+		t.Errorf("watched as %q", name)
+	}
+	<-reported // before the first byte
+	for len(reported) > 0 {
+		<-reported
+	}
+	b.say("\x05", ack)
+	<-reported
+	select {
+	case <-over:
+		t.Error("no longer watched")
+	default:
+	}
+	b.line.Close()
+	<-over
+}
+
+// slowWriter takes what it is given piece by piece.
+type slowWriter struct {
+	port.Line
+	sizes []int
+}
+
+func (w *slowWriter) Write(p []byte) (int, error)      { w.sizes = append(w.sizes, len(p)); return len(p), nil }
+func (w *slowWriter) SetWriteDeadline(time.Time) error { return nil }
+
+// An answer that takes minutes on a slow line is no standstill.
+func TestALongAnswerReportsProgress(t *testing.T) {
+	w, turns := &slowWriter{}, 0
+	l := &line{conn: w, progress: func() { turns++ }}
+	if err := l.write(make([]byte, 2*mostWritten+1)); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(w.sizes, []int{mostWritten, mostWritten, 1}) || turns != 2 {
+		t.Errorf("written %v with %d reports", w.sizes, turns)
+	}
+	l.uncertain = errors.New("nobody knows")
+	if err := l.write(make([]byte, 2*mostWritten)); err == nil {
+		t.Error("answered though nobody knows")
 	}
 }

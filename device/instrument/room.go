@@ -20,9 +20,10 @@ type room struct {
 	long bool       // a long one is inside
 }
 
-// enter waits until there is room for messages of so many bytes. The caller
-// calls leave when they are stored.
-func (r *room) enter(size int) (leave func()) {
+// enter waits until there is room for messages of so many bytes. It calls
+// progress whenever another has left: who is behind many waits for long, but not
+// where one of them stands still. The caller calls leave when they are stored.
+func (r *room) enter(size int, progress func()) (leave func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for !r.fits(size) {
@@ -30,6 +31,7 @@ func (r *room) enter(size int) (leave func()) {
 			r.wake = sync.NewCond(&r.mu)
 		}
 		r.wake.Wait()
+		progress()
 	}
 	if size > longMessage {
 		r.long = true

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -118,6 +119,10 @@ func lookup(ctx context.Context, host string) ([]string, error) {
 	return net.DefaultResolver.LookupHost(ctx, host)
 }
 
+// acceptPause is how long nobody may connect before the accept loop says that it
+// lives.
+const acceptPause = 10 * time.Second
+
 // Serve accepts connections until ctx ends and runs handle for each in a
 // goroutine of its own. It closes the connection when handle returns, and the
 // listener before it returns itself. It returns nil when ctx has ended and all
@@ -127,16 +132,27 @@ func lookup(ctx context.Context, host string) ([]string, error) {
 // no descriptors left: Serve tries again after at most a second. The first
 // failure of a row is told to failed, which may be nil. Only a listener that
 // somebody else has closed makes Serve return an error while ctx lives.
-func Serve(ctx context.Context, listener net.Listener, handle func(context.Context, net.Conn), failed func(error)) error {
+//
+// Progress, which may be nil, is called at least every 10 seconds, also while
+// nobody connects; where the listener has no deadlines, at each connection only.
+func Serve(ctx context.Context, listener net.Listener, handle func(context.Context, net.Conn), failed func(error), progress func()) error {
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()
 	defer listener.Close()
 	var handlers sync.WaitGroup
 	defer handlers.Wait()
 
+	if progress == nil {
+		progress = func() {}
+	}
+	timed, _ := listener.(interface{ SetDeadline(t time.Time) error })
 	backoff := Backoff{Min: 5 * time.Millisecond, Max: time.Second}
 	failing := false
 	for {
+		progress()
+		if timed != nil {
+			_ = timed.SetDeadline(time.Now().Add(acceptPause)) // on a closed one Accept says so
+		}
 		conn, err := listener.Accept()
 		switch {
 		case ctx.Err() != nil:
@@ -144,6 +160,8 @@ func Serve(ctx context.Context, listener net.Listener, handle func(context.Conte
 				conn.Close()
 			}
 			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			continue
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept on %s: %w", listener.Addr(), err)
 		case err != nil:

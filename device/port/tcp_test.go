@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestEndpointValidate(t *testing.T) {
@@ -87,7 +88,7 @@ func TestServe(t *testing.T) {
 				t.Errorf("told %v", err)
 			}
 			told.Add(1)
-		})
+		}, nil)
 	}()
 	for range 5 {
 		conn := dial(t, listener)
@@ -122,7 +123,7 @@ func carryNet(t *testing.T, conn net.Conn) {
 func TestServeEndsWithItsListener(t *testing.T) {
 	listener := listen(t)
 	listener.Close()
-	if err := Serve(t.Context(), listener, nil, nil); !errors.Is(err, net.ErrClosed) {
+	if err := Serve(t.Context(), listener, nil, nil, nil); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("ended with %v", err)
 	}
 }
@@ -132,8 +133,52 @@ func TestServeEndsWhileItWaits(t *testing.T) {
 	listener.failures.Store(1 << 30)
 	ctx, cancel := context.WithCancel(t.Context())
 	var once sync.Once
-	err := Serve(ctx, listener, nil, func(error) { once.Do(cancel) })
+	err := Serve(ctx, listener, nil, func(error) { once.Do(cancel) }, nil)
 	if err != nil {
 		t.Errorf("ended with %v", err)
 	}
+}
+
+// impatient is a listener whose deadlines pass at once.
+type impatient struct{ *net.TCPListener }
+
+func (l impatient) SetDeadline(time.Time) error {
+	return l.TCPListener.SetDeadline(time.Now().Add(time.Millisecond))
+}
+
+// An accept loop that nobody connects to says that it lives, and loses nobody who
+// does; one that stands still says nothing more.
+func TestServeReportsProgress(t *testing.T) {
+	listener := listen(t).(*net.TCPListener)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	turns, stand, stood := make(chan bool), make(chan bool), make(chan bool)
+	done := make(chan error)
+	go func() {
+		done <- Serve(ctx, impatient{listener}, func(_ context.Context, conn net.Conn) { io.Copy(conn, conn) }, nil, func() {
+			select {
+			case turns <- true:
+			case <-stand:
+				<-stood
+			}
+		})
+	}()
+	for range 5 {
+		<-turns
+	}
+	stand <- true
+	conn := dial(t, listener)
+	stood <- true
+	go func() {
+		for range turns {
+			continue
+		}
+	}()
+	carryNet(t, conn)
+	conn.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+	close(turns)
 }

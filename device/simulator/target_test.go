@@ -54,7 +54,7 @@ func TestRunOverTCP(t *testing.T) {
 			connections.Add(1)
 			d := &dialogue{line: conn, reply: takesAll}
 			d.run(ASTM)
-		}, nil)
+		}, nil, nil)
 	}()
 	messages := slices.Concat(capture(t, "sysmex_xn.astm"), capture(t, "roche_cobas_c111.astm"), capture(t, "two_orders.astm"))
 	to := Target{Protocol: ASTM, Address: listener.Addr().String()}

@@ -201,11 +201,12 @@ func (s *Spool) pruneSome(ctx context.Context, from *search, until uint64, rows 
 	for _, first := range stay {
 		from.tooYoung(first)
 	}
-	return true, rest(ctx, start)
+	return true, s.rest(ctx, start)
 }
 
 // rest leaves the writer to others after a chunk that began at start.
-func rest(ctx context.Context, start time.Time) error {
+func (s *Spool) rest(ctx context.Context, start time.Time) error {
+	s.moves()
 	pause := time.NewTimer(max(leastPause, 2*time.Since(start)))
 	defer pause.Stop()
 	select {

@@ -130,6 +130,12 @@ type Options struct {
 	// Free returns the bytes that are free for the store and the size of its file
 	// system; nil: the file system is asked.
 	Free func() (bytes, total uint64, err error)
+	// Watch is called by each loop of the store when it begins, with "writer" or
+	// "upkeep". The writer then calls progress at each turn and at least every 10 s
+	// while it has nothing to do; upkeep at each step of its work and between two,
+	// but a step may take minutes where the card is slow. Each calls ended at its
+	// end. Nil: nobody watches.
+	Watch func(loop string) (progress, ended func())
 }
 
 // Spool is an open store. All methods may be called from any goroutine.
@@ -140,6 +146,7 @@ type Spool struct {
 	log        *slog.Logger
 	clock      clock
 	moved      func(destination string, to State)
+	watch      func(loop string) (progress, ended func())
 	key        []byte
 	identity   ed25519.PrivateKey
 	anonymous  error // why there is none
@@ -150,7 +157,8 @@ type Spool struct {
 	readers *sql.DB
 	writer  *writer // nil where the store is read-only
 
-	looked    stamp // the moment at which the clock was looked at last; Tend's own
+	looked    stamp  // the moment at which the clock was looked at last; Tend's own
+	moves     func() // Tend's report of progress
 	scrub     scrub
 	retention *retention
 	reported  bool // what the store has lost was said; set before anything is written
@@ -245,6 +253,10 @@ func newSpool(s Settings, o Options) (*Spool, error) {
 	if spool.moved = o.Moved; spool.moved == nil {
 		spool.moved = func(string, State) {}
 	}
+	if spool.watch = o.Watch; spool.watch == nil {
+		spool.watch = func(string) (progress, ended func()) { return func() {}, func() {} }
+	}
+	spool.moves = func() {}
 	if spool.log == nil {
 		spool.log = slog.New(slog.DiscardHandler)
 	}

@@ -26,12 +26,16 @@ func (s *Spool) tasks() []task {
 // Tend keeps the store in order until ctx ends or the store is closed. What
 // fails is logged once, and tried again when it is due the next time.
 func (s *Spool) Tend(ctx context.Context) {
+	var ended func()
+	s.moves, ended = s.watch("upkeep")
+	defer ended()
 	tasks := s.tasks()
 	due := make([]time.Time, len(tasks)) // at once
 	failing := make([]bool, len(tasks))
 	for {
 		next := time.Now().Add(time.Hour)
 		for i, task := range tasks {
+			s.moves()
 			if !time.Now().Before(due[i]) {
 				err := task.run(ctx)
 				if ctx.Err() != nil || errors.Is(err, ErrClosed) {

@@ -103,7 +103,7 @@ func (s *Spool) shortenTrail(ctx context.Context, old func(AuditRow) bool) (n in
 		return 0, fmt.Errorf("shortening the audit trail: %w", err)
 	}
 	if n > 0 {
-		err = rest(ctx, start)
+		err = s.rest(ctx, start)
 	}
 	return n, err
 }

@@ -63,7 +63,7 @@ func (s *Spool) giveBack(ctx context.Context, spare int64) error {
 		if err := s.writer.write(ctx, func(t *tx) error { return t.vacuum(pages) }); err != nil {
 			return err
 		}
-		if err := rest(ctx, start); err != nil {
+		if err := s.rest(ctx, start); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,8 @@ const (
 	// busyTime is how long they may stay there where the store is never idle.
 	// Who comes then waits for the folding too.
 	busyTime = 5 * time.Minute
+	// heartbeat is how often a writer that has nothing to do reports that it lives.
+	heartbeat = 10 * time.Second
 )
 
 // The states of a request. Its caller may withdraw it until the writer claims
@@ -56,7 +58,8 @@ type writer struct {
 	cursor     cursor          // as committed
 	lanes      map[string]lane // emptied with every rollback
 	commit     func() error
-	dirty      bool // something was committed since the last tidy
+	dirty      bool   // something was committed since the last tidy
+	progress   func() // set by run
 
 	queue   chan *request // unbuffered: what is sent is taken, nothing is left behind
 	folding chan chan error
@@ -144,6 +147,11 @@ func (w *writer) reason() error {
 // run serves requests until stop is called or a commit's outcome is unknown.
 func (w *writer) run() {
 	defer close(w.stopped)
+	var ended func()
+	w.progress, ended = w.spool.watch("writer")
+	defer ended()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
 	idle := time.NewTimer(idleTime)
 	defer idle.Stop()
 	var since time.Time // of the oldest commit in the WAL, or the last attempt to fold it
@@ -155,7 +163,9 @@ func (w *writer) run() {
 	}
 	company := false
 	for {
+		w.progress()
 		select {
+		case <-beat.C:
 		case first := <-w.queue:
 			if !w.dirty {
 				since = time.Now()
@@ -212,6 +222,7 @@ func (w *writer) serve(batch []*request) {
 		left := w.transact(batch)
 		if len(left) == len(batch) {
 			for _, r := range left {
+				w.progress()
 				w.transact([]*request{r})
 			}
 			return
