@@ -38,7 +38,8 @@ type Change struct {
 //	rollback  committed, but could not be carried out: what was before is put back
 //	trial     carried out; what was there when the last change was confirmed is kept
 //	undo      a trial being taken back
-//	done      being removed
+//	done      being removed: an earlier trial, or one that is over
+//	carried   being removed: a change that is not on trial
 //
 // All methods may be called from any goroutine, but one process at a time.
 type Journal struct {
@@ -60,6 +61,7 @@ const (
 	trial    = "trial"
 	undo     = "undo"
 	done     = "done"
+	carried  = "carried"
 
 	noteFile      = "note"
 	takenBackFile = "taken-back"
@@ -96,6 +98,8 @@ func (j *Journal) Replace(c Change) error {
 		err = j.carryOut()
 	}
 	if err == nil {
+		// What is not removed now is the next time.
+		_ = errors.Join(j.remove(done), j.remove(carried))
 		return nil
 	}
 	if back := j.rollBack(); back != nil {
@@ -122,9 +126,12 @@ func (j *Journal) recover() error {
 	}{
 		{staging, func() error { return j.remove(staging) }},
 		{done, func() error { return j.remove(done) }},
+		{carried, func() error { return j.remove(carried) }},
 		{rollback, func() error { return j.putBack(rollback, before) }},
 		{redo, j.carryOut},
 		{undo, func() error { return j.putBack(undo, confirmed) }},
+		{done, func() error { return j.remove(done) }}, // what these have left
+		{carried, func() error { return j.remove(carried) }},
 	} {
 		there, err := j.has(half.name)
 		if err == nil && there {
@@ -291,18 +298,31 @@ func (j *Journal) carryOut() error {
 			return err
 		}
 	}
-	// Until here an earlier trial stands, for the case that this fails.
-	if on, err := j.has(trial); err != nil {
+	return j.closeUp(change.Trial)
+}
+
+// closeUp makes a change that was carried out the one that is on trial, or one
+// that is over. Until then an earlier trial stands. Each rename may be lost with
+// the power: the change is then carried out again, to no effect.
+func (j *Journal) closeUp(onTrial bool) error {
+	earlier, err := j.has(trial)
+	if err != nil {
 		return err
-	} else if on {
-		if err := j.discard(trial); err != nil {
+	}
+	if earlier {
+		if err := j.move(trial, done); err != nil {
 			return err
 		}
 	}
-	if change.Trial {
-		return j.move(redo, trial)
+	over := carried
+	if onTrial {
+		over = trial
 	}
-	return j.discard(redo)
+	if err := j.disk.rename(j.path(redo), j.path(over)); err != nil {
+		return err
+	}
+	_ = j.disk.sync(j.directory)
+	return nil
 }
 
 // rollBack takes back what was committed and could not be carried out.
@@ -311,7 +331,14 @@ func (j *Journal) rollBack() error {
 	if err != nil || !there {
 		return errors.Join(err, j.remove(staging))
 	}
-	if err := j.move(redo, rollback); err != nil {
+	earlier, err := j.has(done)
+	if err == nil && earlier { // the trial that this one was to supersede
+		err = j.move(done, trial)
+	}
+	if err == nil {
+		err = j.move(redo, rollback)
+	}
+	if err != nil {
 		return err
 	}
 	return j.putBack(rollback, before)

@@ -15,7 +15,7 @@ func (f tree) path(name string) string { return filepath.Join(f.directory, name)
 
 func newTree(t *testing.T) tree {
 	t.Helper()
-	f := tree{t.TempDir()}
+	f := tree{quickDirectory(t)}
 	for name, text := range map[string]string{"assaygate.yaml": "old", "tls/real.pem": "old", "gone": "old"} {
 		if err := os.MkdirAll(filepath.Dir(f.path(name)), 0o700); err != nil {
 			t.Fatal(err)
@@ -28,6 +28,18 @@ func newTree(t *testing.T) tree {
 }
 
 func (f tree) journal() *Journal { return NewJournal(f.path("change")) }
+
+// quickDirectory is in memory where the system has such a place: thousands of
+// changes are synced.
+func quickDirectory(t *testing.T) string {
+	t.Helper()
+	directory, err := os.MkdirTemp("/dev/shm", "assaygate-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(directory) })
+	return directory
+}
 
 // change replaces one file, makes one in a directory that is not there, and
 // removes one.
