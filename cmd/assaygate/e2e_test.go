@@ -69,11 +69,14 @@ func startUntil(t testing.TB, yaml, line string) *running {
 		t.Fatal(err)
 	}
 	log := &lockedBuffer{}
+	return follow(t, newDaemon(config, newLog(config.Log, log)), log, line)
+}
+
+// follow runs a daemon until the test ends, and waits until its log has the line.
+func follow(t testing.TB, d *daemon, log *lockedBuffer, line string) *running {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	r := &running{
-		daemon: newDaemon(config, newLog(config.Log, log)),
-		t:      t, addresses: map[string]string{}, log: log, stop: stop, ended: make(chan error, 1),
-	}
+	r := &running{daemon: d, t: t, addresses: map[string]string{}, log: log, stop: stop, ended: make(chan error, 1)}
 	r.bound = make(chan bound, 64)
 	go func() { r.ended <- r.run(ctx) }()
 	t.Cleanup(func() { r.end() })

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,7 +110,8 @@ func (r *rehearsal) file(path *string) error {
 	return os.WriteFile(stands, content, 0o600)
 }
 
-// profiles makes the directory of own profiles what it will be.
+// profiles makes the directory of own profiles what it will be: one that is
+// missing holds none, for this is the machine that it is to be on.
 func (r *rehearsal) profiles(c *Config) error {
 	if c.Profiles == "" {
 		return nil
@@ -124,7 +126,8 @@ func (r *rehearsal) profiles(c *Config) error {
 			return err
 		}
 	}
-	come := false
+	_, err = os.Stat(c.Profiles)
+	come := errors.Is(err, fs.ErrNotExist)
 	for path, content := range r.files {
 		if filepath.Dir(path) == absolute {
 			will[filepath.Base(path)], come = content, true
