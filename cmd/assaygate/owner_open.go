@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -45,26 +43,12 @@ func (c *ownerOpen) Run(s *streams) error {
 		}
 		return nil
 	}
-	if err := writeNew(output, content); err != nil {
+	if err := createNew(output, func(to io.Writer) error {
+		_, err := io.Copy(to, content)
+		return err
+	}); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "%s\n", output)
+	_, err = fmt.Fprintln(s.out, output)
 	return err
-}
-
-// writeNew writes a file that must not exist, readable by its owner only. What
-// could not be written whole is removed.
-func writeNew(path string, content io.Reader) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already and is not overwritten; name another file with --output", path)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(file, content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return errors.Join(fmt.Errorf("%s could not be written whole: %w", path, err), os.Remove(path))
-	}
-	return nil
 }

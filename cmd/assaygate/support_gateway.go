@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/envelope/spool"
+)
+
+// supportSources are those of a bundle that the gateway writes itself, as to a
+// stick: it runs with this configuration, from the file at path ("" for none).
+func (d *daemon) supportSources(config Config, path string) supportSources {
+	admin := &http.Client{Transport: console.InProcess(adminHandler(d.health, d.metrics))}
+	return supportSources{
+		version: version, board: d.board, directories: config.directories(), ports: serialPorts, log: journal,
+		config: func() ([]byte, string, error) { return readConfigFile(path) },
+		metrics: func(ctx context.Context) ([]byte, error) {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://admin/metrics", nil)
+			if err != nil {
+				return nil, err
+			}
+			response, err := admin.Do(request)
+			if err != nil {
+				return nil, err
+			}
+			defer response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				return nil, fmt.Errorf("the counters cannot be read: %s", response.Status)
+			}
+			return io.ReadAll(io.LimitReader(response.Body, maxSupportPart))
+		},
+		status: func(ctx context.Context) (spool.Status, error) {
+			g, away := d.standing.now()
+			if g == nil {
+				return spool.Status{}, away
+			}
+			return g.store.Status(ctx)
+		},
+	}
+}
