@@ -106,6 +106,7 @@ func (a *aviary) everywhere() seen {
 	s.files(a.t, "captures", filepath.Join(a.directory, "captures"))
 	s.traces(a.t, filepath.Join(a.directory, "captures"))
 	s.files(a.t, "store", filepath.Join(a.directory, "spool"))
+	s.bundle(a.t, a.supportSources(), a.log.text)
 	return s
 }
 

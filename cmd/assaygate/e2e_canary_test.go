@@ -546,9 +546,14 @@ func TestCanaryIsSeen(t *testing.T) {
 	half.send(lis01.EOT)
 	a.settled()
 	maps.Copy(found, a.everywhere())
+	for _, what := range found["support bundle log.txt"] { // control ids are told, samples never
+		if !strings.HasSuffix(what, "H3") && !strings.HasSuffix(what, "MSH10") {
+			t.Errorf("a support bundle's log shows %s", what)
+		}
+	}
 	for _, where := range []string{
 		"socket list", "socket show", "socket raw", "draft list", "draft show", "draft raw",
-		"overview", "messages page", "message page", "console api", "pushed", "log", "captures", "store",
+		"overview", "messages page", "message page", "console api", "pushed", "log", "captures", "store", "support bundle log.txt",
 	} {
 		if len(found[where]) == 0 {
 			t.Errorf("%s does not show it, so the other test proves nothing there", where)

@@ -80,6 +80,7 @@ func (o ownership) begin(c Config, log *slog.Logger) {
 		}
 	}
 	switch {
+	case key == nil && c.ConfigDrive == nil: // nor does it take sticks
 	case key == nil:
 		log.Warn("this box has no owner: it takes any stick; assaygate owner keygen makes a key for one")
 	case c.Owner != nil && c.Owner.PublicKey != owner.FormatKey(key):

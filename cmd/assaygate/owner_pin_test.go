@@ -39,7 +39,7 @@ func boxWith(t *testing.T, saved, pin string) ownership {
 // naming is a configuration that names an owner, "" for none.
 func naming(t *testing.T, key string) Config {
 	t.Helper()
-	text := "version: 1\n"
+	text := "version: 1\nconfig_drive: {directory: /run/stick}\n"
 	if key != "" {
 		text += `owner: {public_key: "` + key + `"}` + "\n"
 	}
@@ -141,7 +141,7 @@ func TestOwnerIsJudged(t *testing.T) {
 		{"the first names one", "", "", ownerText(1), true, ""},
 		{"the first names no key", "", "", "...", false, "owner.public_key: this is no public key"},
 		{"a later one names none", "version: 1\n", "", "", false, ""},
-		{"a later one sets one", "version: 1\n", "", ownerText(1), false, "test:2:9: owner.public_key: the owner cannot be changed or set without a factory reset"},
+		{"a later one sets one", "version: 1\n", "", ownerText(1), false, "test:3:9: owner.public_key: the owner cannot be changed or set without a factory reset"},
 		{"owned, names none", "version: 1\n", ownerText(1), "", false, ""},
 		{"owned, names it", "version: 1\n", ownerText(1), ownerText(1), false, ""},
 		{"owned, names another", "version: 1\n", ownerText(1), ownerText(2), false, "the owner cannot be changed"},
@@ -161,6 +161,19 @@ func TestOwnerIsJudged(t *testing.T) {
 				t.Errorf("files %q; sets an owner: %t, want %t", files, sets, test.sets)
 			}
 		})
+	}
+}
+
+// TestAGatewayWithoutSticksSaysNothingOfThem: that it takes any would be wrong.
+func TestAGatewayWithoutSticksSaysNothingOfThem(t *testing.T) {
+	c, err := parseConfig([]byte("version: 1\n"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &lockedBuffer{}
+	boxWith(t, "version: 1\n", "").begin(c, newLog(c.Log, log))
+	if log.text() != "" {
+		t.Errorf("logged %s", log.text())
 	}
 }
 

@@ -84,6 +84,8 @@ func prepare(f flags, errs io.Writer) (*daemon, error) {
 	d.changes.source, d.changes.journal, d.changes.trial = f, journal, onTrial
 	d.changes.contents = settings.besides()
 	d.changes.path, err = f.changeable()
+	d.changes.judge = d.ownership().permits
+	d.ownership().begin(settings, d.log)
 	d.changes.taken("start")
 	d.metrics.configLoaded(time.Now())
 	d.forgiving.Store(onTrial != nil)

@@ -11,12 +11,18 @@ import (
 )
 
 // supportSources are those of a bundle that the gateway writes itself, as to a
-// stick: it runs with this configuration, from the file at path ("" for none).
-func (d *daemon) supportSources(config Config, path string) supportSources {
+// stick.
+func (d *daemon) supportSources() supportSources {
 	admin := &http.Client{Transport: console.InProcess(adminHandler(d.health, d.metrics))}
 	return supportSources{
-		version: version, board: d.board, directories: config.directories(), ports: serialPorts, log: journal,
-		config: func() ([]byte, string, error) { return readConfigFile(path) },
+		version: version, board: d.board, directories: d.config().directories(), ports: serialPorts, log: journal,
+		config: func() ([]byte, string, error) {
+			path, err := d.changes.source.file(systemConfig)
+			if err != nil {
+				return nil, "", err
+			}
+			return readConfigFile(path)
+		},
 		metrics: func(ctx context.Context) ([]byte, error) {
 			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://admin/metrics", nil)
 			if err != nil {

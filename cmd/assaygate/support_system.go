@@ -41,9 +41,6 @@ type interfaceFacts struct {
 	Addresses []string `json:"addresses"`
 }
 
-// boardData is where an image says what board it is for.
-const boardData = "/usr/share/assaygate/board"
-
 // system asks the machine. What it does not tell stays empty.
 func (s supportSources) system(now time.Time) systemFacts {
 	proc := s.board.Proc

@@ -113,7 +113,7 @@ func TestURLsAreShownWithoutTheirSecrets(t *testing.T) {
 func TestEveryKeyIsSecretOrNot(t *testing.T) {
 	public := strings.Fields(`
 		ack address addresses ca capture_only certificate charset checksum client_ca consumer dial directory drop_unmatched
-		end fleet flow force_after format frame_numbers gateway hostname hl7 astm json key level listen name ntp dns parity
+		end fleet flow force_after mac path serves format frame_numbers gateway hostname hl7 astm json key level listen name ntp dns parity
 		password_file plain_http port profile profiles protocol proxy public_key query repository require role server_name stop_bits
 		timezone token_file url username window write_request deliver allow_from dtr rts`)
 	found := map[string]bool{}
