@@ -159,7 +159,7 @@ type taken struct {
 func (o ownership) taken() (taken, error) {
 	text, err := os.ReadFile(o.path(takenFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return taken{}, nil
+		return o.takenBeforeReset()
 	}
 	if err != nil {
 		return taken{}, fmt.Errorf("which stick was taken last cannot be read: %w", err)

@@ -48,9 +48,15 @@ func (c *runCommand) Run(s *streams) error {
 		CaptureOnly: c.CaptureOnly, Data: c.Data, Admin: c.Admin, Console: c.Console,
 	}
 	for {
+		if err := f.resetting(newLog(LogSettings{}, s.err)).carryOut(ctx); err != nil {
+			return err
+		}
 		d, err := prepare(f, s.err)
 		if err == nil {
 			err = d.run(ctx)
+		}
+		if errors.Is(err, errResetAsked) && ctx.Err() == nil {
+			continue
 		}
 		if err == nil || ctx.Err() != nil || !takenBackFor(err, f, s.err) {
 			return err

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/assaygate/assaygate/device/owner"
+	"github.com/assaygate/assaygate/envelope/spool"
+)
+
+// A factory reset is asked for by a file beside the configuration and carried out
+// by the next start of the gateway, before it reads anything else. So it does not
+// matter how the process ended that was asked, and a reset that is cut off goes
+// on with the next start: the request is what is removed last.
+const (
+	// resetFile asks for the reset. Once it has begun, it holds its plan too.
+	resetFile = "reset-requested"
+	// lastResetFile outlives the reset: a stick that has asked for one and is
+	// still in its socket must not reset the box that it has just set up.
+	lastResetFile = "last-reset"
+)
+
+// errResetAsked ends the gateway, so that it starts anew and resets the box.
+var errResetAsked = errors.New("a factory reset was asked for")
+
+// resetRequest is what the request file says.
+type resetRequest struct {
+	// Signed: by the box's owner, whose store stays open then.
+	Signed bool `json:"signed"`
+	// By is who or what asked, such as "the reset button".
+	By string    `json:"by"`
+	At time.Time `json:"at"`
+	// Stick is a digest of what the stick carries that asks for it, so that it is
+	// known again; "" where no stick does.
+	Stick string     `json:"stick,omitempty"`
+	Plan  *resetPlan `json:"plan,omitempty"`
+}
+
+// lastReset is what a box remembers of its resets.
+type lastReset struct {
+	Resets []pastReset `json:"resets"` // the newest last
+	// Taken is what the box knew of the newest stick of an owner, by that owner's
+	// key, as the file stick-revision had it: an old stick of his is not taken
+	// again after he has got the box anew.
+	Taken map[string]string `json:"taken,omitempty"`
+}
+
+type pastReset struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Signed bool      `json:"signed"`
+	Stick  string    `json:"stick,omitempty"`
+}
+
+// resetsKept is how many sticks are known again: more than a box has sockets.
+const resetsKept = 16
+
+// resetting resets a box.
+type resetting struct {
+	config  string // the configuration file
+	factory string // that of a box which has none; "" off the image
+	log     *slog.Logger
+	// do changes the disk. Tests cut the power there.
+	do func(context.Context, operation) error
+}
+
+// resetting is the reset of the box that runs with these flags.
+func (f flags) resetting(log *slog.Logger) resetting {
+	path, err := f.changeable()
+	if err != nil {
+		path = f.Config // who reads the configuration says what is wrong
+	}
+	return newResetting(path, f.Factory, log)
+}
+
+func newResetting(config, factory string, log *slog.Logger) resetting {
+	return resetting{config: config, factory: factory, log: log, do: func(ctx context.Context, o operation) error { return o.carryOut(ctx) }}
+}
+
+// beside is the path of a file beside the configuration.
+func (r resetting) beside(name string) string { return filepath.Join(filepath.Dir(r.config), name) }
+
+// request asks for a reset, which the next start carries out: where it reports
+// true the caller ends the gateway with errResetAsked. It reports false, and why,
+// where nothing is to be reset, or where this stick has reset the box before.
+func (r resetting) request(ctx context.Context, q resetRequest) (asked bool, why string, err error) {
+	if r.config == "" {
+		return false, "", errors.New("a gateway without a configuration file cannot be reset; start it with --config")
+	}
+	last, err := r.last()
+	if err != nil {
+		return false, "", err
+	}
+	known := func(past pastReset) bool { return q.Stick != "" && past.Stick == q.Stick }
+	if i := slices.IndexFunc(last.Resets, known); i >= 0 {
+		return false, fmt.Sprintf("this stick has reset the box already, at %s; to reset it once more, change what is in the file reset", last.Resets[i].At.Format(time.RFC3339)), nil
+	}
+	plan, err := r.plan(ctx, q)
+	if err != nil {
+		return false, "", err
+	}
+	if plan.nothing() {
+		return false, "there is nothing to reset: the box is as new", nil
+	}
+	q.Plan = nil // made anew, from what is there when the gateway has ended
+	if err := r.write(ctx, resetFile, q); err != nil {
+		return false, "", fmt.Errorf("asking for a factory reset: %w", err)
+	}
+	return true, "", nil
+}
+
+// requested returns the request, nil where there is none. A file that is no
+// request is taken for one that nobody has signed: it may be one that a power cut
+// has spoilt, and it opens nothing.
+func (r resetting) requested() (*resetRequest, error) {
+	text, err := os.ReadFile(r.beside(resetFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the request for a factory reset: %w", err)
+	}
+	var q resetRequest
+	if err := json.Unmarshal(text, &q); err != nil {
+		r.log.Error("the request for a factory reset cannot be read, and is taken for one that nobody has signed", "file", r.beside(resetFile), "error", err)
+		q = resetRequest{By: "a request that cannot be read"}
+	}
+	return &q, nil
+}
+
+// last returns what the box remembers of its resets. What cannot be read is
+// forgotten: at worst a stick resets the box once more.
+func (r resetting) last() (lastReset, error) {
+	var last lastReset
+	text, err := os.ReadFile(r.beside(lastResetFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return last, nil
+	}
+	if err != nil {
+		return last, fmt.Errorf("reading which resets there were: %w", err)
+	}
+	if err := json.Unmarshal(text, &last); err != nil {
+		r.log.Warn("what the box remembers of its factory resets cannot be read", "file", r.beside(lastResetFile), "error", err)
+		return lastReset{}, nil
+	}
+	return last, nil
+}
+
+// write puts a value into a file beside the configuration, durably.
+func (r resetting) write(ctx context.Context, name string, value any) error {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	return r.do(ctx, operation{kind: opWrite, path: r.beside(name), content: append(text, '\n')})
+}
+
+// takenBeforeReset is what the box took last of its present owner before it was
+// reset, when it was that owner's already: an old stick of his must not be taken
+// again only because the box was handed to him anew. The zero value where that
+// was never so.
+func (o ownership) takenBeforeReset() (taken, error) {
+	key, err := o.pinned()
+	if err != nil || key == nil {
+		return taken{}, err
+	}
+	last, err := newResetting(o.config, "", slog.New(slog.DiscardHandler)).last()
+	if err != nil {
+		return taken{}, err
+	}
+	before, known := last.Taken[owner.FormatKey(key)]
+	if !known {
+		return taken{}, nil
+	}
+	t, err := parseTaken([]byte(before))
+	if err != nil {
+		return taken{}, fmt.Errorf("which stick was taken last before the reset cannot be read: %s: %w; remove the file", o.path(lastResetFile), err)
+	}
+	return t, nil
+}
+
+// resetPlan is what a reset has found, before it changes anything: when it goes
+// on after a power cut, the configuration that said so is gone.
+type resetPlan struct {
+	Number int           `json:"number"` // of what is set aside
+	Owner  string        `json:"owner"`
+	Box    string        `json:"box"`
+	Stores []spool.Moved `json:"stores,omitempty"`
+	Files  []spool.Moved `json:"files,omitempty"` // captures
+	Last   lastReset     `json:"last"`
+
+	wipes int // how many files there are to remove
+}
+
+// nothing reports whether the box is as new.
+func (p resetPlan) nothing() bool { return len(p.Stores)+len(p.Files)+p.wipes == 0 }
