@@ -198,8 +198,7 @@ func (r resetting) plan(ctx context.Context, q resetRequest) (p resetPlan, err e
 // remember adds a reset to what the box knows, and what it knew of its owner's
 // sticks.
 func (l *lastReset) remember(q resetRequest, owner, taken string) {
-	l.Resets = append(l.Resets, pastReset{At: q.At, By: q.By, Signed: q.Signed, Stick: q.Stick})
-	l.Resets = l.Resets[max(0, len(l.Resets)-resetsKept):]
+	l.At, l.By, l.Signed = q.At, q.By, q.Signed
 	text, err := os.ReadFile(taken)
 	if err != nil || owner == "" {
 		return

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/assaygate/assaygate/device/owner"
@@ -23,45 +22,33 @@ import (
 const (
 	// resetFile asks for the reset. Once it has begun, it holds its plan too.
 	resetFile = "reset-requested"
-	// lastResetFile outlives the reset: a stick that has asked for one and is
-	// still in its socket must not reset the box that it has just set up.
+	// lastResetFile outlives the reset.
 	lastResetFile = "last-reset"
 )
 
-// errResetAsked ends the gateway, so that it starts anew and resets the box.
-var errResetAsked = errors.New("a factory reset was asked for")
+// errResetAsked ends the gateway, so that it is started anew and resets the box.
+var errResetAsked = errors.New("a factory reset was asked for; it is carried out at the next start")
 
 // resetRequest is what the request file says.
 type resetRequest struct {
 	// Signed: by the box's owner, whose store stays open then.
 	Signed bool `json:"signed"`
 	// By is who or what asked, such as "the reset button".
-	By string    `json:"by"`
-	At time.Time `json:"at"`
-	// Stick is a digest of what the stick carries that asks for it, so that it is
-	// known again; "" where no stick does.
-	Stick string     `json:"stick,omitempty"`
-	Plan  *resetPlan `json:"plan,omitempty"`
+	By   string     `json:"by"`
+	At   time.Time  `json:"at"`
+	Plan *resetPlan `json:"plan,omitempty"`
 }
 
-// lastReset is what a box remembers of its resets.
+// lastReset is what a box remembers of its last reset, and of those before.
 type lastReset struct {
-	Resets []pastReset `json:"resets"` // the newest last
+	Signed bool      `json:"signed"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
 	// Taken is what the box knew of the newest stick of an owner, by that owner's
 	// key, as the file stick-revision had it: an old stick of his is not taken
 	// again after he has got the box anew.
 	Taken map[string]string `json:"taken,omitempty"`
 }
-
-type pastReset struct {
-	At     time.Time `json:"at"`
-	By     string    `json:"by"`
-	Signed bool      `json:"signed"`
-	Stick  string    `json:"stick,omitempty"`
-}
-
-// resetsKept is how many sticks are known again: more than a box has sockets.
-const resetsKept = 16
 
 // resetting resets a box.
 type resetting struct {
@@ -89,32 +76,21 @@ func newResetting(config, factory string, log *slog.Logger) resetting {
 func (r resetting) beside(name string) string { return filepath.Join(filepath.Dir(r.config), name) }
 
 // request asks for a reset, which the next start carries out: where it reports
-// true the caller ends the gateway with errResetAsked. It reports false, and why,
-// where nothing is to be reset, or where this stick has reset the box before.
-func (r resetting) request(ctx context.Context, q resetRequest) (asked bool, why string, err error) {
+// true the caller ends the gateway with errResetAsked. It reports false where the
+// box is as new.
+func (r resetting) request(ctx context.Context, q resetRequest) (asked bool, err error) {
 	if r.config == "" {
-		return false, "", errors.New("a gateway without a configuration file cannot be reset; start it with --config")
-	}
-	last, err := r.last()
-	if err != nil {
-		return false, "", err
-	}
-	known := func(past pastReset) bool { return q.Stick != "" && past.Stick == q.Stick }
-	if i := slices.IndexFunc(last.Resets, known); i >= 0 {
-		return false, fmt.Sprintf("this stick has reset the box already, at %s; to reset it once more, change what is in the file reset", last.Resets[i].At.Format(time.RFC3339)), nil
+		return false, errors.New("a gateway without a configuration file cannot be reset; start it with --config")
 	}
 	plan, err := r.plan(ctx, q)
-	if err != nil {
-		return false, "", err
-	}
-	if plan.nothing() {
-		return false, "there is nothing to reset: the box is as new", nil
+	if err != nil || plan.nothing() {
+		return false, err
 	}
 	q.Plan = nil // made anew, from what is there when the gateway has ended
 	if err := r.write(ctx, resetFile, q); err != nil {
-		return false, "", fmt.Errorf("asking for a factory reset: %w", err)
+		return false, fmt.Errorf("asking for a factory reset: %w", err)
 	}
-	return true, "", nil
+	return true, nil
 }
 
 // requested returns the request, nil where there is none. A file that is no
@@ -137,7 +113,7 @@ func (r resetting) requested() (*resetRequest, error) {
 }
 
 // last returns what the box remembers of its resets. What cannot be read is
-// forgotten: at worst a stick resets the box once more.
+// forgotten: at worst an old stick of an old owner is taken once more.
 func (r resetting) last() (lastReset, error) {
 	var last lastReset
 	text, err := os.ReadFile(r.beside(lastResetFile))

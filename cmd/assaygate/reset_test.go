@@ -105,9 +105,9 @@ func resetIn(data string) resetting {
 // askReset writes a request as the reset button or a stick does.
 func askReset(t *testing.T, r resetting, signed bool) {
 	t.Helper()
-	asked, why, err := r.request(t.Context(), resetRequest{Signed: signed, By: "a test", At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Stick: "digest"})
+	asked, err := r.request(t.Context(), resetRequest{Signed: signed, By: "a test", At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)})
 	if !asked || err != nil {
-		t.Fatalf("asked: %v, %s, %v", asked, why, err)
+		t.Fatalf("asked: %v, %v", asked, err)
 	}
 }
 
@@ -322,42 +322,49 @@ func TestResetWhereTheConfigurationIsInTheStore(t *testing.T) {
 	}
 }
 
-// What has nothing to reset is not reset, and a stick resets a box once.
-func TestResetIsAskedForOnce(t *testing.T) {
+// A box that is as new is not reset: a stick that asks for it and stays in its
+// socket would have it start again and again.
+func TestResetOfAFreshBoxDoesNothing(t *testing.T) {
 	data := boxDirectory(t)
 	r := resetIn(data)
 	askReset(t, r, false)
 	if err := r.carryOut(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// The stick is still in its socket, and another is put in.
-	for _, stick := range []string{"digest", "other", ""} {
-		asked, why, err := r.request(t.Context(), resetRequest{By: "a test", Stick: stick})
-		if asked || err != nil || why == "" {
-			t.Errorf("asked once more by %q: %v, %q, %v", stick, asked, why, err)
+	fresh := tree(t, data)
+	for _, signed := range []bool{false, true} {
+		if asked, err := r.request(t.Context(), resetRequest{Signed: signed, By: "a test"}); asked || err != nil {
+			t.Errorf("asked once more: %v, %v", asked, err)
 		}
-	}
-	// It has set the box up anew.
-	if err := os.WriteFile(r.config, []byte("version: 1\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if asked, why, err := r.request(t.Context(), resetRequest{By: "a test", Stick: "digest"}); asked || err != nil || !strings.Contains(why, "change what is in the file reset") {
-		t.Errorf("the same stick: %v, %q, %v", asked, why, err)
-	}
-	for n := range resetsKept + 1 {
-		if asked, _, err := r.request(t.Context(), resetRequest{By: "a test", Stick: fmt.Sprint(n)}); !asked || err != nil {
-			t.Fatalf("another stick: %v, %v", asked, err)
+		// The button is not asked first.
+		if err := os.WriteFile(r.beside(resetFile), []byte(`{"by": "the reset button"}`), 0o600); err != nil {
+			t.Fatal(err)
 		}
 		if err := r.carryOut(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(r.config, []byte("version: 1\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		wantTree(t, "a fresh box", tree(t, data), fresh)
 	}
-	last, err := r.last()
-	if err != nil || len(last.Resets) != resetsKept || last.Resets[resetsKept-1].Stick != fmt.Sprint(resetsKept) {
-		t.Errorf("it remembers %+v, %v", last, err)
+	// A store that has taken nothing in yet is not set aside.
+	store, err := spool.Open(t.Context(), boxStore(data), spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if asked, err := r.request(t.Context(), resetRequest{By: "a test"}); asked || err != nil {
+		t.Errorf("asked for an empty store: %v, %v", asked, err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.config, []byte("version: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	askReset(t, r, false)
+	if err := r.carryOut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := spool.ListSealed(boxStore(data).Directory); err != nil || len(list) != 1 {
+		t.Errorf("sealed: %+v, %v", list, err)
 	}
 }
 

@@ -47,18 +47,15 @@ func (c *runCommand) Run(s *streams) error {
 		Config: c.Config, Factory: c.Factory, ASTM: c.ASTM, HL7: c.HL7, Emerald: c.Emerald, URL: c.URL,
 		CaptureOnly: c.CaptureOnly, Data: c.Data, Admin: c.Admin, Console: c.Console,
 	}
+	if err := f.resetting(newLog(LogSettings{}, s.err)).carryOut(ctx); err != nil {
+		return err
+	}
 	for {
-		if err := f.resetting(newLog(LogSettings{}, s.err)).carryOut(ctx); err != nil {
-			return err
-		}
 		d, err := prepare(f, s.err)
 		if err == nil {
 			err = d.run(ctx)
 		}
-		if errors.Is(err, errResetAsked) && ctx.Err() == nil {
-			continue
-		}
-		if err == nil || ctx.Err() != nil || !takenBackFor(err, f, s.err) {
+		if err == nil || ctx.Err() != nil || errors.Is(err, errResetAsked) || !takenBackFor(err, f, s.err) {
 			return err
 		}
 	}
