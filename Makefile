@@ -14,7 +14,9 @@ export GOTOOLCHAIN := auto
 # Stamped into the binary. A source archive without git says so.
 VERSION ?= $(or $(if $(wildcard .git),$(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)),development)
 COMMIT  ?= $(or $(if $(wildcard .git),$(shell git rev-parse --short=12 HEAD 2>/dev/null)),unknown)
-STAMP   := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+# In seconds of Unix time: a clock that says less is not set. Of the commit, so that a build can be repeated.
+SOURCE_DATE_EPOCH ?= $(if $(wildcard .git),$(shell git log -1 --format=%ct 2>/dev/null))
+STAMP   := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.buildTime=$(SOURCE_DATE_EPOCH)
 
 PACKAGE  := ./cmd/assaygate
 # Where time does not matter, calls stay calls: a twentieth of the binary.

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/assaygate/assaygate/device/board"
 	"github.com/assaygate/assaygate/device/capturefile"
 	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
@@ -89,10 +91,11 @@ func captureFilesOf(paths []string) (files []string, err error) {
 
 // rawMessages cuts a transmission into its messages.
 func rawMessages(t capturefile.Transmission) (list []profile.Raw) {
+	clock := newClock(board.System{}, slog.New(slog.DiscardHandler)).word()
 	for _, m := range t.Messages() {
 		list = append(list, profile.Raw{
 			Protocol: envelope.Protocol(t.Protocol), Format: string(t.Format), Text: m.Text, Frames: m.Frames,
-			Clock: clockWord(), Intake: envelope.Accepted,
+			Clock: clock, Intake: envelope.Accepted,
 		})
 	}
 	return list

@@ -36,6 +36,7 @@ type daemon struct {
 	standing    standing // of the store
 	noise       *instrument.Noise
 	board       board.System
+	clock       *clock
 	servers     *parts      // the admin endpoint and the console
 	fail        func(error) // ends the process, with the reason
 	doors       doors       // listeners that are not open
@@ -54,6 +55,7 @@ func newDaemon(config Config, log *slog.Logger) *daemon {
 		log: log, metrics: newMetrics(), health: &health.Registry{}, gate: port.NewGate(port.TotalConnections),
 		reopenings: make(chan *reopening), transitions: make(chan *transition), ended: make(chan struct{}),
 	}
+	d.clock = newClock(d.board, log)
 	d.noise = &instrument.Noise{Observer: d.metrics, Log: log, Noisy: d.metrics.Noisy}
 	d.use(config)
 	return d

@@ -55,7 +55,7 @@ func (g *gateway) openReceivers(c Config) (map[string]receiver, error) {
 		if g.destinations.is(d.Name, made) {
 			continue
 		}
-		to, inFlight, err := d.open()
+		to, inFlight, err := d.open(g.clock.tls)
 		if err != nil {
 			return nil, err // it names the destination
 		}
@@ -115,13 +115,17 @@ func (g *gateway) readBack(ctx context.Context, d Destination, from uplink.Confi
 	}
 }
 
-// open makes the client of a destination.
-func (d Destination) open() (to uplink.Destination, inFlight int, err error) {
+// open makes the client of a destination, which judges certificates by the clock.
+func (d Destination) open(clock func() time.Time) (to uplink.Destination, inFlight int, err error) {
 	if d.Capture != nil {
 		return capture.New(d.Name, *d.Capture), 1, nil
 	}
-	to, err = senaite.New(d.Name, d.SENAITE.Settings)
-	return to, d.SENAITE.InFlight, err
+	client, err := senaite.New(d.Name, d.SENAITE.Settings)
+	if err != nil {
+		return nil, 0, err
+	}
+	client.Clock = clock
+	return client, d.SENAITE.InFlight, nil
 }
 
 func (g *gateway) observe(name string) uplink.Observer {

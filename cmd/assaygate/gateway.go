@@ -13,7 +13,6 @@ import (
 	"github.com/assaygate/assaygate/device/console"
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/device/profile"
-	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -162,7 +161,7 @@ func (g *gateway) end(err error) error {
 
 func (g *gateway) openStore(ctx context.Context, c Config) (*spool.Spool, error) {
 	store, err := spool.Open(ctx, c.Spool, spool.Options{
-		Destinations: c.spoolDestinations(), Log: g.log.With("part", "spool"), ClockSet: clockSet, Moved: g.moved,
+		Destinations: c.spoolDestinations(), Log: g.log.With("part", "spool"), ClockSet: g.clock.set, Moved: g.moved,
 	})
 	if err != nil {
 		return nil, err // it names the directory
@@ -204,7 +203,7 @@ func (g *gateway) newService(c Config) (*instrument.Service, error) {
 		return nil, err
 	}
 	return &instrument.Service{
-		Profiles: profiles, Spool: g.store, Clock: clockWord,
+		Profiles: profiles, Spool: g.store, Clock: g.clock.word,
 		Grace: func() time.Duration { return g.config().ShutdownGrace },
 		Log:   g.log, Observer: g.noise,
 	}, nil
@@ -220,17 +219,4 @@ func loadProfiles(c Config, key []byte, log *slog.Logger) (*profile.Set, error) 
 		profiles, err = profile.Load(options)
 	}
 	return profiles, err
-}
-
-// oldestClock is before any box of ours was made: a clock that says less was
-// never set.
-var oldestClock = time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC)
-
-func clockSet() bool { return time.Now().After(oldestClock) }
-
-func clockWord() string {
-	if clockSet() {
-		return envelope.ClockSet
-	}
-	return envelope.ClockUnset
 }

@@ -127,13 +127,15 @@ func (g *gateway) newTLS(i Instrument) *port.TLS {
 		return nil
 	}
 	log := g.log.With("instrument", i.Name)
-	return port.NewTLS(i.TLS, func(err error) {
+	secure := port.NewTLS(i.TLS, func(err error) {
 		if err != nil {
 			log.Error("new TLS files cannot be used; those of before stay in use", "error", err)
 			return
 		}
 		log.Info("new TLS files are in use; open connections keep theirs")
 	})
+	secure.Clock = g.clock.tls
+	return secure
 }
 
 // knockAgain is how often a listener that cannot be opened is tried.

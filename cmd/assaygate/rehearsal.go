@@ -49,7 +49,7 @@ func (d *daemon) judged(document *config.Document, files map[string][]byte) (Con
 func (c Config) clients() error {
 	var errs config.Errors
 	for i, d := range c.Destinations {
-		if _, _, err := d.open(); err != nil {
+		if _, _, err := d.open(nil); err != nil {
 			errs = append(errs, c.document.At(fmt.Sprintf("destinations[%d]", i), "%v", err))
 		}
 	}

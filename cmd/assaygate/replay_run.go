@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/assaygate/assaygate/device/board"
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
@@ -58,13 +59,14 @@ func newReplay(c *replayCommand, config Config, renames []rename, s *streams) (r
 			err = errors.Join(err, r.close())
 		}
 	}()
+	clock := newClock(board.System{}, log)
 	settings := config.Spool
 	settings.Directory = r.directory
 	if c.Validate || c.Output != "" {
 		config.Destinations = nil
 	}
 	r.store, err = spool.Open(context.Background(), settings, spool.Options{
-		Destinations: config.spoolDestinations(), Log: log, ClockSet: clockSet,
+		Destinations: config.spoolDestinations(), Log: log, ClockSet: clock.set,
 	})
 	if err != nil {
 		return r, err
@@ -73,9 +75,9 @@ func newReplay(c *replayCommand, config Config, renames []rename, s *streams) (r
 	if err != nil {
 		return r, err
 	}
-	r.service = &instrument.Service{Profiles: profiles, Spool: r.store, Clock: clockWord, Grace: func() time.Duration { return config.ShutdownGrace }, Log: log, Observer: r.refusals}
+	r.service = &instrument.Service{Profiles: profiles, Spool: r.store, Clock: clock.word, Grace: func() time.Duration { return config.ShutdownGrace }, Log: log, Observer: r.refusals}
 	for _, d := range config.Destinations {
-		to, _, err := d.open()
+		to, _, err := d.open(clock.tls)
 		if err != nil {
 			return r, err
 		}

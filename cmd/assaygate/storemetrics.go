@@ -74,7 +74,7 @@ func (out scrape) set(d *prometheus.Desc, value float64, labels ...string) {
 // Collect implements prometheus.Collector.
 func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	out := scrape(to)
-	out.set(m.clock, oneIf(clockSet()))
+	out.set(m.clock, oneIf(m.of.clock.set()))
 	out.set(m.failed, oneIf(m.of.storeTrouble() != nil))
 	if free, known := diskFree(m.of.config().Spool.Directory); known {
 		out.set(m.free, free)

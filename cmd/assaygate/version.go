@@ -10,6 +10,8 @@ import (
 var (
 	version = "development"
 	commit  = "unknown"
+	// Of the commit, in seconds of Unix time. No clock can be before it.
+	buildTime = ""
 )
 
 type versionCommand struct {

@@ -1,7 +1,7 @@
 // Package board knows what the computer says of itself: its number and its name,
-// and how its card fares.
+// whether its clock can be trusted, and how its card fares.
 //
-// Everything is read from the files of /proc and /sys at the time of asking, so
+// Everything is read from files of the running system at the time of asking, so
 // it costs little and waits for no card. Where a system does not have them,
 // nothing is known, and that is said by what is left out.
 package board
@@ -18,6 +18,8 @@ import (
 type System struct {
 	Proc string // "": /proc
 	Sys  string // "": /sys
+	Run  string // "": /run
+	Var  string // "": /var
 }
 
 // Card is what the kernel tells of the file system of a directory and of the
@@ -93,10 +95,12 @@ func (c *Card) wear(device string) {
 	c.EndsSoon = err == nil && (spare == 2 || spare == 3)
 }
 
-func (s System) sys(parts ...string) string {
-	root := s.Sys
+func (s System) sys(parts ...string) string { return s.under(s.Sys, "/sys", parts...) }
+
+// under is a path below root, or below the running system's own.
+func (System) under(root, own string, parts ...string) string {
 	if root == "" {
-		root = "/sys"
+		root = own
 	}
 	return filepath.Join(append([]string{root}, parts...)...)
 }

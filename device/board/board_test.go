@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tree is a made-up /proc and /sys: files by path, and links where the text
+// tree is a made-up system: files by path, and links where the text
 // begins with "-> ".
 func tree(t *testing.T, files map[string]string) System {
 	t.Helper()
@@ -28,7 +28,10 @@ func tree(t *testing.T, files map[string]string) System {
 			t.Skipf("this system has no such files: %v", err)
 		}
 	}
-	return System{Proc: filepath.Join(root, "proc"), Sys: filepath.Join(root, "sys")}
+	return System{
+		Proc: filepath.Join(root, "proc"), Sys: filepath.Join(root, "sys"),
+		Run: filepath.Join(root, "run"), Var: filepath.Join(root, "var"),
+	}
 }
 
 const mounts = `21 1 179:2 / / ro,relatime - ext4 /dev/root ro

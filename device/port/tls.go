@@ -21,6 +21,10 @@ const handshakeTimeout = 10 * time.Second
 // certificate each time. The files are looked at before each handshake, and read
 // again where they have changed; open connections stay as they are.
 type TLS struct {
+	// Clock is the time at which certificates must be valid; nil means the
+	// system's. It is set before the first handshake.
+	Clock func() time.Time
+
 	files TLSFiles
 	told  func(error)
 	keys  keyring
@@ -68,7 +72,7 @@ func (t *TLS) Server(ctx context.Context, conn net.Conn) (net.Conn, error) {
 		return nil, err
 	}
 	config := &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: good.certificates,
+		MinVersion: tls.VersionTLS12, Certificates: good.certificates, Time: t.Clock,
 		// A resumed session would outlive the removal of its certificate's authority.
 		SessionTicketsDisabled: true,
 	}
@@ -93,7 +97,7 @@ func (t *TLS) Client(ctx context.Context, conn net.Conn, address string) (net.Co
 	if name == "" {
 		name, _, _ = net.SplitHostPort(address)
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: good.ca, ServerName: name}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: good.ca, ServerName: name, Time: t.Clock}
 	if len(good.certificates) > 0 {
 		// Whatever authorities the other side asks for: what it then says of the
 		// certificate tells more than that there was none.
@@ -191,7 +195,7 @@ func certificateRemedy(err error, who, ca string) string {
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("the certificate of %s is of an authority that is not in %s", who, ca)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Sprintf("the certificate of %s has expired or is not valid yet, or the clock of the box is wrong", who)
+		return fmt.Sprintf("the certificate of %s has expired or is not valid yet, or the clock of the box is not set", who)
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return fmt.Sprintf("the certificate of %s was not made for this use (extended key usage)", who)
 	}

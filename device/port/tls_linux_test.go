@@ -220,7 +220,7 @@ func TestMutualTLS(t *testing.T) {
 		"good":    {client(ours, "analyser", soon()), ""},
 		"none":    {TLSFiles{CA: boxCA}, "the sender must speak TLS 1.2 or newer and show a certificate of client_ca"},
 		"foreign": {client(foreign, "stranger", soon()), "the certificate of the sender is of an authority that is not in client_ca"},
-		"expired": {client(ours, "old", time.Now().Add(-time.Minute)), "the certificate of the sender has expired or is not valid yet, or the clock of the box is wrong"},
+		"expired": {client(ours, "old", time.Now().Add(-time.Minute)), "the certificate of the sender has expired or is not valid yet, or the clock of the box is not set"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, c, serverErr, clientErr := connect(t, NewTLS(server, nil), NewTLS(test.client, nil))
@@ -246,6 +246,34 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
+// Each side holds the other's certificate against the clock that it was given.
+func TestTLSByAnotherClock(t *testing.T) {
+	directory := t.TempDir()
+	ours := newAuthority(t)
+	boxCA := put(t, directory+"/ca.pem", ours.pem)
+	server, client := ours.pair(directory, "box", soon()), ours.pair(directory, "analyser", soon())
+	server.ClientCA, client.CA = boxCA, boxCA
+	unset := func() time.Time { return time.Date(2023, 4, 5, 0, 0, 0, 0, time.UTC) }
+	const remedy = "has expired or is not valid yet, or the clock of the box is not set"
+	for name, test := range map[string]struct{ server, client func() time.Time }{
+		"both":       {time.Now, time.Now},
+		"not server": {unset, nil},
+		"not client": {nil, unset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			listens, dials := NewTLS(server, nil), NewTLS(client, nil)
+			listens.Clock, dials.Clock = test.server, test.client
+			_, _, serverErr, clientErr := connect(t, listens, dials)
+			var handshake *HandshakeError
+			for side, err := range map[string]error{"not server": serverErr, "not client": clientErr} {
+				if (side == name) != (errors.As(err, &handshake) && strings.HasSuffix(handshake.Remedy, remedy)) {
+					t.Errorf("server %v, client %v", serverErr, clientErr)
+				}
+			}
+		})
+	}
+}
+
 // What a person reads of each other reason for which there is no TLS.
 func TestTLSRemedies(t *testing.T) {
 	directory := t.TempDir()
@@ -259,7 +287,7 @@ func TestTLSRemedies(t *testing.T) {
 	}{
 		"authority": {files, TLSFiles{CA: otherCA}, "the certificate of the other side is of an authority that is not in ca"},
 		"name":      {files, TLSFiles{CA: boxCA, ServerName: "analyser"}, "the certificate has another name: set server_name to one that it has"},
-		"expired":   {expired, TLSFiles{CA: boxCA}, "the certificate of the other side has expired or is not valid yet, or the clock of the box is wrong"},
+		"expired":   {expired, TLSFiles{CA: boxCA}, "the certificate of the other side has expired or is not valid yet, or the clock of the box is not set"},
 	} {
 		_, _, serverErr, clientErr := connect(t, NewTLS(test.server, nil), NewTLS(test.client, nil))
 		var handshake *HandshakeError

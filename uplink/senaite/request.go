@@ -195,6 +195,7 @@ func (c *Client) describe(err error) error {
 		network     net.Error
 		operation   *net.OpError
 		certificate *tls.CertificateVerificationError
+		invalid     x509.CertificateInvalidError
 		authority   x509.UnknownAuthorityError
 		record      tls.RecordHeaderError
 		alert       tls.AlertError
@@ -206,6 +207,8 @@ func (c *Client) describe(err error) error {
 		return errors.New("cut off because the gateway stops")
 	case errors.As(err, &network) && network.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return errors.New("no answer in time")
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Errorf("%w; if that time is wrong, the clock of the box is not set", err)
 	case errors.As(err, &operation), errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &alert):
 		return err
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):

@@ -77,6 +77,10 @@ type Client struct {
 	password string
 	http     *http.Client
 
+	// Clock is the time at which SENAITE's certificate must be valid; nil means the
+	// system's. It is set before the first request.
+	Clock func() time.Time
+
 	// bodyLimit bounds a request with several messages, in bytes.
 	bodyLimit atomic.Int64
 
@@ -97,7 +101,7 @@ func New(name string, s Settings) (*Client, error) {
 	transport := &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: connectLimit}).DialContext,
 		TLSHandshakeTimeout:    connectLimit,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, Time: c.time},
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    max(1, s.InFlight),
 		IdleConnTimeout:        idleLimit,
@@ -124,6 +128,13 @@ func New(name string, s Settings) (*Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c, nil
+}
+
+func (c *Client) time() time.Time {
+	if c.Clock == nil {
+		return time.Now()
+	}
+	return c.Clock()
 }
 
 // authority reads a file of PEM certificates. They stand instead of the

@@ -332,6 +332,13 @@ func TestTLS(t *testing.T) {
 	if err := c.Deliver(t.Context(), result()); err != nil {
 		t.Error(err)
 	}
+	c = client(t, s, func(s *Settings) { s.CA = ca })
+	c.Clock = func() time.Time { return time.Date(2023, 4, 5, 0, 0, 0, 0, time.UTC) }
+	err = c.Deliver(t.Context(), result())
+	expect(t, err, uplink.Transient, "")
+	if !strings.Contains(err.Error(), "not yet valid") || !strings.Contains(err.Error(), "the clock of the box is not set") {
+		t.Errorf("in 2023: %v", err)
+	}
 	plain := senaitetest.New()
 	defer plain.Close()
 	c = client(t, plain, func(s *Settings) { s.URL = strings.Replace(s.URL, "http:", "https:", 1) })
