@@ -185,6 +185,10 @@ test-monitoring: go-check ## the Prometheus rules by their tests, the Grafana da
 	ASSAYGATE_PROMTOOL="$$(realpath "$$(command -v '$(PROMTOOL)')")" \
 		$(GO) test -count 1 -v -run 'Monitoring|ManualNames' $(PACKAGE)
 
+.PHONY: test-units
+test-units: ## the image's systemd units, udev rules, users and firewall, by the tools that read them on the box
+	.ci/test-units
+
 .PHONY: deps
 deps: ## install what the tests need from the system's packages (Debian, Ubuntu)
 	@.ci/deps
