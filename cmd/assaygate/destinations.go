@@ -90,6 +90,7 @@ func (g *gateway) startDestination(d Destination, r receiver) {
 		var reading sync.WaitGroup
 		defer reading.Wait()
 		if from, readable := r.to.(uplink.Confirmer); readable && d.confirm() {
+			g.store.ReadAgain(d.Name)
 			reading.Go(func() { g.readBack(ctx, d, from) })
 		}
 		err := uplink.Run(ctx, g.store, r.to, uplink.Options{

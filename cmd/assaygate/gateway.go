@@ -106,7 +106,7 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 	g.startDestinations(c, receivers)
 	g.service.Tap = g.startTraces(c.traced())
 	g.serve(controlled, &control, g.control, console.Control(g.store, console.ControlOptions{
-		From: c.origin(), Reopen: g.Reopen,
+		From: g.origin, Reopen: g.Reopen,
 	}), g.fail)
 	g.metrics.setRefusing(nil)
 	g.standing.opened(g)
@@ -117,6 +117,9 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 	g.log.Info("gateway ready", "version", version, "box", c.Box.Name)
 	return g.serveUntil(ctx, func() { stopControl(errAsked) })
 }
+
+// origin names this box in what it exports.
+func (g *gateway) origin() spool.Origin { return g.config().origin() }
 
 // serveUntil returns when the gateway is to end: because ctx has, the store has
 // failed, or it is to be closed for a while. Meanwhile it goes over to other

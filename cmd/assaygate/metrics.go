@@ -136,6 +136,13 @@ func (m *metrics) forget(name string) {
 	delete(m.lines, name)
 }
 
+// forgetDestination is the same for a destination.
+func (m *metrics) forgetDestination(name string) {
+	of := map[string]string{"destination": name}
+	m.attempts.DeletePartialMatch(of)
+	m.delivery.DeletePartialMatch(of)
+}
+
 // Message implements instrument.Observer.
 func (m *metrics) Message(name string, protocol envelope.Protocol, outcome string) {
 	m.messages.WithLabelValues(name, string(protocol), outcome).Inc()

@@ -102,7 +102,7 @@ func (c *spoolCommand) with(open opener, f func(context.Context, *console.Client
 		return err
 	}
 	offline := &offline{store, directory}
-	api := console.Control(store, console.ControlOptions{From: from, Reopen: offline.reopen})
+	api := console.Control(store, console.ControlOptions{From: func() spool.Origin { return from }, Reopen: offline.reopen})
 	err = f(ctx, &console.Client{Transport: console.InProcess(api), By: whoami()})
 	return errors.Join(err, offline.store.Close())
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // origin names this box in what it exports.
-func (c *Config) origin() spool.Origin { return spool.Origin{Box: c.Box.Name, Version: version} }
+func (c Config) origin() spool.Origin { return spool.Origin{Box: c.Box.Name, Version: version} }
 
 type spoolExport struct {
 	Directory string `arg:"" name:"dir" help:"A new or empty directory. Whoever can read it reads patients' data." type:"path"`

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"maps"
 	"reflect"
 	"slices"
 
@@ -56,7 +55,7 @@ func (d *daemon) useWithServers(to Config) {
 	d.use(to)
 	// Its addresses are tried until they can be had: there is no error.
 	_ = d.startServers(d.servers.ctx, d.fail)
-	d.metrics.forgetAllBut(before, to)
+	d.forgetGone(before, to)
 }
 
 // turn goes over to another configuration of the same store. An error means that
@@ -139,28 +138,18 @@ func (g *gateway) startMissingLines(ctx context.Context, c Config) {
 	g.startLines(c, set)
 }
 
-// forgetAllBut removes what is counted of instruments and destinations that there
+// forgetGone removes what is counted of instruments and destinations that there
 // are no longer: a line that is down for ever would be an alert for ever.
-func (m *metrics) forgetAllBut(before, now Config) {
-	names := func(c Config) (instruments, destinations map[string]bool) {
-		instruments, destinations = map[string]bool{}, map[string]bool{}
-		for _, i := range c.Instruments {
-			instruments[i.Name] = true
+func (d *daemon) forgetGone(before, now Config) {
+	for _, old := range before.Instruments {
+		if !slices.ContainsFunc(now.Instruments, func(i Instrument) bool { return i.Name == old.Name }) {
+			d.noise.Forget(old.Name)
+			d.metrics.forget(old.Name)
 		}
-		for _, d := range c.Destinations {
-			destinations[d.Name] = true
+	}
+	for _, old := range before.Destinations {
+		if !slices.ContainsFunc(now.Destinations, func(d Destination) bool { return d.Name == old.Name }) {
+			d.metrics.forgetDestination(old.Name)
 		}
-		return instruments, destinations
-	}
-	instruments, destinations := names(before)
-	kept, keptDestinations := names(now)
-	maps.DeleteFunc(instruments, func(name string, _ bool) bool { return kept[name] })
-	maps.DeleteFunc(destinations, func(name string, _ bool) bool { return keptDestinations[name] })
-	for name := range instruments {
-		m.forget(name)
-	}
-	for name := range destinations {
-		m.attempts.DeletePartialMatch(map[string]string{"destination": name})
-		m.delivery.DeletePartialMatch(map[string]string{"destination": name})
 	}
 }

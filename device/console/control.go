@@ -44,7 +44,7 @@ func Control(store *spool.Spool, o ControlOptions) http.Handler {
 // ControlOptions are what the control API needs beside the store.
 type ControlOptions struct {
 	// From names this box in what it exports.
-	From spool.Origin
+	From func() spool.Origin
 	// Reopen closes the store in order, calls meanwhile, opens the store again, and
 	// returns when that is done, with the error of either. It is called once at a
 	// time, by a handler, which it must not wait for. Required.
@@ -66,7 +66,7 @@ const stallLimit = time.Minute
 
 func (c *control) export(w http.ResponseWriter, r *http.Request) {
 	out := &steadyWriter{to: w, control: http.NewResponseController(w)}
-	err := c.store.Export(r.Context(), out, c.options.From)
+	err := c.store.Export(r.Context(), out, c.options.From())
 	switch {
 	case err != nil && !out.began:
 		answer(w, nil, err)

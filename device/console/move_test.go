@@ -43,7 +43,7 @@ func controls(t *testing.T, test func(t *testing.T, client func(*spool.Spool) *C
 // be opened again.
 func newControl(store *spool.Spool) http.Handler {
 	return Control(store, ControlOptions{
-		From: spool.Origin{Box: "haematology-1", Version: "v1.2.3"},
+		From: func() spool.Origin { return spool.Origin{Box: "haematology-1", Version: "v1.2.3"} },
 		Reopen: func(_ context.Context, meanwhile func() error) error {
 			return errors.Join(store.Close(), meanwhile())
 		},

@@ -103,6 +103,13 @@ func (n *Noise) Run(ctx context.Context) {
 	}
 }
 
+// Forget forgets an instrument that there is no longer, once its lines have ended.
+func (n *Noise) Forget(instrument string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.lines, instrument)
+}
+
 func (n *Noise) settle() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
