@@ -151,22 +151,39 @@ func TestRetryOfIntakes(t *testing.T) {
 	}
 }
 
+// A store that is opened anew and one that goes on take other destinations in the
+// same way.
 func TestDestinationsComeAndGo(t *testing.T) {
-	dir := settings(t)
-	other := Destination{Name: "other", Binding: "https://other"}
-	s := open(t, dir, lims)
-	first := put(t, s, message("a", "1"))
-	s.Close()
+	t.Run("opened anew", func(t *testing.T) {
+		dir := settings(t)
+		testDestinationsComeAndGo(t, open(t, dir, lims), func(s *Spool, list ...Destination) *Spool {
+			s.Close()
+			return open(t, dir, list...)
+		})
+	})
+	t.Run("while it is open", func(t *testing.T) {
+		testDestinationsComeAndGo(t, open(t, settings(t), lims), func(s *Spool, list ...Destination) *Spool {
+			if err := s.SetDestinations(t.Context(), list); err != nil {
+				t.Fatal(err)
+			}
+			return s
+		})
+	})
+}
 
-	s = open(t, dir, lims, other)
+func testDestinationsComeAndGo(t *testing.T, s *Spool, turn func(*Spool, ...Destination) *Spool) {
+	t.Helper()
+	other := Destination{Name: "other", Binding: "https://other"}
+	first := put(t, s, message("a", "1"))
+
+	s = turn(s, lims, other)
 	second := put(t, s, message("a", "2"))
 	wantState(t, s, first.ID, "other", "", "")
 	wantState(t, s, second.ID, "other", Pending, "")
-	s.Close()
 
 	moved := lims
 	moved.Binding = "https://elsewhere"
-	s = open(t, dir, moved)
+	s = turn(s, moved)
 	wantState(t, s, first.ID, "lims", Parked, "destination moved")
 	wantState(t, s, second.ID, "other", Parked, "destination removed")
 	put(t, s, message("a", "3"))
@@ -177,9 +194,8 @@ func TestDestinationsComeAndGo(t *testing.T) {
 		t.Errorf("retrying all gives %d, %v", n, err)
 	}
 	wantState(t, s, second.ID, "other", Parked, "destination removed")
-	s.Close()
 
-	s = open(t, dir, moved, other)
+	s = turn(s, moved, other)
 	wantState(t, s, first.ID, "lims", Pending, "")
 	if n, err := s.RetryAll(t.Context(), Selection{Destination: "other", Reason: "destination removed"}, "anna"); n != 1 || err != nil {
 		t.Errorf("retrying for one destination gives %d, %v", n, err)
