@@ -60,6 +60,13 @@ func (s *changes) atFactory() bool {
 	return s.standing.Factory
 }
 
+// refused reports whether the files are refused as they stood last.
+func (s *changes) refused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.standing.Refused != ""
+}
+
 // refuses notes why the files are refused, "" where they are not. It reports
 // whether that was known.
 func (s *changes) refuses(why string) (known bool) {

@@ -245,13 +245,22 @@ func TestReloadRefusesAWrongFile(t *testing.T) {
 	// A profile that cannot be read is no better, nor a password that is not there.
 	edit(t, path, text[:strings.Index(text, "destinations:")]+`destinations: [{name: lims, senaite: {url: "http://127.0.0.1:1/s", username: u, password_file: /none/at/all}}]`+"\n")
 	r.logs(1, "password_file: open /none/at/all")
+	// That file comes: nobody watches its directory, and all the same it is seen.
+	secret := filepath.Join(t.TempDir(), "pw")
+	wanting := text[:strings.Index(text, "destinations:")] + fmt.Sprintf("destinations: [{name: lims, senaite: {url: 'http://127.0.0.1:1/s', username: u, password_file: %q}}]\n", secret)
+	edit(t, path, wanting)
+	r.logs(1, "password_file: open "+secret)
+	must(t, os.WriteFile(secret, []byte("p"), 0o600))
+	r.logs(1, inUse)
+	edit(t, path, text)
+	r.logs(2, inUse)
 	must(t, os.Remove(path))
 	r.logs(1, "put the file back")
 	edit(t, path, text)
 	eventually(t, "the file is right again", func() bool { return r.standingConfig().Refused == "" })
 	r.wantMetrics("assaygate_config_refused 0")
-	if strings.Contains(r.log.text(), inUse) {
-		t.Error("something was gone over to")
+	if strings.Count(r.log.text(), inUse) != 2 {
+		t.Error("something was gone over to that is not different")
 	}
 }
 

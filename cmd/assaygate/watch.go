@@ -98,7 +98,8 @@ func (e *eyes) saw(d *daemon) {
 }
 
 // settled looks at the files where there is reason to, and reports whether they
-// hold something new that has not changed for a while.
+// are to be read: they hold something new that has not changed for a while, or
+// they were refused, perhaps over a file that nobody watches.
 func (e *eyes) settled(d *daemon) bool {
 	if !e.dirty && time.Since(e.looked) < lookAnyway {
 		return false
@@ -106,7 +107,7 @@ func (e *eyes) settled(d *daemon) bool {
 	now := digestOf(d.changes.files(d.config())...)
 	moved := now != e.last
 	e.last, e.looked, e.dirty = now, time.Now(), moved
-	return !moved && now != e.known
+	return !moved && (now != e.known || d.changes.refused())
 }
 
 // watch watches the directories of the files, and of those that links lead to:
