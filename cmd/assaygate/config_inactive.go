@@ -23,14 +23,6 @@ func (c Config) inactive() []inactive {
 	add := func(closes, where, format string, args ...any) {
 		list = append(list, inactive{Where: where, What: fmt.Sprintf(format, args...), Closes: closes})
 	}
-	if c.Owner != nil {
-		// What an owner protects, sticks and the console's settings, is not
-		// there either: nothing is open to anybody else.
-		add(driveServer, "owner", "no stick is taken, signed or not")
-	}
-	if c.ConfigDrive != nil {
-		add("", "config_drive", "sticks are not read")
-	}
 	if c.Network != nil && !onImage(boardData) {
 		list = append(list, c.networkRefused()...)
 	}

@@ -154,8 +154,11 @@ func (a AdminSettings) Validate() error {
 
 // DriveSettings is the `config_drive` section: the USB stick.
 type DriveSettings struct {
-	Directory     string        `yaml:"directory" required:"true"`
+	Directory     string        `yaml:"directory" required:"true"` // where a stick is mounted
 	ConfirmWithin time.Duration `yaml:"confirm_within"`
+	// WriteRequest is the file that asks the system to make the stick writable,
+	// for as long as it is there; "" where it is writable.
+	WriteRequest string `yaml:"write_request"`
 }
 
 // SetDefaults fills what the file need not say.

@@ -195,7 +195,7 @@ func TestConfigInactive(t *testing.T) {
 		got = append(got, strings.TrimSpace(part.Where+" "+part.Closes))
 	}
 	want := []string{
-		"owner config_drive", "config_drive", "network", "update", "box.timezone",
+		"network", "update", "box.timezone",
 		"admin.allow_from admin", "admin.token_file admin", "console.users console",
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
+	"github.com/assaygate/assaygate/device/configdrive"
 	"github.com/assaygate/assaygate/device/health"
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/device/port"
@@ -45,6 +46,8 @@ type daemon struct {
 	transitions chan *transition
 	ended       chan struct{} // closed when no store is opened any more
 	changes     changes       // how the configuration is changed while it runs
+
+	stickShown func(configdrive.Status) // is told what goes on with a stick; may be nil
 }
 
 // bound is an address that a listener got.
@@ -129,6 +132,7 @@ func (d *daemon) run(ctx context.Context) error {
 	beside.Go(func() { d.noise.Run(serving) })
 	beside.Go(func() { d.watchCard(serving) })
 	beside.Go(func() { d.watchConfig(serving) })
+	beside.Go(func() { d.watchSticks(serving) })
 	return d.goOn(ctx, first, err, begun)
 }
 

@@ -66,8 +66,8 @@ func TestRewriteWithSeveralKeys(t *testing.T) {
 	pairs := []Pair{{"url", "https://lims/"}, {"username", "a\"b"}, {"password_file", "f"}}
 	for before, want := range map[string]string{
 		"list:\n- a\n- lims:\n    password: x # c\n    b: 1\n": "list:\n- a\n- lims:\n    url: \"https://lims/\"\n    username: \"a\\\"b\"\n    password_file: \"f\" # c\n    b: 1\n",
-		"list: [a, {lims: {password: x, b: 1}}]\n":              "list: [a, {lims: {url: \"https://lims/\", username: \"a\\\"b\", password_file: \"f\", b: 1}}]\n",
-		"list:\r\n- a\r\n- {b: 1, lims: {password: x}}\r\n":     "list:\r\n- a\r\n- {b: 1, lims: {url: \"https://lims/\", username: \"a\\\"b\", password_file: \"f\"}}\r\n",
+		"list: [a, {lims: {password: x, b: 1}}]\n":             "list: [a, {lims: {url: \"https://lims/\", username: \"a\\\"b\", password_file: \"f\", b: 1}}]\n",
+		"list:\r\n- a\r\n- {b: 1, lims: {password: x}}\r\n":    "list:\r\n- a\r\n- {b: 1, lims: {url: \"https://lims/\", username: \"a\\\"b\", password_file: \"f\"}}\r\n",
 	} {
 		got, err := Rewrite([]byte(before), secretAt, pairs...)
 		if err != nil || string(got) != want {

@@ -15,6 +15,16 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
+// Text returns what is written in a file that a person saved, in any of the
+// encodings of a configuration. Its error may hold a character of it.
+func Text(data []byte) (string, error) {
+	text, bad := decodeText(data)
+	if bad != nil {
+		return "", bad
+	}
+	return text, nil
+}
+
 // decodeText returns the file's text as UTF-8 without byte order mark. Editors
 // on Windows write UTF-16 when one saves as "Unicode".
 func decodeText(data []byte) (string, *Error) {

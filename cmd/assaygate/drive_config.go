@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/assaygate/assaygate/device/config"
+	"github.com/assaygate/assaygate/device/configdrive"
+)
+
+// byStick is who brings a configuration that came on a stick.
+const byStick = "stick"
+
+// brought is what a stick brings to the configuration, before it is judged.
+type brought struct {
+	secretsOut
+	config  Config
+	changed bool // the text is not the stick's any more
+}
+
+// takeConfig takes over what a stick brings: a configuration with profiles, TLS
+// files and passwords, or only some of these for the present one. All of it is
+// taken, or none.
+func (s *sticks) takeConfig(ctx context.Context, session *configdrive.Session) configdrive.Outcome {
+	parts := s.parts(session)
+	if len(parts) == 0 {
+		return configdrive.Outcome{}
+	}
+	b, errs := s.gather(session)
+	if len(errs) == 0 {
+		errs = s.wrong(b, session)
+	}
+	if len(errs) > 0 {
+		return configdrive.Outcome{
+			Errors: errs,
+			Lines:  []string{list(parts) + ": not taken; the box goes on as before."},
+		}
+	}
+	o := configdrive.Outcome{Remarks: b.kept}
+	switch {
+	case s.held(b):
+		o.Lines = append(o.Lines, list(parts)+": the box runs with this already; nothing was changed.")
+	case !session.Fresh:
+		o.Lines = append(o.Lines, list(parts)+": right, but not what the box runs. It was taken before; to have it taken again, plug the stick in again.")
+		return o
+	default:
+		if err := s.adopt(ctx, b, session); err != nil {
+			o.Errors = errorLines(err, s.d.changes.path, configdrive.ConfigName)
+			o.Lines = append(o.Lines, list(parts)+": not taken; the box goes on as before.")
+			return o
+		}
+		o.Lines = append(o.Lines, list(parts)+": taken.")
+		o.Lines = append(o.Lines, b.moved...)
+		if _, err := os.Stat(s.d.changes.path + ".previous"); err == nil && session.Has(configdrive.ConfigName) {
+			o.Lines = append(o.Lines, "The configuration before is kept on the box as "+filepath.Base(s.d.changes.path)+".previous.")
+		}
+	}
+	s.tidy(ctx, session, b, &o)
+	return o
+}
+
+// parts lists the files of a stick that are about the configuration.
+func (s *sticks) parts(session *configdrive.Session) (names []string) {
+	if session.Has(configdrive.ConfigName) {
+		names = append(names, session.Files[configdrive.ConfigName].Name)
+	}
+	for _, folder := range []string{configdrive.ProfilesName, configdrive.TLSName} {
+		for _, file := range session.Folder(folder) {
+			names = append(names, file.Name)
+		}
+	}
+	passwords := session.Passwords()
+	for _, destination := range slices.Sorted(maps.Keys(passwords)) {
+		names = append(names, passwords[destination].Name)
+	}
+	return names
+}
+
+// gather puts together what the configuration and its files will be.
+func (s *sticks) gather(session *configdrive.Session) (b brought, errs []string) {
+	text, name := session.Files[configdrive.ConfigName].Data, session.Files[configdrive.ConfigName].Name
+	if !session.Has(configdrive.ConfigName) {
+		var err error
+		name = filepath.Base(s.d.changes.path)
+		if text, err = os.ReadFile(s.d.changes.path); errors.Is(err, fs.ErrNotExist) {
+			return b, []string{"The box has no configuration yet that these files could be for; put an " + configdrive.ConfigName + " on the stick too."}
+		} else if err != nil {
+			return b, []string{err.Error()}
+		}
+	}
+	document, err := parseDocument(text, name)
+	if err == nil {
+		b.config, err = decodeConfig(document)
+	}
+	if err != nil {
+		return b, errorLines(err, name, name)
+	}
+	directory := s.secretsDirectory()
+	b.secretsOut = takeSecretsOut(text, b.config, directory)
+	passwords := session.Passwords()
+	for _, destination := range slices.Sorted(maps.Keys(passwords)) {
+		if err := b.takePassword(b.config, destination, passwords[destination].Data, directory); err != nil {
+			errs = append(errs, fmt.Sprintf("%s: %v", passwords[destination].Name, err))
+		}
+	}
+	errs = append(errs, b.takeProfiles(session)...)
+	errs = append(errs, b.takeTLS(session)...)
+	b.changed = !bytes.Equal(b.text, text)
+	return b, errs
+}
+
+// takeProfiles puts the profiles where the configuration wants them.
+func (b *brought) takeProfiles(session *configdrive.Session) (errs []string) {
+	files := session.Folder(configdrive.ProfilesName)
+	if len(files) > 0 && b.config.Profiles == "" {
+		return []string{"profiles: there are profiles on the stick, but the configuration names no directory for them; add the line  profiles: /data/profiles"}
+	}
+	for _, file := range files {
+		b.files[filepath.Join(absolute(b.config.Profiles), filepath.Base(file.Name))] = file.Data
+	}
+	return nil
+}
+
+// wrong judges the whole without changing anything. Errors name the file of the
+// stick, and the places in it as it was written.
+func (s *sticks) wrong(b brought, session *configdrive.Session) (errs []string) {
+	if _, _, err := s.d.judged(b.config.document, b.files); err != nil {
+		return errorLines(err, "", "")
+	}
+	if err := s.owns.judge(b.config, b.files); err != nil {
+		return errorLines(err, "", "")
+	}
+	return b.unusableTLS(session)
+}
+
+// held reports whether the box has all of it already.
+func (s *sticks) held(b brought) bool {
+	same := func(path string, data []byte) bool {
+		now, err := os.ReadFile(path)
+		return err == nil && bytes.Equal(now, data)
+	}
+	for path, data := range b.files {
+		if !same(path, data) {
+			return false
+		}
+	}
+	return same(s.d.changes.path, b.text)
+}
+
+func (s *sticks) adopt(ctx context.Context, b brought, session *configdrive.Session) error {
+	within := s.d.config().ConfigDrive.ConfirmWithin
+	if b.config.ConfigDrive != nil {
+		within = b.config.ConfigDrive.ConfirmWithin
+	}
+	c := change{config: b.text, files: b.files, by: byStick, trial: within}
+	if !session.Has(configdrive.ConfigName) && !b.changed {
+		c.config = nil // as it is; what it held before is kept
+	}
+	if err := s.d.adopt(ctx, c); err != nil {
+		return err
+	}
+	s.adopted = true
+	return nil
+}
+
+// errorLines are the errors for a person; those in the file that is called from
+// are said to be in the one called to.
+func errorLines(err error, from, to string) (lines []string) {
+	var errs config.Errors
+	var one config.Error
+	switch {
+	case errors.As(err, &errs):
+	case errors.As(err, &one):
+		errs = config.Errors{one}
+	default:
+		return []string{err.Error()}
+	}
+	for _, one := range errs {
+		if one.Source == from && from != "" {
+			one.Source = to
+		}
+		source, line, column := one.Source, one.Line, one.Column
+		one.Source = ""
+		text := one.Error()
+		if line > 0 {
+			text = fmt.Sprintf("%s, line %d, column %d: %s", source, line, column, text)
+		} else if source != "" {
+			text = source + ": " + text
+		}
+		lines = append(lines, text)
+	}
+	return lines
+}

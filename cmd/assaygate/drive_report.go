@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/assaygate/assaygate/device/configdrive"
+)
+
+// report composes what a person reads on the stick: whether all is well, what has
+// to be put right, what was done, and what runs now. It holds no secret and
+// nothing of a message.
+func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.Report {
+	standing := s.d.standingConfig()
+	s.trial = standing.OnTrial
+	var errs, done, remarks []string
+	if h.Refused != nil {
+		errs = append(errs, h.Refused.Error())
+	}
+	errs = append(errs, h.Faults...)
+	for _, one := range h.Outcomes {
+		errs = append(errs, one.Errors...)
+		done = append(done, one.Lines...)
+		remarks = append(remarks, one.Remarks...)
+	}
+	if s.adopted && standing.TakenBack != nil && !standing.OnTrial {
+		errs = append(errs, "The new configuration was taken back: "+standing.TakenBack.Why+". Put that right and plug the stick in again.")
+	}
+	remarks = append(remarks, h.Notes...)
+	return configdrive.Report{
+		Verdict: s.verdict(h, errs, standing),
+		Sections: []configdrive.Section{
+			{Title: "To be put right", Lines: enumerated(errs)},
+			{Title: "What was done with this stick", Lines: done},
+			{Title: "To be noted", Lines: append(remarks, s.remarks(standing)...)},
+			{Title: "This box", Lines: s.identity(ctx)},
+			{Title: "The configuration that runs now", Lines: s.running(standing)},
+			{Title: "Instruments", Lines: s.instruments()},
+			{Title: "Destinations", Lines: s.destinations(ctx)},
+			{Title: "Serial ports that are there", Lines: portLines()},
+			{Title: "What to do next", Lines: s.next(h, errs, standing)},
+		},
+	}
+}
+
+// verdict is the first line.
+func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configStanding) string {
+	many := "one thing has"
+	if len(errs) > 1 {
+		many = fmt.Sprintf("%d things have", len(errs))
+	}
+	switch {
+	case h.Refused != nil:
+		return "Nothing was changed: this stick was not accepted. The reason is below."
+	case len(h.Faults) > 0:
+		return "Nothing was changed: this stick could not be used. The reason is below."
+	case s.adopted && standing.TakenBack != nil && !standing.OnTrial:
+		return "Not all is well: the new configuration did not work here, and the one before is back. The reason is below."
+	case len(errs) > 0 && s.adopted:
+		return "Not all is well: the new configuration runs, but " + many + " to be put right (below)."
+	case len(errs) > 0:
+		return "Not all is well: " + many + " to be put right (below). The configuration was not changed."
+	case s.adopted && standing.OnTrial:
+		return "The new configuration runs, on trial: leave the stick in until this report says that it stands."
+	case s.adopted:
+		return "All is well: the new configuration runs."
+	}
+	return "All is well."
+}
+
+func enumerated(lines []string) (list []string) {
+	for i, line := range lines {
+		list = append(list, fmt.Sprintf("%d. %s", i+1, line))
+	}
+	return list
+}
+
+// remarks are those on the box as it is.
+func (s *sticks) remarks(standing configStanding) (lines []string) {
+	c := s.d.config()
+	for _, found := range c.missingFiles() {
+		lines = append(lines, errorLines(found, "", "")...)
+	}
+	for _, part := range c.inactive() {
+		lines = append(lines, part.Where+": is not active in this version: "+part.What)
+	}
+	if standing.Refused != "" {
+		lines = append(lines, "The configuration file on the box cannot be used as it stands now, so an earlier one runs: "+standing.Refused)
+	}
+	return lines
+}
+
+// running says which configuration runs.
+func (s *sticks) running(standing configStanding) (lines []string) {
+	switch {
+	case standing.Factory:
+		lines = append(lines, "The factory's: this box has none of its own yet.")
+	case standing.Path != "":
+		text := standing.Path
+		if standing.By != "" {
+			text += ", by " + standing.By
+		}
+		if !standing.Since.IsZero() && clockSet() {
+			text += " since " + shownMoment(standing.Since)
+		}
+		lines = append(lines, text)
+	}
+	if standing.OnTrial {
+		lines = append(lines, fmt.Sprintf("It is on trial: if not all of its listeners are open in %s, the one before returns by itself.", standing.Left.Round(time.Second)))
+	}
+	for _, missing := range standing.Missing {
+		lines = append(lines, "Not open: "+missing)
+	}
+	if standing.TakenBack != nil {
+		lines = append(lines, "The last change was taken back: "+standing.TakenBack.Why)
+	}
+	return lines
+}
+
+// next says what a person can do now.
+func (s *sticks) next(h configdrive.Handled, errs []string, standing configStanding) (lines []string) {
+	switch {
+	case len(errs) > 0:
+		lines = append(lines, "Put right what stands at the top, on a computer, and plug the stick in again.")
+	case s.adopted && standing.OnTrial:
+		lines = append(lines, "Leave the stick in. This report is written again when the trial is over.")
+	default:
+		lines = append(lines, "The stick can be pulled.")
+	}
+	if standing.Factory && !h.Has(configdrive.Start) {
+		lines = append(lines, "For a configuration to begin with, put an empty file called start on the stick: the box writes "+configdrive.StartName+" next to this report.")
+	}
+	lines = append(lines, "For help: put an empty file called collect on the stick, plug it in, and send what the box writes.")
+	if key, err := s.owns.of(s.d.config()); err == nil && key == nil {
+		lines = append(lines, "This box has no owner: anybody can change it with a stick. To give it one, see owner in the manual.")
+	}
+	return lines
+}
+
+// stale reports whether the trial has ended since the last report.
+func (s *sticks) stale() bool { return s.trial && !s.d.standingConfig().OnTrial }
+
+func shownMoment(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// list joins names for a sentence.
+func list(names []string) string { return strings.Join(names, ", ") }

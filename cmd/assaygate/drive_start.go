@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/assaygate/assaygate/device/configdrive"
+	"github.com/assaygate/assaygate/device/port"
+)
+
+// start writes a configuration to begin with.
+func (s *sticks) start(ctx context.Context, session *configdrive.Session) configdrive.Outcome {
+	devices, err := port.Devices()
+	if err != nil {
+		s.d.log.Warn("the serial ports cannot be listed", "error", err)
+	}
+	stem, extension := strings.TrimSuffix(configdrive.StartName, ".yaml"), ".yaml"
+	name, err := session.Create(ctx, stem, extension, func(w io.Writer) error {
+		_, err := io.WriteString(w, strings.ReplaceAll(s.startText(devices), "\n", "\r\n"))
+		return err
+	})
+	return outcome(configdrive.Start, fmt.Sprintf("a configuration to begin with is %s. Fill in the places marked with <<<, save it as %s, and plug the stick in again.", name, configdrive.ConfigName), err)
+}
+
+// startText is that configuration: what this box has now, and places to fill in,
+// each with <<< on its line. Until they are filled in it passes no check, so that
+// none is forgotten.
+func (s *sticks) startText(devices []port.Device) string {
+	c := s.d.config()
+	beside := filepath.ToSlash(filepath.Dir(absolute(s.d.changes.path)))
+	data := filepath.ToSlash(filepath.Dir(beside))
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("# Configuration of this box. Fill in every place marked with <<<, save the file as")
+	line("# %s, and plug the stick into the box again.", configdrive.ConfigName)
+	line("# On a computer, assaygate check %s finds mistakes before.", configdrive.ConfigName)
+	line("version: 1")
+	line("box: {name: %s}", c.Box.Name)
+	line("")
+	line("# One entry for each analyser. Entries behind # are examples: remove the # to use them.")
+	line("instruments:")
+	for i, device := range devices {
+		line("  # %s", device)
+		line("  - name: serial-%d", i+1)
+		line("    serial: {port: %q, baud: <<<SPEED, data_bits: 8, parity: none, stop_bits: 1}    # <<< as the analyser's manual says: 9600, 19200 ...", device.Name)
+		line("  #   profile: sysmex_xn       # the analyser's model, where it is not recognised; see assaygate profiles list")
+	}
+	line("  - name: astm-lan             # analysers that send ASTM over the network to this box")
+	line("    astm: {listen: \":4010\"}")
+	line("  #   allow_from: [10.20.0.0/24]")
+	line("  - name: hl7-lan              # analysers that send HL7 over the network to this box")
+	line("    hl7: {listen: \":2575\"}")
+	line("  #   allow_from: [10.20.0.0/24]")
+	line("")
+	line("destinations:")
+	line("  - name: lims")
+	line("    senaite:")
+	line("      url: <<<URL              # <<< of the SENAITE site: https://lims.example.org/senaite")
+	line("      username: <<<USER        # <<< of an account for this box")
+	line("      password: <<<PASSWORD    # <<< the box moves it into a file of its own and takes it off the stick")
+	line("  #   ca: %s/tls/lims-ca.pem   # where the LIMS has a certificate of your own authority; put it into tls/ on the stick", data)
+	line("")
+	line("spool: {directory: %q}", filepath.ToSlash(absolute(c.Spool.Directory)))
+	line("profiles: %s/profiles", data)
+	if c.ConfigDrive != nil {
+		line("config_drive: {directory: %q, confirm_within: %s%s}", c.ConfigDrive.Directory, c.ConfigDrive.ConfirmWithin, writeRequest(c.ConfigDrive.WriteRequest))
+	}
+	if c.Admin.Listen != "" {
+		line("admin: {listen: %q}", c.Admin.Listen)
+	}
+	if c.Console.Listen != "" {
+		line("console: {listen: %q}", c.Console.Listen)
+	}
+	return b.String()
+}
+
+func writeRequest(path string) string {
+	if path == "" {
+		return ""
+	}
+	return fmt.Sprintf(", write_request: %q", path)
+}

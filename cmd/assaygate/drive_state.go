@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/assaygate/assaygate/device/owner"
+	"github.com/assaygate/assaygate/device/port"
+	"github.com/assaygate/assaygate/envelope/spool"
+)
+
+// identity says which box this is, and how to reach it.
+func (s *sticks) identity(ctx context.Context) []string {
+	c := s.d.config()
+	serial := s.d.board.Serial()
+	if serial == "" {
+		serial = "(none)"
+	}
+	lines := []string{
+		"Name: " + c.Box.Name,
+		"Serial number: " + serial,
+		"Version: " + version,
+		"Public key of the box: " + s.publicKey(ctx),
+	}
+	lines = append(lines, s.ownerLine())
+	if clockSet() {
+		lines = append(lines, "Time of this report: "+shownMoment(time.Now()))
+	} else {
+		lines = append(lines, "Time of this report: the box does not know the time yet.")
+	}
+	lines = append(lines, addressLines()...)
+	if c.Console.Listen != "" {
+		lines = append(lines, "Console: http://"+c.Console.Listen+"/ (no TLS yet, so no fingerprint)")
+	} else {
+		lines = append(lines, "Console: off")
+	}
+	return lines
+}
+
+// ownerLine says who may change the box. It may have got its owner just now.
+func (s *sticks) ownerLine() string {
+	switch key, err := s.owns.of(s.d.config()); {
+	case err != nil:
+		return "Owner: in doubt, so no stick is taken: " + err.Error()
+	case key == nil:
+		return "Owner: none. This box takes any stick, signed or not."
+	default:
+		return "Owner: " + owner.FormatKey(key) + ". This box takes only sticks that are signed by it."
+	}
+}
+
+// publicKey is that of the box; its store keeps it.
+func (s *sticks) publicKey(ctx context.Context) string {
+	g, _ := s.d.standing.now()
+	if g == nil {
+		return "not known while the store is closed"
+	}
+	if key := g.store.Identity(); key != nil {
+		return spool.FormatKey(key)
+	}
+	return "none"
+}
+
+// addressLines lists the network interfaces with what a person asks for.
+func addressLines() (lines []string) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return []string{"Network: not known: " + err.Error()}
+	}
+	for _, one := range all {
+		if one.Flags&net.FlagLoopback != 0 || len(one.HardwareAddr) == 0 {
+			continue
+		}
+		text := "Network " + one.Name + ": "
+		addresses, _ := one.Addrs() // none where it went away
+		var shown []string
+		for _, address := range addresses {
+			shown = append(shown, address.String())
+		}
+		switch {
+		case one.Flags&net.FlagUp == 0:
+			text += "switched off"
+		case len(shown) == 0:
+			text += "no address"
+		default:
+			text += list(shown)
+		}
+		lines = append(lines, text+", MAC "+one.HardwareAddr.String())
+	}
+	return lines
+}
+
+// instruments says how the lines are.
+func (s *sticks) instruments() (lines []string) {
+	for _, one := range s.d.config().Instruments {
+		state := s.d.metrics.state(one.Name)
+		text := one.Name + ": " + one.describeLine() + ", "
+		switch {
+		case !state.up:
+			text += "NOT OPEN"
+		case one.Serial != nil:
+			text += "open"
+		default:
+			text += "open, " + count(state.connections, "connection")
+		}
+		text += fmt.Sprintf(", %s since the start", count(int(state.messages), "message"))
+		if !state.last.IsZero() && clockSet() {
+			text += ", the last at " + shownMoment(state.last)
+		}
+		if state.noisy {
+			text += "; most of what comes in is noise: check speed, framing and cable"
+		}
+		lines = append(lines, text)
+	}
+	if lines == nil {
+		lines = []string{"none"}
+	}
+	return lines
+}
+
+// destinations says how delivery is.
+func (s *sticks) destinations(ctx context.Context) (lines []string) {
+	states := map[string]spool.DestinationStatus{}
+	g, away := s.d.standing.now()
+	if g != nil {
+		status, err := g.store.Status(ctx)
+		if err != nil {
+			away = err
+		}
+		for _, one := range status.Destinations {
+			states[one.Name] = one
+		}
+	}
+	if away != nil {
+		lines = append(lines, away.Error())
+	}
+	for _, one := range s.d.config().Destinations {
+		text := one.Name + ": "
+		if one.SENAITE != nil {
+			text += one.binding()
+		} else {
+			text += "files in " + one.Capture.Directory
+		}
+		if state, known := states[one.Name]; known {
+			text += fmt.Sprintf(", %d delivered, %d waiting", state.Delivered, state.Pending)
+			if state.Parked > 0 {
+				text += fmt.Sprintf(", %d PARKED for a person to decide", state.Parked)
+			}
+			if state.Held != "" {
+				text += "; HELD: " + state.Held
+			}
+		}
+		lines = append(lines, text)
+	}
+	if lines == nil {
+		lines = []string{"none: nothing is delivered anywhere"}
+	}
+	return lines
+}
+
+// portLines lists the serial ports by the names to write into a configuration.
+func portLines() (lines []string) {
+	devices, err := port.Devices()
+	if err != nil {
+		return []string{"cannot be listed: " + err.Error()}
+	}
+	for _, one := range devices {
+		lines = append(lines, one.String())
+	}
+	if lines == nil {
+		lines = []string{"none"}
+	}
+	return lines
+}
