@@ -283,7 +283,9 @@ func (d *drive) renew(ctx context.Context) {
 	if d.last == nil || d.Policy.Stale == nil || !d.Policy.Stale() {
 		return
 	}
-	d.report(ctx, d.session(d.handled, d.last.Content))
+	s := d.session(d.handled, d.last.Content)
+	d.report(ctx, s)
+	d.release(s)
 }
 
 func (d *drive) session(found *survey, content Content) *Session {
@@ -307,11 +309,9 @@ func (d *drive) handle(ctx context.Context, found *survey, content Content) {
 		if ctx.Err() == nil {
 			d.finish(ctx, s, memory)
 		}
+		d.release(s)
 	}()
 	memory = d.recall(content.digest())
-	if ctx.Err() != nil {
-		return
-	}
 	handled.Fresh = memory.fresh()
 	s.Fresh = handled.Fresh
 	d.Log.Info("a stick is read", "files", len(content.Files), "fresh", s.Fresh)
@@ -389,6 +389,7 @@ func (d *drive) finish(ctx context.Context, s *Session, memory memory) {
 	}
 	d.Log.Log(ctx, level, "the stick was dealt with", "errors", d.last.Bad(), "refused", d.last.Refused)
 	d.report(ctx, s)
+	d.release(s) // what follows may end the process
 	for _, one := range d.last.Outcomes {
 		if one.After != nil {
 			one.After()
@@ -401,6 +402,9 @@ func (d *drive) report(ctx context.Context, s *Session) {
 	if err := s.tell(ctx, d.Policy.Report(ctx, *d.last)); err != nil {
 		d.Log.Warn("there is no new report on the stick", "error", err)
 	}
+}
+
+func (d *drive) release(s *Session) {
 	if err := s.access.release(); err != nil {
 		d.Log.Warn("the stick may stay writable", "error", err)
 	}

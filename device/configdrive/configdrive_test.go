@@ -366,11 +366,29 @@ func TestARightToWriteIsAskedForAndGivenBack(t *testing.T) {
 			t.Error("the right to write was not given back")
 		}
 
+		// The process is told to end while the stick can be written.
+		ctx, cancel := context.WithCancel(t.Context())
+		b.config = func(s *Session) Outcome {
+			defer cancel()
+			if err := s.Remove(ctx, ConfigName); err != nil {
+				t.Error(err)
+			}
+			return Outcome{}
+		}
+		put(t, b.Directory, ConfigName, "version: 3")
+		for ctx.Err() == nil {
+			time.Sleep(b.round(ctx))
+		}
+		if _, err := os.Stat(b.WriteRequest); err == nil {
+			t.Error("the right to write was not given back")
+		}
+		b.config = nil
+
 		// Nobody answers: there is no report, and all else goes on.
 		put(t, b.Directory, temporary+"/x", "")
 		put(t, b.Directory, ConfigName, "version: 2")
 		b.look(60)
-		b.wantCalls("config", "config")
+		b.wantCalls("config", "config", "config")
 		if _, err := os.Stat(b.WriteRequest); err == nil {
 			t.Error("the right to write was not given back")
 		}
