@@ -32,6 +32,7 @@ type commands struct {
 	Update          laterCommand    `cmd:"" help:"Firmware updates (not active in this version)."`
 	Apply           applyCommand    `cmd:"" hidden:"" help:"Root's part on the box: network, firewall and clock from the saved configuration."`
 	Stick           stickCommand    `cmd:"" hidden:"" help:"Root's part of the USB stick on the box."`
+	ResetButton     buttonCommand   `cmd:"" hidden:"" help:"Look at the reset button when the box starts."`
 	Support         supportCommand  `cmd:"" help:"Write a bundle for the help desk, without message content. Example: assaygate support --output bundle.tar.gz"`
 }
 

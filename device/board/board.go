@@ -20,6 +20,7 @@ type System struct {
 	Sys  string // "": /sys
 	Run  string // "": /run
 	Var  string // "": /var
+	Dev  string // "": /dev
 }
 
 // Card is what the kernel tells of the file system of a directory and of the
