@@ -105,8 +105,9 @@ func (a applying) applyNetworkd(settings network.Settings) error {
 			return fmt.Errorf("network: %w", err)
 		}
 		changed = true
-		if device, is := strings.CutSuffix(name, ".netdev"); is {
-			gone = append(gone, device[len("10-"+network.Prefix):])
+		device, isDevice := strings.CutSuffix(name[len("10-"+network.Prefix):], ".netdev")
+		if _, err := os.Stat(filepath.Join(a.root, "sys/class/net", device)); isDevice && err == nil {
+			gone = append(gone, device)
 		}
 	}
 	return a.told("network", changed, func() error {

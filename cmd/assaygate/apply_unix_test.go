@@ -148,6 +148,7 @@ func TestApply(t *testing.T) {
 		t.Error("a wrong configuration changed the network")
 	}
 
+	b.write("sys/class/net/eth0.20/address", "dc:a6:32:01:02:03\n")
 	b.write("data/config/assaygate.yaml", "version: 1\n")
 	b.expect("without a VLAN", done, callNft, callActive, callReload, "networkctl delete eth0.20", callTime)
 	if got := b.files("run/systemd"); got != "20-assaygate-eth0.network" {
@@ -175,6 +176,8 @@ func TestApplyAfterAFailure(t *testing.T) {
 	b.write("fails", "")
 	b.expect("mended", done, callNft, callActive, callReload)
 	b.expect("again", done, callNft)
+	b.write("data/config/assaygate.yaml", "version: 1\n")
+	b.expect("without a VLAN that could never be made", done, callNft, callActive, callReload, callTime)
 }
 
 // TestApplyReadsOnlyTheSavedFile follows no link: the gateway owns the
