@@ -185,7 +185,7 @@ func (i Instrument) listens() string {
 func (i Instrument) opens() (port.Settings, bool) {
 	switch {
 	case i.Serial != nil:
-		return port.Settings{Serial: i.Serial}, true
+		return port.Settings{Serial: i.Serial, Owner: i.Name}, true
 	case i.ASTM != nil && i.ASTM.Dial != "":
 		return port.Settings{Dial: i.ASTM.Dial}, true
 	case i.HL7 != nil && i.HL7.Dial != "":

@@ -32,6 +32,7 @@ type daemon struct {
 	metrics *metrics
 	health  *health.Registry
 	gate    *port.Gate
+	panel   *port.Panel // of the serial ports
 	bound   chan bound // addresses as they were bound, for the demo and tests; may be nil
 
 	standing    standing // of the store
@@ -55,7 +56,7 @@ type bound struct{ name, address string }
 
 func newDaemon(config Config, log *slog.Logger) *daemon {
 	d := &daemon{
-		log: log, metrics: newMetrics(), health: &health.Registry{}, gate: port.NewGate(port.TotalConnections),
+		log: log, metrics: newMetrics(), health: &health.Registry{}, gate: port.NewGate(port.TotalConnections), panel: &port.Panel{},
 		reopenings: make(chan *reopening), transitions: make(chan *transition), ended: make(chan struct{}),
 	}
 	d.clock = newClock(d.board, log)
@@ -131,6 +132,7 @@ func (d *daemon) run(ctx context.Context) error {
 	})
 	beside.Go(func() { d.noise.Run(serving) })
 	beside.Go(func() { d.watchCard(serving) })
+	beside.Go(func() { d.watchPorts(serving) })
 	beside.Go(func() { d.watchConfig(serving) })
 	beside.Go(func() { d.watchSticks(serving) })
 	return d.goOn(ctx, first, err, begun)

@@ -225,7 +225,7 @@ func (g *gateway) startLines(c Config, set listenerSet) {
 // startLine opens one line, again and again.
 func (g *gateway) startLine(i Instrument, made lineMade) {
 	settings, _ := i.opens()
-	settings.TLS = g.newTLS(i)
+	settings.TLS, settings.Panel = g.newTLS(i), g.panel
 	member := i.member(g.service.Profiles)
 	g.metrics.expect(i.Name, envelope.Protocol(member.Settings.Protocol))
 	run := g.service.Dial

@@ -44,7 +44,7 @@ func (s *Service) keepOpen(ctx context.Context, m Instrument, settings port.Sett
 			s.Observer.NegativeAck(m.Name, reasonTLS)
 		}
 	}
-	err := port.Redial(ctx, open, use, failed)
+	err := port.Redial(ctx, open, use, failed, settings.Panel.News)
 	if ctx.Err() != nil {
 		return nil
 	}

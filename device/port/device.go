@@ -20,6 +20,8 @@ type Device struct {
 	Aliases []string `json:"aliases"`
 	// Driver is the kernel's, such as ftdi_sio.
 	Driver string `json:"driver"`
+	// Console says that the kernel writes its messages to the port.
+	Console bool `json:"console"`
 	// USB says what the adapter is; nil where the port is none of USB.
 	USB *USB `json:"usb"`
 }

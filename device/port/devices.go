@@ -64,7 +64,8 @@ func (s System) device(name string) (Device, bool) {
 	if err != nil {
 		return Device{}, false // made of software
 	}
-	d := Device{Path: s.dev(name)}
+	consoles := strings.Fields(attribute(s.sys("class", "tty", "console"), "active"))
+	d := Device{Path: s.dev(name), Console: slices.Contains(consoles, name)}
 	if _, err := os.Lstat(d.Path); err != nil {
 		return Device{}, false // a container may see all of /sys and little of /dev
 	}

@@ -88,6 +88,7 @@ func TestDevices(t *testing.T) {
 
 func TestDevicesTellWhatTheAdapterIs(t *testing.T) {
 	tr := raspberry(t)
+	tr.file(tr.sys("devices", "virtual", "tty", "console", "active"), "tty0 ttyS0\n")
 	tr.plug("ttyUSB0", "1-1.3", "1.0", "0", adapter{"0403", "6001", "FTDI\x1b[2J", "FT232R", "A50285BI", "ftdi_sio"})
 	devices, err := tr.Devices()
 	if err != nil {
@@ -99,6 +100,11 @@ func TestDevicesTellWhatTheAdapterIs(t *testing.T) {
 	}
 	if at := slices.IndexFunc(devices, func(d Device) bool { return d.USB != nil }); at < 0 || *devices[at].USB != want {
 		t.Errorf("got %+v", devices)
+	}
+	for _, d := range devices {
+		if d.Console != (d.Path == tr.dev("ttyS0")) {
+			t.Errorf("the console: %+v", d)
+		}
 	}
 	if _, err := (System{Sys: t.TempDir()}).Devices(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without /sys: %v", err)

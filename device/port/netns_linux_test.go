@@ -214,7 +214,7 @@ func TestDialledAgainWithin2Seconds(t *testing.T) {
 			case <-lost:
 			case <-ctx.Done():
 			}
-		}, nil)
+		}, nil, nil)
 	}()
 	<-up
 	for name, change := range a.cables() {

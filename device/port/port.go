@@ -66,8 +66,13 @@ type Settings struct {
 	Serial *Serial
 	// Dial is the instrument's address, host:port.
 	Dial string
-	// Resolve finds the device of Serial.Port; nil means Lookup.
+	// Resolve finds the device of Serial.Port; nil means that the panel does, or
+	// where there is none Lookup.
 	Resolve Resolver
+	// Panel knows which serial lines of the process have which device, and Owner
+	// is the name of this line's instrument there; nil and "" where it is alone.
+	Panel *Panel
+	Owner string
 	// TLS is that of a dialled line; nil means none.
 	TLS *TLS
 }
@@ -80,7 +85,7 @@ func Open(ctx context.Context, s Settings) (Line, error) {
 	}
 	resolve := s.Resolve
 	if resolve == nil {
-		resolve = Lookup
+		resolve = s.Panel.Lookup
 	}
 	path, err := resolve(s.Serial.Port)
 	if err != nil {
@@ -88,7 +93,7 @@ func Open(ctx context.Context, s Settings) (Line, error) {
 	}
 	device := *s.Serial
 	device.Port = path
-	return OpenSerial(ctx, device)
+	return s.Panel.open(ctx, s.Owner, s.Serial.Port, device)
 }
 
 // dialLine connects to an instrument, with TLS where the settings say so.

@@ -46,18 +46,24 @@ func (b *Backoff) Reset() { b.wait = 0 }
 const lookAgain = 500 * time.Millisecond
 
 // Redial keeps a line open until ctx ends: it opens it, gives it to use, closes
-// it when use returns, and opens it again, with half a second between. Each
-// failed opening is told to failed, which may be nil.
+// it when use returns, and opens it again, with half a second between, or less
+// where there is news: before each opening it asks news for a channel, and does
+// not wait any longer once that is closed. Each failed opening is told to failed.
+// News and failed may be nil.
 //
 // Redial returns ctx's error when ctx has ended and use has returned, or at
 // once an error that wraps ErrNotActive, which no further try can mend.
-func Redial(ctx context.Context, open func(context.Context) (Line, error), use func(context.Context, Line), failed func(error)) error {
+func Redial(ctx context.Context, open func(context.Context) (Line, error), use func(context.Context, Line), failed func(error), news func() <-chan struct{}) error {
 	for {
+		var came <-chan struct{}
+		if news != nil {
+			came = news()
+		}
 		line, err := open(ctx)
 		switch {
 		case err == nil:
 			use(ctx, line)
-			line.Close()
+			line.Close() // before the next opening: a device in use would keep its name from the next one
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, ErrNotActive):
@@ -65,20 +71,25 @@ func Redial(ctx context.Context, open func(context.Context) (Line, error), use f
 		case failed != nil:
 			failed(err)
 		}
-		if err := sleep(ctx, lookAgain); err != nil {
+		if err := pause(ctx, lookAgain, came); err != nil {
 			return err
 		}
 	}
 }
 
-// sleep waits, or returns ctx's error when ctx ends before.
-func sleep(ctx context.Context, wait time.Duration) error {
+// pause waits, or until there is news, or returns ctx's error when ctx ends
+// before.
+func pause(ctx context.Context, wait time.Duration, news <-chan struct{}) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-news:
 	case <-timer.C:
-		return nil
 	}
+	return nil
 }
+
+// sleep waits, or returns ctx's error when ctx ends before.
+func sleep(ctx context.Context, wait time.Duration) error { return pause(ctx, wait, nil) }

@@ -53,7 +53,7 @@ func openings(t *testing.T, use time.Duration, failure error) (tries int) {
 			a, b := net.Pipe()
 			b.Close()
 			return a, nil
-		}, func(context.Context, Line) { time.Sleep(use) }, func(err error) { failures++ })
+		}, func(context.Context, Line) { time.Sleep(use) }, func(err error) { failures++ }, nil)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("ended with %v", err)
 		}
@@ -95,7 +95,7 @@ func TestDialLeavesNoLongGap(t *testing.T) {
 func TestRedialClosesTheLine(t *testing.T) {
 	a, b := net.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
-	err := Redial(ctx, func(context.Context) (Line, error) { return a, nil }, func(_ context.Context, line Line) { cancel() }, nil)
+	err := Redial(ctx, func(context.Context) (Line, error) { return a, nil }, func(_ context.Context, line Line) { cancel() }, nil, nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)
 	}
@@ -107,8 +107,52 @@ func TestRedialClosesTheLine(t *testing.T) {
 func TestRedialGivesUpWhatIsNotActive(t *testing.T) {
 	err := Redial(t.Context(), func(ctx context.Context) (Line, error) {
 		return Open(ctx, Settings{Serial: &Serial{Port: "usb:1-1"}, Resolve: DevicePath})
-	}, nil, nil)
+	}, nil, nil, nil)
 	if !errors.Is(err, ErrNotActive) {
 		t.Errorf("ended with %v", err)
 	}
+}
+
+// A device that comes is opened at once, one that came while it was looked for
+// too, and news that there was before does not make it try again and again.
+func TestRedialOpensWhatComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const comes, ready, gone = 10 * time.Millisecond, 11 * time.Millisecond, 300 * time.Millisecond
+		start := time.Now()
+		var at []time.Duration
+		first, second := make(chan struct{}), make(chan struct{})
+		time.AfterFunc(comes, func() { close(first) })
+		ctx, cancel := context.WithTimeout(t.Context(), gone+lookAgain/2)
+		defer cancel()
+		asked := 0
+		news := func() <-chan struct{} {
+			switch asked++; asked {
+			case 1:
+				return first
+			case 2:
+				return second
+			}
+			return nil
+		}
+		err := Redial(ctx, func(context.Context) (Line, error) {
+			at = append(at, time.Since(start))
+			switch len(at) {
+			case 1:
+				return nil, fs.ErrNotExist
+			case 2: // the node is there, and udev comes while it is tried
+				close(second)
+				time.Sleep(ready - comes)
+				return nil, fs.ErrPermission
+			}
+			a, b := net.Pipe()
+			b.Close()
+			return a, nil
+		}, func(context.Context, Line) { time.Sleep(gone - ready) }, nil, news)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("ended with %v", err)
+		}
+		if want := []time.Duration{0, comes, ready}; !slices.Equal(at, want) {
+			t.Errorf("opened at %v, want %v", at, want)
+		}
+	})
 }

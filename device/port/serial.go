@@ -145,7 +145,8 @@ var ErrUnplugged = errors.New("the serial device is gone")
 // SerialLine is an open serial port.
 type SerialLine struct {
 	terminal
-	path string
+	path     string
+	released func() // called once it is closed; may be nil
 }
 
 // A terminal is the platform's part of a serial line.
@@ -153,12 +154,13 @@ type terminal interface {
 	Line
 	// Errors returns the counters since opening.
 	Errors() (Counters, error)
+	// Modem returns the modem lines as they are now.
+	Modem() (ModemLines, error)
 }
 
 // OpenSerial opens a serial port and takes it for this process alone. The
 // settings name a device: a stable name gives an error that wraps
 // ErrNotActive, a device that is not there one that wraps fs.ErrNotExist.
-// Close gives what was written half a second to leave.
 func OpenSerial(ctx context.Context, s Serial) (*SerialLine, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -175,6 +177,15 @@ func OpenSerial(ctx context.Context, s Serial) (*SerialLine, error) {
 		return nil, fmt.Errorf("open serial port %s: %w", path, err)
 	}
 	return &SerialLine{terminal: t, path: path}, nil
+}
+
+// Close gives what was written half a second to leave.
+func (l *SerialLine) Close() error {
+	err := l.terminal.Close()
+	if l.released != nil && !errors.Is(err, os.ErrClosed) {
+		l.released()
+	}
+	return err
 }
 
 // Path returns the device that is open.

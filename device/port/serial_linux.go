@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -36,7 +37,7 @@ func openTerminal(path string, s Serial) (_ terminal, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return nil, errInUse
+		return nil, inUse(path)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%w; add the user to the group dialout", err)
 	case err != nil:
@@ -57,7 +58,7 @@ func openTerminal(path string, s Serial) (_ terminal, err error) {
 	// Root may open what is taken with TIOCEXCL; the lock holds for root too.
 	if err := d.control(func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, errInUse
+			return nil, inUse(path)
 		}
 		return nil, fmt.Errorf("lock: %w", err)
 	}
@@ -81,7 +82,20 @@ func openTerminal(path string, s Serial) (_ terminal, err error) {
 	return d, nil
 }
 
-var errInUse = errors.New("in use by another program or another line; find it with: fuser -v DEVICE")
+var errInUse = errors.New("in use by another program or another line")
+
+// inUse is errInUse with who that is, as far as this process may know.
+func inUse(path string) error {
+	users, _, _ := System{}.Users(path)
+	if len(users) == 0 {
+		return fmt.Errorf("%w; find it with: fuser -v %s", errInUse, path)
+	}
+	names := make([]string, len(users))
+	for i, u := range users {
+		names[i] = u.String()
+	}
+	return fmt.Errorf("%w: %s", errInUse, strings.Join(names, ", "))
+}
 
 // control runs f on the descriptor. (*os.File).Fd is not used: what it gives
 // may be closed and used again by others while it is in use here.

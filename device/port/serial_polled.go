@@ -109,3 +109,12 @@ func (l *polled) Close() error {
 func (l *polled) Errors() (Counters, error) {
 	return Counters{}, fmt.Errorf("only on Linux: %w", errors.ErrUnsupported)
 }
+
+// Modem implements terminal.
+func (l *polled) Modem() (ModemLines, error) {
+	bits, err := l.port.GetModemStatusBits()
+	if err != nil {
+		return ModemLines{}, err
+	}
+	return ModemLines{CTS: bits.CTS, DSR: bits.DSR, DCD: bits.DCD, RI: bits.RI}, nil
+}

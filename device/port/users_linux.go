@@ -22,6 +22,9 @@ func (s System) Users(path string) (list []Process, complete bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("who uses %s: %w", path, err)
 	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	pids := s.lockers(path)
 	complete = false
 	closed := false

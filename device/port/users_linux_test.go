@@ -37,12 +37,13 @@ func TestUsers(t *testing.T) {
 			t.Errorf("got %+v, complete %v, %v; want %+v, %v", got, whole, err, want, complete)
 		}
 	}
-	users(nil, false) // nobody is seen, not even process 1
-	tr.process(1, "init", "4194560", "/dev/null")
 	tr.process(300, "minicom", "4194304", tr.dev("ttyUSB1"))
+	users(nil, false) // process 1 is not seen, so that others may not be either
+	tr.process(1, "init", "4194560", "/dev/null")
 	users(nil, true)
-	tr.process(2, "kworker/0:1 (x)", "69238880", "") // of the kernel: its files are not shown
-	tr.file(tr.proc("3", "stat"), "")                // gone meanwhile
+	tr.process(2, "kworker/0:1 (x)", "69238880", "") // of the kernel
+	tr.file(tr.proc("2", "fd"), "not a directory, as one that may not be read")
+	tr.file(tr.proc("3", "stat"), "") // gone meanwhile
 	if err := os.Mkdir(tr.proc("3", "fd"), 0o755); err != nil {
 		t.Fatal(err)
 	}
