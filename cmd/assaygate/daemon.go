@@ -106,7 +106,7 @@ func (d *daemon) run(ctx context.Context) error {
 	begun := d.health.Expect("spool")
 	d.health.Require(d.storeTrouble)
 	d.health.Require(d.doors.ready)
-	d.metrics.registry.MustRegister(newStoreMetrics(d), d.ownedMetric())
+	d.metrics.registry.MustRegister(newStoreMetrics(d), d.ownedMetric(), modemMetrics{d.panel})
 
 	first, err := d.open(ctx)
 	if err != nil && spool.FaultOf(err) == "" {

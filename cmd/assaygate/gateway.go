@@ -105,9 +105,9 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 	}
 	g.startDestinations(c, receivers)
 	g.service.Tap = g.startTraces(c.traced())
-	g.serve(controlled, &control, g.control, console.Control(g.store, console.ControlOptions{
+	g.serve(controlled, &control, g.control, g.withPorts(console.Control(g.store, console.ControlOptions{
 		From: g.origin, Reopen: g.Reopen,
-	}), g.fail)
+	})), g.fail)
 	g.metrics.setRefusing(nil)
 	g.standing.opened(g)
 	g.startLines(c, g.listeners)

@@ -26,7 +26,7 @@ type commands struct {
 	Health          healthCommand   `cmd:"" help:"Ask the running gateway whether it is well. Example: assaygate health --wait 30s"`
 	Version         versionCommand  `cmd:"" help:"Version, commit, Go version and target. Example: assaygate version --json"`
 	Profiles        profilesCommand `cmd:"" help:"Instrument profiles. Example: assaygate profiles list"`
-	Ports           laterCommand    `cmd:"" help:"Serial ports and their stable names (not active in this version)."`
+	Ports           portsCommand    `cmd:"" help:"Serial ports, their stable names, and the settings of a line. Example: assaygate ports"`
 	Owner           ownerCommand    `cmd:"" help:"The owner's key, and what is signed or encrypted with it. Example: assaygate owner sign DIR"`
 	ConsolePassword laterCommand    `cmd:"" help:"A password hash for the config (not active in this version)."`
 	Update          laterCommand    `cmd:"" help:"Firmware updates (not active in this version)."`

@@ -34,7 +34,7 @@ func (s System) Devices() ([]Device, error) {
 		if !is {
 			continue
 		}
-		d.Aliases = slices.Concat([]string{}, aliases[d.Path])
+		d.Aliases = append([]string{}, aliases[d.Path]...)
 		devices = append(devices, d)
 	}
 	christen(devices)

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/assaygate/assaygate/device/port"
+)
+
+// sockets are the USB sockets of a computer that is made up: its /sys and /dev
+// are files and links, and behind each device is a pseudo terminal.
+type sockets struct {
+	port.System
+	t *testing.T
+}
+
+func newSockets(t *testing.T) *sockets {
+	root := t.TempDir()
+	s := &sockets{t: t, System: port.System{Sys: root + "/sys", Dev: root + "/dev"}}
+	s.do(os.MkdirAll(s.Dev, 0o755), os.MkdirAll(s.Sys+"/class/tty", 0o755), os.MkdirAll(s.Sys+"/devices", 0o755))
+	return s
+}
+
+func (s *sockets) do(errs ...error) {
+	s.t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// adapter is one that is plugged in: the instrument's end of its cable.
+type adapter struct {
+	*os.File
+	s       *sockets
+	tty, at string
+}
+
+// plug puts an adapter into a socket such as 1-1.3.
+func (s *sockets) plug(tty, socket string) *adapter {
+	s.t.Helper()
+	instrument, device := terminal(s.t)
+	a := &adapter{File: instrument, s: s, tty: tty, at: filepath.Join(s.Sys, "devices", "usb1", socket)}
+	iface := filepath.Join(a.at, socket+":1.0")
+	class := filepath.Join(iface, tty, "tty", tty)
+	s.do(os.MkdirAll(class, 0o755))
+	for file, text := range map[string]string{
+		a.at + "/idVendor": "1a86", a.at + "/idProduct": "7523", a.at + "/product": "USB Serial", iface + "/bInterfaceNumber": "00", iface + "/" + tty + "/port_number": "0",
+	} {
+		s.do(os.WriteFile(file, []byte(text+"\n"), 0o600))
+	}
+	s.do(
+		os.Symlink("../../../"+tty, class+"/device"), os.Symlink("/bus/usb/drivers/ch341", iface+"/driver"),
+		os.Symlink(class, s.Sys+"/class/tty/"+tty), os.Symlink(device, filepath.Join(s.Dev, tty)),
+	)
+	return a
+}
+
+// pull takes it out again.
+func (a *adapter) pull() {
+	a.s.t.Helper()
+	a.s.do(os.Remove(filepath.Join(a.s.Dev, a.tty)), os.Remove(a.s.Sys+"/class/tty/"+a.tty), os.RemoveAll(a.at), a.Close())
+}
+
+// acknowledges expects that the gateway answers at the other end.
+func (a *adapter) acknowledges() {
+	a.s.t.Helper()
+	answer := make([]byte, 1)
+	a.s.do(a.SetDeadline(time.Now().Add(time.Minute)))
+	if _, err := io.WriteString(a, "\x05"); err != nil {
+		a.s.t.Fatal(err)
+	}
+	if _, err := io.ReadFull(a, answer); err != nil || answer[0] != 6 {
+		a.s.t.Fatalf("answered %q, %v", answer, err)
+	}
+	if _, err := io.WriteString(a, "\x04"); err != nil {
+		a.s.t.Fatal(err)
+	}
+}
+
+// start runs a gateway on this computer.
+func (s *sockets) start(yaml string) *running {
+	s.t.Helper()
+	config, err := parseConfig([]byte("version: 1\n"+yaml), "test")
+	s.do(err)
+	ctx, stop := context.WithCancel(context.Background())
+	log := &lockedBuffer{}
+	r := &running{daemon: newDaemon(config, newLog(config.Log, log)), t: s.t, log: log, stop: stop, ended: make(chan error, 1)}
+	r.panel.System = s.System
+	go func() { r.ended <- r.run(ctx) }()
+	s.t.Cleanup(r.end)
+	return r
+}
+
+// A line is named by its socket: it waits for the adapter, is there as soon as
+// that is, and finds it again under another device's name.
+func TestALineIsNamedByItsSocket(t *testing.T) {
+	s := newSockets(t)
+	s.plug("ttyUSB0", "1-1.2") // another one, which is not taken instead
+	r := s.start(base(t.TempDir()) + `instruments: [{name: xn, serial: {port: "usb:1-1.3"}}]`)
+	eventually(t, "it says what is missing", func() bool {
+		return strings.Contains(r.log.text(), "serial port usb:1-1.3: nothing is there of this name; there are usb:1-1.2 (")
+	})
+	for _, tty := range []string{"ttyUSB1", "ttyUSB2"} {
+		a := s.plug(tty, "1-1.3")
+		up := func() bool { held := r.panel.Held(); return len(held) == 1 && filepath.Base(held[0].Path) == tty }
+		eventually(t, "the line is up on "+tty, up)
+		a.acknowledges()
+		a.pull()
+		eventually(t, "the line is down", func() bool { return len(r.panel.Held()) == 0 })
+	}
+}
+
+func TestTwoInstrumentsOnOnePort(t *testing.T) {
+	s := newSockets(t)
+	a := s.plug("ttyUSB0", "1-1.3")
+	r := s.start(base(t.TempDir()) + fmt.Sprintf(`instruments: [{name: xn, serial: {port: "usb:1-1.3"}}, {name: cobas, serial: {port: %q}}]`, s.Dev+"/ttyUSB0"))
+	eventually(t, "one is told of the other", func() bool {
+		text := r.log.text()
+		return strings.Contains(text, "in use by the line of xn as usb:1-1.3") || strings.Contains(text, "in use by the line of cobas as "+s.Dev)
+	})
+	a.acknowledges()
+}
+
+// What has a port open is found through the gateway, and its modem lines are not
+// looked at past it.
+func TestPortsAskTheGateway(t *testing.T) {
+	s := newSockets(t)
+	s.plug("ttyUSB0", "1-1.3")
+	r := s.start(base(t.TempDir()) + `instruments: [{name: xn, serial: {port: "usb:1-1.3"}}, {name: lost, serial: {port: "usb:1-1.9"}}]`)
+	eventually(t, "the line is up", func() bool { return len(r.panel.Held()) == 1 })
+	var gateway gatewayPorts
+	eventually(t, "the gateway answers", func() (ok bool) {
+		var err error
+		gateway, err = askPorts(t.Context(), controlSocket(r.config().Spool.Directory))
+		return err == nil
+	})
+	want := heldPort{Instrument: "xn", Name: "usb:1-1.3", Path: s.Dev + "/ttyUSB0"}
+	if gateway.PID != os.Getpid() || len(gateway.Ports) != 1 || gateway.Ports[0] != want {
+		t.Errorf("got %+v", gateway)
+	}
+	s.plug("ttyUSB1", "1-1.4")
+	devices, err := s.Devices()
+	s.do(err)
+	peeked := 0
+	view := portsView{
+		devices: devices, instruments: r.config().Instruments, lookup: s.Lookup, gateway: gateway, system: s.System,
+		peek: func(_ context.Context, path string) (port.ModemLines, error) {
+			if peeked++; path != s.Dev+"/ttyUSB1" {
+				t.Errorf("opened %s", path)
+			}
+			return port.ModemLines{CTS: true}, nil
+		},
+		always: true,
+	}
+	list := view.list(t.Context())
+	if len(list) != 2 || list[0].OpenFor != "xn" || list[1].OpenFor != "" || peeked != 1 {
+		t.Fatalf("got %+v, %d peeked", list, peeked)
+	}
+	if list[0].Instruments[0] != "xn" || len(list[1].Instruments) != 0 || list[0].Modem != nil || list[0].ModemUnknown != "the driver does not tell" {
+		t.Errorf("got %+v", list)
+	}
+	if absent := view.absent(); len(absent) != 1 || !strings.HasPrefix(absent[0], "instrument lost: serial port usb:1-1.9: nothing is there") {
+		t.Errorf("absent %q", absent)
+	}
+	own, err := r.ports(t.Context())
+	if err != nil || len(own) != 2 || own[0].OpenFor != "xn" || own[1].ModemUnknown == "" {
+		t.Errorf("the gateway's own list: %+v, %v", own, err)
+	}
+}
+
+// A port that somebody may have open is not opened to look at it.
+func TestPortsThatAreInUseAreNotOpened(t *testing.T) {
+	s := newSockets(t)
+	s.plug("ttyUSB0", "1-1.3")
+	devices, err := s.Devices()
+	s.do(err)
+	proc := t.TempDir()
+	s.System.Proc = proc
+	peeked := false
+	view := portsView{devices: devices, lookup: s.Lookup, system: s.System, peek: func(context.Context, string) (port.ModemLines, error) {
+		peeked = true
+		return port.ModemLines{}, nil
+	}}
+	modem := func(always bool) string {
+		peeked, view.always = false, always
+		return view.list(t.Context())[0].modem()
+	}
+	if got := modem(false); peeked || !strings.HasPrefix(got, "not looked at: other users' programs may have the port open") {
+		t.Errorf("where not all is known: %q", got)
+	}
+	if got := modem(true); !peeked || got != "CTS off, DSR off, DCD off, RI off; "+deadLines {
+		t.Errorf("asked for: %q", got)
+	}
+	s.do(os.MkdirAll(proc+"/1/fd", 0o755))
+	if got := modem(false); !peeked || got == "" {
+		t.Errorf("nobody has it: %q", got)
+	}
+	s.do(os.MkdirAll(proc+"/300/fd", 0o755), os.WriteFile(proc+"/300/comm", []byte("minicom\n"), 0o600))
+	device, err := filepath.EvalSymlinks(devices[0].Path)
+	s.do(err, os.Symlink(device, proc+"/300/fd/3"))
+	for _, always := range []bool{false, true} {
+		if got := modem(always); peeked || got != "not looked at: the port is in use" {
+			t.Errorf("minicom has it: %q", got)
+		}
+	}
+	var text bytes.Buffer
+	s.do(writePorts(&text, view.list(t.Context())))
+	want := "usb:1-1.3\n  device    " + s.Dev + "/ttyUSB0\n  adapter   USB Serial, 1a86:7523, no serial number\n  driver    ch341\n" +
+		"  used by   minicom (process 300)\n  modem     not looked at: the port is in use\n"
+	if text.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", text.String(), want)
+	}
+	encoded, err := json.Marshal(view.list(t.Context()))
+	s.do(err)
+	wantJSON := fmt.Sprintf(`[{"path":%q,"name":"usb:1-1.3","aliases":[],"driver":"ch341","console":false,"usb":{"socket":"1-1.3","interface":"1.0","port":0,"vendor_id":"1a86","product_id":"7523","manufacturer":"","product":"USB Serial","serial_number":""},`+
+		`"instruments":[],"open_for":"","used_by":[{"pid":300,"name":"minicom"}],"modem":null,"modem_unknown":"not looked at: the port is in use"}]`, s.Dev+"/ttyUSB0")
+	if string(encoded) != wantJSON {
+		t.Errorf("got\n%s\nwant\n%s", encoded, wantJSON)
+	}
+}
