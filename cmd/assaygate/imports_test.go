@@ -31,6 +31,7 @@ func mayImport() map[string][]string {
 		"envelope/spool":             {"envelope"},
 		"envelope/spool/cardtest":    {},
 		"device/port":                {},
+		"device/probe":               {"device/port", "protocols/..."},
 		"device/profile":             {"protocols/...", "envelope"},
 		"device/instrument":          {"device/port", "device/profile", "protocols/...", "envelope", "envelope/spool"},
 		"device/simulator":           {"device/capturefile", "device/port", "protocols/..."},

@@ -156,6 +156,8 @@ type terminal interface {
 	Errors() (Counters, error)
 	// Modem returns the modem lines as they are now.
 	Modem() (ModemLines, error)
+	// retune sets speed and character format anew.
+	retune(s Serial) error
 }
 
 // OpenSerial opens a serial port and takes it for this process alone. The
@@ -186,6 +188,21 @@ func (l *SerialLine) Close() error {
 		l.released()
 	}
 	return err
+}
+
+// Retune sets speed and character format of an open line anew, and forgets what
+// came before. Flow control, DTR and RTS stay as they are: opening the port again
+// would move them.
+func (l *SerialLine) Retune(s Serial) error {
+	s = s.filled()
+	s.Port = l.path
+	if err := s.Validate(); err != nil {
+		return fmt.Errorf("serial port %s: %w", l.path, err)
+	}
+	if err := l.terminal.retune(s); err != nil {
+		return fmt.Errorf("set serial port %s: %w", l.path, err)
+	}
+	return nil
 }
 
 // Path returns the device that is open.

@@ -119,6 +119,17 @@ func (d *descriptor) termios() (t *unix.Termios, err error) {
 	return t, err
 }
 
+// retune implements terminal.
+func (d *descriptor) retune(s Serial) error {
+	if err := d.library.SetMode(s.mode()); err != nil {
+		return err
+	}
+	if err := d.control(func(fd int) error { return unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH) }); err != nil {
+		return err
+	}
+	return d.check(s)
+}
+
 // setFlow turns the flow control on that the library has cleared.
 func (d *descriptor) setFlow(flow string) error {
 	if flow == "none" {

@@ -365,3 +365,29 @@ func TestPolled(t *testing.T) {
 		t.Errorf("unplugged: %v", err)
 	}
 }
+
+// An open line is set to another speed and format without being opened again, and
+// what came before is forgotten.
+func TestRetune(t *testing.T) {
+	master, path := pty(t)
+	line := openSerial(t, Serial{Port: path, Flow: "xonxoff"})
+	if _, err := master.Write([]byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := line.Retune(Serial{Baud: 19200, DataBits: 7, Parity: "even", StopBits: 2}); err != nil {
+		t.Fatal(err)
+	}
+	settings := termiosOf(t, master)
+	if settings.Ospeed != 19200 || settings.Cflag&unix.CSTOPB == 0 || settings.Iflag&unix.IXON == 0 {
+		t.Errorf("set %+v", settings)
+	}
+	line.SetReadDeadline(time.Now().Add(10 * time.Second))
+	carry(t, master, line, []byte("new"))
+	if err := line.Retune(Serial{Baud: 1}); err == nil {
+		t.Error("took a speed of 1")
+	}
+	line.Close()
+	if err := line.Retune(Serial{}); err == nil {
+		t.Error("set a closed line")
+	}
+}

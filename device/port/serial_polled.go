@@ -118,3 +118,11 @@ func (l *polled) Modem() (ModemLines, error) {
 	}
 	return ModemLines{CTS: bits.CTS, DSR: bits.DSR, DCD: bits.DCD, RI: bits.RI}, nil
 }
+
+// retune implements terminal.
+func (l *polled) retune(s Serial) error {
+	if err := l.port.SetMode(s.mode()); err != nil {
+		return err
+	}
+	return l.port.ResetInputBuffer()
+}
