@@ -14,7 +14,8 @@ import (
 
 // portsCommand is the serial ports, for a person.
 type portsCommand struct {
-	List portsList `cmd:"" default:"withargs" hidden:"" help:"List the serial ports. Example: assaygate ports --json"`
+	List  portsList  `cmd:"" default:"withargs" hidden:"" help:"List the serial ports. Example: assaygate ports --json"`
+	Probe portsProbe `cmd:"" help:"Find the settings of a line by listening to it. Example: assaygate ports probe usb:1-1.3"`
 }
 
 // portsList lists the ports.

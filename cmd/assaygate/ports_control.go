@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 
 	"github.com/assaygate/assaygate/device/console"
 	"github.com/assaygate/assaygate/device/port"
@@ -62,6 +63,18 @@ func (d *daemon) ports(ctx context.Context) ([]portEntry, error) {
 		gateway: d.heldPorts(), system: d.panel.System,
 	}
 	return view.list(ctx), nil
+}
+
+// proposals listens to the ports that no line of the gateway has open, all at the
+// same time, until each is found or ctx ends.
+func (d *daemon) proposals(ctx context.Context) ([]proposal, error) {
+	devices, err := d.panel.Devices()
+	if err != nil {
+		return nil, err
+	}
+	held := d.heldPorts()
+	devices = slices.DeleteFunc(devices, func(one port.Device) bool { return held.holder(one.Path) != nil })
+	return probePorts(ctx, d.panel.System, devices, nil), nil
 }
 
 // withPorts is the control API with GET /v1/ports beside it.

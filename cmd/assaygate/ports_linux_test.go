@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/port"
+	"github.com/assaygate/assaygate/device/probe"
 )
 
 // sockets are the USB sockets of a computer that is made up: its /sys and /dev
@@ -225,5 +226,122 @@ func TestPortsThatAreInUseAreNotOpened(t *testing.T) {
 		`"instruments":[],"open_for":"","used_by":[{"pid":300,"name":"minicom"}],"modem":null,"modem_unknown":"not looked at: the port is in use"}]`, s.Dev+"/ttyUSB0")
 	if string(encoded) != wantJSON {
 		t.Errorf("got\n%s\nwant\n%s", encoded, wantJSON)
+	}
+}
+
+// says has an instrument send something again and again, as it does when nobody
+// answers, until the test is over.
+func (a *adapter) says(what string) {
+	a.s.t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			if _, err := io.WriteString(a, what); err != nil {
+				ended <- err
+				return
+			}
+			select {
+			case <-ctx.Done():
+				ended <- nil
+				return
+			case <-time.After(time.Second):
+			}
+		}
+	}()
+	a.s.t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			a.s.t.Error(err)
+		}
+	})
+}
+
+// Ports are listened to at the same time, all but those that somebody has; what
+// is found is proposed under the name that stays.
+func TestProposals(t *testing.T) {
+	s := newSockets(t)
+	s.plug("ttyUSB0", "1-1.1")
+	s.plug("ttyUSB1", "1-1.2").says("\x0bMSH|^~\\&|X|LAB|||20260102030405||ORU^R01|1|P|2.3.1\rOBX|1|NM|GLU||5.4|mmol/L\r\x1c\r")
+	s.plug("ttyUSB2", "1-1.3").says("\x05")
+	r := s.start(base(t.TempDir()) + `instruments: [{name: xn, serial: {port: "usb:1-1.1"}}]`)
+	eventually(t, "the line is up", func() bool { return len(r.panel.Held()) == 1 })
+	list, err := r.proposals(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	wantYAML := "serial: {port: \"usb:1-1.2\", baud: 9600, data_bits: 8, parity: none, stop_bits: 1}\nprotocol: hl7\n"
+	if p := list[0]; p.err != nil || p.Verdict.Sure != probe.Certain || p.YAML != wantYAML {
+		t.Errorf("got %+v", p)
+	}
+	if p := list[1]; p.err != nil || p.Port != "usb:1-1.3" || p.Verdict.Sure != probe.Likely || p.Verdict.Protocol != "astm" {
+		t.Errorf("got %+v", p)
+	}
+	config := "version: 1\ninstruments:\n  - name: analyser\n    " + strings.ReplaceAll(list[0].YAML, "\n", "\n    ")
+	if _, err := parseConfig([]byte(config), "proposal"); err != nil {
+		t.Errorf("what is proposed is wrong: %v", err)
+	}
+	var text bytes.Buffer
+	s.do(list[1].write(&text))
+	for _, part := range []string{"9600 8N1 ", " ENQ\n", "9600 8N1, likely: ", "what came would be the same with 9600 7E1, ", "  - name: analyser\n    serial: {port: \"usb:1-1.3\", baud: 9600,"} {
+		if !strings.Contains(text.String(), part) {
+			t.Errorf("no %q in\n%s", part, text.String())
+		}
+	}
+}
+
+// A port that is in use or the console is not listened to; one where nothing comes
+// is reported as that.
+func TestProbeLeavesAloneWhatIsInUse(t *testing.T) {
+	s := newSockets(t)
+	a := s.plug("ttyUSB0", "1-1.3")
+	device := port.Device{Path: s.Dev + "/ttyUSB0", Name: "usb:1-1.3"}
+	opened := func() bool {
+		a.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		_, err := a.Read(make([]byte, 1))
+		return errors.Is(err, os.ErrDeadlineExceeded) // else EIO: nobody has it
+	}
+	first, err := os.OpenFile(device.Path, os.O_RDWR, 0) // before that a read only waits
+	s.do(err, first.Close())
+	if opened() {
+		t.Fatal("whether it is open cannot be told")
+	}
+	s.System.Proc = t.TempDir()
+	real, err := filepath.EvalSymlinks(device.Path)
+	s.do(err, os.MkdirAll(s.Proc+"/300/fd", 0o755), os.WriteFile(s.Proc+"/300/comm", []byte("minicom\n"), 0o600), os.Symlink(real, s.Proc+"/300/fd/3"))
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if p := probeOne(soon, s.System, device, nil); p.err == nil || !strings.Contains(p.err.Error(), "usb:1-1.3 is in use by minicom (process 300)") || opened() {
+		t.Errorf("got %v", p.err)
+	}
+	s.do(os.Remove(s.Proc + "/300/fd/3"))
+	device.Console = true
+	if p := probeOne(soon, s.System, device, nil); p.err == nil || !strings.Contains(p.err.Error(), "console") || opened() {
+		t.Errorf("got %v", p.err)
+	}
+	device.Console = false
+	ctx, stop := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, stop)
+	p := probeOne(ctx, s.System, device, nil)
+	var text bytes.Buffer
+	s.do(p.err, p.write(&text))
+	if p.Verdict.Sure != probe.Unknown || p.YAML != "" || text.String() != "9600 8N1       0 s: silence\n" {
+		t.Errorf("got %+v\n%s", p, text.String())
+	}
+}
+
+func TestDescribeStep(t *testing.T) {
+	a, b := probe.Setting{Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1}, probe.Setting{Baud: 19200, DataBits: 7, Parity: "even", StopBits: 1}
+	for _, test := range []struct {
+		step probe.Step
+		want string
+	}{
+		{probe.Step{Setting: a, Bytes: 2, Sense: true, Next: a}, "9600 8N1: 2 bytes with sense"},
+		{probe.Step{Setting: a, Next: b}, "9600 8N1: silence; now 19200 7E1"},
+		{probe.Step{Setting: a, Bytes: 7, Next: b}, "9600 8N1: 7 bytes without sense; now 19200 7E1"},
+	} {
+		if got := describeStep(test.step); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
 	}
 }

@@ -90,6 +90,27 @@ func TestEveryLineIsFound(t *testing.T) {
 	}
 }
 
+// What sounds like the right speed with parity is listened to so next, and not
+// after a whole round.
+func TestParityIsTriedWhereItSoundsLikeIt(t *testing.T) {
+	for _, parity := range []string{"even", "odd"} {
+		if _, spoke := listenTo(speakers()["calls"].bursts, Setting{9600, 8, parity, 1}, true); spoke > 6 {
+			t.Errorf("%s: it had to speak %d times", parity, spoke)
+		}
+	}
+}
+
+// A format that one burst cannot be of is none, whatever comes later.
+func TestAFormatFitsAll(t *testing.T) {
+	s := newSearch()
+	for _, data := range []string{"\x05", "\x84"} { // 8N1 or 7E1, then 7E1 or 7N2
+		s.heard(burst{data: []byte(data), told: true}, quiet)
+	}
+	if fits := s.seen[0].Fits; len(fits) != 1 || fits[0].Setting != (Setting{9600, 7, "even", 1}) {
+		t.Errorf("fits %+v", fits)
+	}
+}
+
 // Where the driver counts no errors, parity beside eight bits cannot be told. It is
 // said that it may be there.
 func TestWithoutCounters(t *testing.T) {
