@@ -92,13 +92,10 @@ func (s *sockets) start(yaml string) *running {
 	s.t.Helper()
 	config, err := parseConfig([]byte("version: 1\n"+yaml), "test")
 	s.do(err)
-	ctx, stop := context.WithCancel(context.Background())
 	log := &lockedBuffer{}
-	r := &running{daemon: newDaemon(config, newLog(config.Log, log)), t: s.t, log: log, stop: stop, ended: make(chan error, 1)}
-	r.panel.System = s.System
-	go func() { r.ended <- r.run(ctx) }()
-	s.t.Cleanup(r.end)
-	return r
+	d := newDaemon(config, newLog(config.Log, log))
+	d.panel.System = s.System
+	return follow(s.t, d, log, "gateway ready")
 }
 
 // A line is named by its socket: it waits for the adapter, is there as soon as

@@ -15,7 +15,7 @@ import (
 func (d *daemon) supportSources() supportSources {
 	admin := &http.Client{Transport: console.InProcess(adminHandler(d.health, d.metrics))}
 	return supportSources{
-		version: version, board: d.board, directories: d.config().directories(), ports: serialPorts, log: journal,
+		version: version, board: d.board, directories: d.config().directories(), ports: func(ctx context.Context) (any, error) { return d.ports(ctx) }, log: journal,
 		config: func() ([]byte, string, error) {
 			path, err := d.changes.source.file(systemConfig)
 			if err != nil {
