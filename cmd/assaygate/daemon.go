@@ -39,6 +39,7 @@ type daemon struct {
 	noise       *instrument.Noise
 	board       board.System
 	clock       *clock
+	face        face
 	servers     *parts      // the admin endpoint and the console
 	fail        func(error) // ends the process, with the reason
 	doors       doors       // listeners that are not open
@@ -135,6 +136,7 @@ func (d *daemon) run(ctx context.Context) error {
 	beside.Go(func() { d.watchPorts(serving) })
 	beside.Go(func() { d.watchConfig(serving) })
 	beside.Go(func() { d.watchSticks(serving) })
+	beside.Go(func() { d.showFace(serving) })
 	return d.goOn(ctx, first, err, begun)
 }
 

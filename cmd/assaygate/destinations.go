@@ -131,7 +131,10 @@ func (d Destination) open(clock func() time.Time) (to uplink.Destination, inFlig
 
 func (g *gateway) observe(name string) uplink.Observer {
 	return uplink.Observer{
-		Attempt: func(result string) { g.metrics.attempts.WithLabelValues(name, result).Inc() },
+		Attempt: func(result string) {
+			g.metrics.attempts.WithLabelValues(name, result).Inc()
+			g.face.attempted(name, result)
+		},
 		Delivered: func(_ envelope.Envelope, took time.Duration) {
 			g.metrics.delivery.WithLabelValues(name).Observe(took.Seconds())
 		},

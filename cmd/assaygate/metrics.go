@@ -47,6 +47,8 @@ type metrics struct {
 	refused  prometheus.Gauge
 	loaded   prometheus.Gauge
 
+	arrivals chan struct{} // gets something when messages were stored; for the lights
+
 	mu       sync.Mutex
 	refusing error                // why the card did not take the last message; nil where it did
 	lines    map[string]lineState // by instrument, for the console and the JSON of /stats
@@ -60,6 +62,7 @@ func newMetrics() *metrics {
 		registry: prometheus.NewRegistry(),
 		started:  time.Now(),
 		lines:    map[string]lineState{},
+		arrivals: make(chan struct{}, 1),
 		senaite:  counters("senaite_astm_messages_total", "Messages by outcome", "outcome"),
 		messages: counters("assaygate_messages_total", "Messages by instrument, protocol and outcome", "instrument", "protocol", "outcome"),
 		up:       gauges(upMetric, "1 while the serial port is open, the dialled connection stands or the listener is bound", "instrument"),
@@ -154,6 +157,10 @@ func (m *metrics) Message(name string, protocol envelope.Protocol, outcome strin
 		now := time.Now()
 		m.last.WithLabelValues(name).Set(unixSeconds(now))
 		m.change(name, func(s *lineState) { s.messages++; s.last = now })
+		select {
+		case m.arrivals <- struct{}{}:
+		default:
+		}
 	}
 }
 

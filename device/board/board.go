@@ -21,6 +21,8 @@ type System struct {
 	Run  string // "": /run
 	Var  string // "": /var
 	Dev  string // "": /dev
+
+	DataFile string // "": the image's
 }
 
 // Card is what the kernel tells of the file system of a directory and of the

@@ -30,6 +30,14 @@ type Pin struct {
 	Line int
 }
 
+// Data reads the data of the board that this system runs on; see ReadData.
+func (s System) Data() (d Data, problems []string, err error) {
+	if s.DataFile != "" {
+		return ReadData(s.DataFile)
+	}
+	return ReadData(DataFile)
+}
+
 // ReadData reads a file of board data. The problems are lines that were left out,
 // each with its number and the reason. No file means no data; the error then
 // wraps fs.ErrNotExist.
