@@ -73,7 +73,7 @@ func TestWhenTheClockIsSet(t *testing.T) {
 		"goes on from where it stood, and a person has set it": {switchedOff.Add(90 * time.Second), func(s board.System, _ time.Time) {
 			putFile(t, s.Var+"/lib/systemd/timesync/clock", "", switchedOff)
 			putFile(t, s.Proc+"/uptime", "95.00 1.00\n", now)
-			putFile(t, s.Run+"/assaygate-clock-set", "", now)
+			putFile(t, s.Run+"/assaygate-clock-set", "a request\n", now)
 		}, true},
 		"a battery": {now, func(s board.System, now time.Time) {
 			putFile(t, s.Sys+"/class/rtc/rtc0/since_epoch", unixText(now.Add(time.Second)), now)

@@ -23,6 +23,8 @@ type System struct {
 	Dev  string // "": /dev
 
 	DataFile string // "": the image's
+
+	SetKernel func(time.Time) error // nil: the running system's clock
 }
 
 // Card is what the kernel tells of the file system of a directory and of the

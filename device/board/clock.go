@@ -51,25 +51,33 @@ func (s System) Uptime() time.Duration {
 
 // SetByHand reports whether a person has set the clock since the system was
 // started, by [System.SetClock].
-func (s System) SetByHand() bool {
-	_, err := os.Stat(s.handNote())
-	return err == nil
-}
+func (s System) SetByHand() bool { return s.HandNote() != "" }
 
-// SetClock sets the system's clock, and that of the battery where there is one.
-// It needs root. What it cannot do for the battery's clock is no error: the box
-// has the time until it is switched off.
-func (s System) SetClock(at time.Time) error {
-	if err := setKernelClock(at); err != nil {
+// HandNote is what was noted when the clock was set last, "" where it was not.
+func (s System) HandNote() string { return read(s.run(), handNote) }
+
+// SetClock sets the system's clock, and that of the battery where there is one,
+// and keeps the note until the system is started again. It needs root. What it
+// cannot do for the battery's clock is no error: the box has the time until it is
+// switched off.
+func (s System) SetClock(at time.Time, note string) error {
+	set := setKernelClock
+	if s.SetKernel != nil {
+		set = s.SetKernel
+	}
+	if err := set(at); err != nil {
 		return fmt.Errorf("setting the clock: %w", err)
 	}
-	if err := os.WriteFile(s.handNote(), nil, 0o644); err != nil {
+	if err := os.WriteFile(s.run(handNote), []byte(note+"\n"), 0o644); err != nil {
 		return fmt.Errorf("noting that the clock was set: %w", err)
 	}
 	return nil
 }
 
 // handNote is root's own: the gateway cannot claim it.
-func (s System) handNote() string { return s.run("assaygate-clock-set") }
+const handNote = "assaygate-clock-set"
+
+// ClockRequest is the file by which the gateway asks root to set the clock.
+func (s System) ClockRequest() string { return s.run("assaygate", "set-clock") }
 
 func (s System) run(parts ...string) string { return s.under(s.Run, "/run", parts...) }
