@@ -29,9 +29,6 @@ func (c Config) inactive() []inactive {
 	if c.Update != nil {
 		add("", "update", "there are no updates")
 	}
-	if c.Box.Timezone != "" {
-		add("", "box.timezone", "times are shown in the system's time zone")
-	}
 	return append(list, c.inactiveServers()...)
 }
 

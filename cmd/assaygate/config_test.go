@@ -195,7 +195,7 @@ func TestConfigInactive(t *testing.T) {
 		got = append(got, strings.TrimSpace(part.Where+" "+part.Closes))
 	}
 	want := []string{
-		"network", "update", "box.timezone",
+		"network", "update",
 		"admin.allow_from admin", "admin.token_file admin", "console.users console",
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -81,6 +81,7 @@ func (d *daemon) use(to Config) {
 	var before []inactive
 	if from := d.running.Load(); from != nil {
 		before = from.inactive()
+		d.sayZone(from.Box, to.Box)
 	}
 	d.running.Store(&to)
 	setLog(d.log, to.Log)

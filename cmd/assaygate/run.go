@@ -80,6 +80,7 @@ func prepare(f flags, errs io.Writer) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	settings.Box.useZone()
 	d := newDaemon(settings, newLog(settings.Log, errs))
 	for _, warning := range warnings {
 		d.log.Warn(warning)

@@ -216,7 +216,7 @@ func TestMessageShowsEverything(t *testing.T) {
 	id := put(t, store, "S-1", func(e *envelope.Envelope) { e.Problem = "R.4 is empty" })
 	b := newBrowser(t, store)
 	contains(t, b.page("/messages/"+id),
-		"S-1", "WBC", "&lt;0.5", "10*3/uL", "R.4 is empty", "2026-03-01 12:30:05 UTC", "10.0.0.7:1234", "sysmex_xn",
+		"S-1", "WBC", "&lt;0.5", "10*3/uL", "R.4 is empty", time.Date(2026, 3, 1, 12, 30, 5, 0, time.UTC).Local().Format("2006-01-02 15:04:05 MST"), "10.0.0.7:1234", "sysmex_xn",
 		"lims", "captures", "pending", "&lt;STX&gt;1H|\\^&amp;&lt;CR&gt;\n&lt;ETX&gt;41&lt;CR&gt;&lt;LF&gt;\n", "accepted",
 	)
 	w := b.get("/messages/" + id + "/raw")

@@ -145,10 +145,10 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	c.render(w, status, "error.html", http.StatusText(status), fault.Error)
 }
 
-// clock is how pages show a time: in UTC, to the second.
+// clock is how pages show a time: in the time zone of the box, to the second.
 func clock(at time.Time) string {
 	if at.IsZero() {
 		return "never"
 	}
-	return at.UTC().Format("2006-01-02 15:04:05 UTC")
+	return at.Local().Format("2006-01-02 15:04:05 MST")
 }
