@@ -92,9 +92,14 @@ func TestOwnerAtStart(t *testing.T) {
 // TestOwnerInDoubt: what cannot be read makes the box neither anybody's nor
 // somebody else's.
 func TestOwnerInDoubt(t *testing.T) {
+	unreadable := boxWith(t, "version: 1\n", "")
+	if err := os.Mkdir(unreadable.path(pinFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for name, o := range map[string]ownership{
-		"damaged": boxWith(t, "version: 1\n", "AAAA"),
-		"empty":   boxWith(t, "version: 1\n", "\n"),
+		"damaged":    boxWith(t, "version: 1\n", "AAAA"),
+		"empty":      boxWith(t, "version: 1\n", "\n"),
+		"unreadable": unreadable,
 	} {
 		c := naming(t, ownerText(2))
 		log := &lockedBuffer{}

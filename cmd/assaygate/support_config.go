@@ -40,15 +40,15 @@ func publicConfig(text []byte, name string) ([]byte, error) {
 	}); err != nil {
 		return nil, err
 	}
-	return c.document.Render(func(key, value string) string {
-		if isSecret(key) || holdsSecret(value, secrets) {
+	return c.document.Render(func(_, value string) string {
+		if holdsSecret(value, secrets) {
 			return removed
 		}
 		return publicURL(value)
 	})
 }
 
-// holdsSecret finds a secret that stands elsewhere too, as by an alias.
+// holdsSecret finds a secret, also where it stands elsewhere, as by an alias.
 func holdsSecret(value string, secrets map[string]bool) bool {
 	const telling = 4 // below that, a text holds it by chance
 	for secret := range secrets {
