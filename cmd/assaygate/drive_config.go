@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/configdrive"
@@ -110,22 +111,28 @@ func (s *sticks) gather(session *configdrive.Session) (b brought, errs []string)
 			errs = append(errs, fmt.Sprintf("%s: %v", passwords[destination].Name, err))
 		}
 	}
-	errs = append(errs, b.takeProfiles(session)...)
+	errs = append(errs, b.takeProfiles(session, absolute(s.d.changes.path))...)
 	errs = append(errs, b.takeTLS(session)...)
 	b.changed = !bytes.Equal(b.text, text)
 	return b, errs
 }
 
-// takeProfiles puts the profiles where the configuration wants them.
-func (b *brought) takeProfiles(session *configdrive.Session) (errs []string) {
+// takeProfiles puts the profiles where the configuration, which is in the file,
+// wants them.
+func (b *brought) takeProfiles(session *configdrive.Session, file string) (errs []string) {
 	files := session.Folder(configdrive.ProfilesName)
 	if len(files) > 0 && b.config.Profiles == "" {
 		return []string{"profiles: there are profiles on the stick, but the configuration names no directory for them; add the line  profiles: /data/profiles"}
 	}
-	for _, file := range files {
-		b.files[filepath.Join(absolute(b.config.Profiles), filepath.Base(file.Name))] = file.Data
+	for _, one := range files {
+		at := filepath.Join(absolute(b.config.Profiles), filepath.Base(one.Name))
+		if strings.EqualFold(at, file) {
+			errs = append(errs, one.Name+": this is the place of the configuration itself; give the profile another name")
+			continue
+		}
+		b.files[at] = one.Data
 	}
-	return nil
+	return errs
 }
 
 // wrong judges the whole without changing anything. Errors name the file of the

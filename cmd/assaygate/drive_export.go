@@ -19,10 +19,10 @@ import (
 func (s *sticks) export(ctx context.Context, session *configdrive.Session) configdrive.Outcome {
 	var manifest spool.Manifest
 	var files int
+	if err := s.roomForExport(ctx, s.d.config().ConfigDrive.Directory); err != nil {
+		return outcome(configdrive.Export, "", err)
+	}
 	name, err := session.CreateFolder(ctx, s.dated("export"), func(path string) (err error) {
-		if err := s.roomForExport(ctx, path); err != nil {
-			return err
-		}
 		session.Working(ctx, "it copies its store and its captures to this stick, which can take long")
 		if manifest, err = s.exportStore(ctx, filepath.Join(path, "spool")); err != nil {
 			return err
@@ -39,7 +39,7 @@ func (s *sticks) export(ctx context.Context, session *configdrive.Session) confi
 
 // roomForExport refuses what would not fit. Checked as far as it can be: what
 // comes in meanwhile is not known.
-func (s *sticks) roomForExport(ctx context.Context, path string) error {
+func (s *sticks) roomForExport(ctx context.Context, stick string) error {
 	g, away := s.d.standing.now()
 	if g == nil {
 		return away
@@ -56,7 +56,7 @@ func (s *sticks) roomForExport(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if free, known := diskFree(path); known && free < float64(need) {
+	if free, known := diskFree(stick); known && free < float64(need) {
 		return fmt.Errorf("the stick has %d MiB free, and %d MiB are needed; make room or use a larger one", int64(free)>>20, need>>20+1)
 	}
 	return nil

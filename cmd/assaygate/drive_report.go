@@ -70,8 +70,15 @@ func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configSt
 	return "All is well."
 }
 
+// mostErrors is how many are shown: nobody mends more at a time, and a stick
+// could hold thousands.
+const mostErrors = 100
+
 func enumerated(lines []string) (list []string) {
 	for i, line := range lines {
+		if i == mostErrors {
+			return append(list, fmt.Sprintf("... and %d more.", len(lines)-i))
+		}
 		list = append(list, fmt.Sprintf("%d. %s", i+1, line))
 	}
 	return list

@@ -81,3 +81,12 @@ func validateSecret(secret string) error {
 	}
 	return nil
 }
+
+// urlUser is the user in a URL, nil where there is none.
+func urlUser(text string) *url.Userinfo {
+	site, err := url.Parse(text)
+	if err != nil {
+		return nil
+	}
+	return site.User
+}

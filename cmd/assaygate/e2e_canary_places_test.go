@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/assaygate/assaygate/device/configdrive"
 	"github.com/assaygate/assaygate/device/console"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -107,6 +108,7 @@ func (a *aviary) everywhere() seen {
 	s.traces(a.t, filepath.Join(a.directory, "captures"))
 	s.files(a.t, "store", filepath.Join(a.directory, "spool"))
 	s.bundle(a.t, a.supportSources(), a.log.text)
+	s.look("report on a stick", (&sticks{d: a.daemon, owns: a.ownership()}).report(a.t.Context(), configdrive.Handled{}).Text())
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -236,6 +237,18 @@ func TestStickWithAWrongConfigurationChangesNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(b.path + ".previous"); err == nil {
 		t.Error("something was saved")
+	}
+
+	// What would grow beyond any memory, and more mistakes than anybody reads.
+	b.plug(t, map[string]string{"assaygate.yaml": "version: 1\nx: " + strings.Repeat("[", 5000)})
+	b.wantReport(t, "Not all is well: one thing has", "line 2")
+	var many strings.Builder
+	for i := range 20000 {
+		fmt.Fprintf(&many, "x%d: 1\n", i)
+	}
+	b.plug(t, map[string]string{"assaygate.yaml": many.String()})
+	if report := b.wantReport(t, "Not all is well: 20000 things have", "100. assaygate.yaml, line 100", "... and 19900 more."); len(report) > 1<<16 {
+		t.Errorf("the report has %d bytes", len(report))
 	}
 
 	// Files that nothing names, and a password for nobody.

@@ -137,8 +137,9 @@ func TestAControlFileIsEmpty(t *testing.T) {
 		put(t, b.Directory, "export.txt", "somebody's own")
 		put(t, b.Directory, "Backup", strings.Repeat("x", maxSmall+1))
 		put(t, b.Directory, "collect", "\xEF\xBB\xBF\r\n")
+		put(t, b.Directory, "Erase-Sealed.txt", "1 why")
 		b.look(3)
-		b.wantCalls("collect", "config")
+		b.wantCalls("collect", "erase-sealed", "config")
 		if want := []string{"Backup" + notEmpty, "export.txt" + notEmpty}; !slices.Equal(b.reports[0].Notes, want) {
 			t.Errorf("noted %q", b.reports[0].Notes)
 		}

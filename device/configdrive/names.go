@@ -79,6 +79,7 @@ type place struct {
 	key     string // in lower case, a control file without .txt
 	limit   int64
 	control bool
+	empty   bool // a request says nothing more than its name
 }
 
 // placeOf returns what a file at the root stands for; false for all others.
@@ -98,7 +99,8 @@ func placeOf(name string) (place, bool) {
 		return place{key: lower, limit: maxSmall}, true
 	}
 	if control := strings.TrimSuffix(lower, ".txt"); slices.Contains(Controls(), control) {
-		return place{key: control, limit: maxSmall, control: true}, true
+		// Which store is to be erased, and why, cannot be told by a name.
+		return place{key: control, limit: maxSmall, control: true, empty: control != EraseSealed}, true
 	}
 	return place{}, false
 }
@@ -127,7 +129,7 @@ func hidden(name string) bool {
 // written reports whether an entry is one that the box itself writes.
 func written(name string) bool {
 	lower := strings.ToLower(name)
-	for _, prefix := range []string{"assaygate-report", "assaygate-support-", "assaygate-export-", "assaygate-backup-", "assaygate-unsealed-", "assaygate-start"} {
+	for _, prefix := range []string{"assaygate-report", "assaygate-support-", "assaygate-export-", "assaygate-backup-", "assaygate-sealed-", "assaygate-start"} {
 		if strings.HasPrefix(lower, prefix) {
 			return true
 		}

@@ -112,7 +112,7 @@ func (s *survey) add(root *os.Root, at place, name string) error {
 		s.faults = append(s.faults, printable(name)+" is a folder; it must be a file")
 	case !info.Mode().IsRegular():
 		s.faults = append(s.faults, printable(name)+" is not a plain file; copy the file itself to the stick")
-	case info.Size() > at.limit && at.control:
+	case info.Size() > at.limit && at.empty:
 		s.notes = append(s.notes, printable(name)+notEmpty)
 	case info.Size() > at.limit:
 		s.faults = append(s.faults, fmt.Sprintf("%s has %d bytes; at most %d are read", printable(name), info.Size(), at.limit))
@@ -208,7 +208,7 @@ func (s *survey) read(root *os.Root, step func(string) error) (Content, error) {
 		if err != nil {
 			return Content{}, fmt.Errorf("read %s: %w", one.name, err)
 		}
-		if one.control && !blank(data) {
+		if one.empty && !blank(data) {
 			c.Notes = append(c.Notes, printable(one.name)+notEmpty)
 			continue
 		}
