@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,7 +32,7 @@ type daemon struct {
 	health  *health.Registry
 	gate    *port.Gate
 	panel   *port.Panel // of the serial ports
-	bound   chan bound // addresses as they were bound, for the demo and tests; may be nil
+	bound   chan bound  // addresses as they were bound, for the demo and tests; may be nil
 
 	standing    standing // of the store
 	noise       *instrument.Noise
@@ -50,6 +49,8 @@ type daemon struct {
 	changes     changes       // how the configuration is changed while it runs
 
 	stickShown func(configdrive.Status) // is told what goes on with a stick; may be nil
+	// watching stands for health.Watch in tests; nil otherwise.
+	watching func(name string, deadline time.Duration) (progress, ended func())
 }
 
 // bound is an address that a listener got.
@@ -108,6 +109,7 @@ func (d *daemon) run(ctx context.Context) error {
 	begun := d.health.Expect("spool")
 	d.health.Require(d.storeTrouble)
 	d.health.Require(d.doors.ready)
+	defer d.startHealth(ctx, func(err error) { stop(err) })()
 	d.metrics.registry.MustRegister(newStoreMetrics(d), d.ownedMetric(), modemMetrics{d.panel})
 
 	first, err := d.open(ctx)
@@ -127,11 +129,6 @@ func (d *daemon) run(ctx context.Context) error {
 		return errors.Join(err, first.close())
 	}
 	d.forgiving.Store(true)
-	beside.Go(func() {
-		if err := d.health.Run(serving, health.Options{Log: d.log, Dump: os.Stderr}); err != nil {
-			stop(err)
-		}
-	})
 	beside.Go(func() { d.noise.Run(serving) })
 	beside.Go(func() { d.watchCard(serving) })
 	beside.Go(func() { d.watchPorts(serving) })

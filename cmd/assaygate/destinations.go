@@ -12,10 +12,6 @@ import (
 	"github.com/assaygate/assaygate/uplink/senaite"
 )
 
-// destinationDeadline is within how long a destination's loop must report that
-// it moves: longer than any one request may take.
-const destinationDeadline = 3 * time.Minute
-
 // destinationMade is what of the configuration a destination is made of.
 type destinationMade struct {
 	Destination
@@ -78,10 +74,9 @@ func (g *gateway) startDestination(d Destination, r receiver) {
 		g.metrics.attempts.WithLabelValues(d.Name, result)
 	}
 	g.metrics.delivery.WithLabelValues(d.Name)
-	part := "destination " + d.Name
 	g.destinations.start(d.Name, r.made, func(ctx context.Context) {
-		progress := g.health.Register(part, destinationDeadline)
-		defer g.health.Remove(part)
+		progress, ended := g.watch("destination "+d.Name, destinationDeadline)
+		defer ended()
 		if d.Capture != nil {
 			if err := r.to.Probe(ctx); err != nil {
 				g.log.Error("captures cannot be written; messages wait until they can", "destination", d.Name, "error", err)
@@ -105,9 +100,8 @@ func (g *gateway) startDestination(d Destination, r receiver) {
 
 // readBack looks until ctx ends whether what was delivered stands there.
 func (g *gateway) readBack(ctx context.Context, d Destination, from uplink.Confirmer) {
-	part := "reading back from " + d.Name
-	progress := g.health.Register(part, destinationDeadline)
-	defer g.health.Remove(part)
+	progress, ended := g.watch("reading back from "+d.Name, destinationDeadline)
+	defer ended()
 	err := uplink.ReadBack(ctx, g.store, d.Name, from, uplink.ReadBackOptions{
 		After: d.SENAITE.Confirm.After, Log: g.log, Progress: progress,
 	})

@@ -34,6 +34,7 @@ type gateway struct {
 // open opens the store, and what can fail before an instrument can connect. The
 // caller runs the gateway or closes it.
 func (d *daemon) open(ctx context.Context) (_ *gateway, err error) {
+	defer d.within("opening the store", openingDeadline)()
 	g := &gateway{daemon: d}
 	g.console.Store(&consoleOnce{})
 	c := d.config()
@@ -87,6 +88,7 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 	controlled, stopControl := context.WithCancelCause(context.WithoutCancel(ctx))
 	g.lines, g.destinations, g.traces = newParts(ctx), newParts(delivering), newParts(delivering)
 	defer func() {
+		defer g.within("stopping the gateway", g.config().ShutdownGrace+lineDeadline)()
 		stop(nil)
 		g.lines.wait()
 		tending.Wait()
@@ -105,7 +107,7 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 	}
 	g.startDestinations(c, receivers)
 	g.service.Tap = g.startTraces(c.traced())
-	g.serve(controlled, &control, g.control, g.withPorts(console.Control(g.store, console.ControlOptions{
+	g.serve(controlled, &control, g.questioned("control socket", g.control), g.withPorts(console.Control(g.store, console.ControlOptions{
 		From: g.origin, Reopen: g.Reopen,
 	})), g.fail)
 	g.metrics.setRefusing(nil)
@@ -131,8 +133,14 @@ func (g *gateway) serveUntil(ctx context.Context, stopControl func()) (asked *re
 		stopControl()
 		return asked, nil
 	}
+	progress, ended := g.watch("gateway", promptDeadline)
+	defer func() { ended() }()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
 	for {
 		select {
+		case <-beat.C:
+			progress()
 		case <-ctx.Done():
 			if err := cause(ctx); err != nil {
 				return nil, err
@@ -147,7 +155,9 @@ func (g *gateway) serveUntil(ctx context.Context, stopControl func()) (asked *re
 			if t.to.Spool != g.config().Spool {
 				return closing(t.reopening(g.daemon), "its settings have changed")
 			}
+			ended() // it takes the grace period, and is watched by itself
 			t.done <- g.turn(ctx, t.to)
+			progress, ended = g.watch("gateway", promptDeadline)
 		}
 	}
 }
@@ -164,7 +174,7 @@ func (g *gateway) end(err error) error {
 
 func (g *gateway) openStore(ctx context.Context, c Config) (*spool.Spool, error) {
 	store, err := spool.Open(ctx, c.Spool, spool.Options{
-		Destinations: c.spoolDestinations(), Log: g.log.With("part", "spool"), ClockSet: g.clock.set, Moved: g.moved,
+		Destinations: c.spoolDestinations(), Log: g.log.With("part", "spool"), ClockSet: g.clock.set, Moved: g.moved, Watch: g.watchStore,
 	})
 	if err != nil {
 		return nil, err // it names the directory
@@ -208,7 +218,7 @@ func (g *gateway) newService(c Config) (*instrument.Service, error) {
 	return &instrument.Service{
 		Profiles: profiles, Spool: g.store, Clock: g.clock.word,
 		Grace: func() time.Duration { return g.config().ShutdownGrace },
-		Log:   g.log, Observer: g.noise,
+		Log:   g.log, Observer: g.noise, Watch: g.watchConnection,
 	}, nil
 }
 

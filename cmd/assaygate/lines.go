@@ -14,11 +14,6 @@ import (
 	"github.com/assaygate/assaygate/envelope"
 )
 
-// lineDeadline is within how long a serial or dialled line must report that it
-// moves: the longest that one try to open it may take, with finding its address
-// and a TLS handshake, and much room.
-const lineDeadline = 2 * time.Minute
-
 // listenerSet are the listeners of a configuration, bound before anything else
 // starts: a taken address is told at once, and no instrument meets a gateway
 // that cannot take its message yet.
@@ -158,7 +153,10 @@ func (g *gateway) serveListener(ctx context.Context, l listening, service *instr
 		members = append(members, i.instrument())
 	}
 	members[0].TLS = l.tls
-	return service.Listen(ctx, l, g.gate, members, func() {})
+	progress, ended := g.watch("listener of "+members[0].Name, promptDeadline)
+	defer ended()
+	defer context.AfterFunc(ctx, ended)() // the connections have their grace
+	return service.Listen(ctx, l.Listener, g.gate, members, progress)
 }
 
 // tell passes a bound address on to who asked for it, as long as they listen.
@@ -236,8 +234,8 @@ func (g *gateway) startLine(i Instrument, made lineMade) {
 		}
 	}
 	g.lines.start(i.lineName(), made, func(ctx context.Context) {
-		progress := g.health.Register(i.lineName(), lineDeadline)
-		defer g.health.Remove(i.lineName())
+		progress, ended := g.watch(i.lineName(), lineDeadline)
+		defer ended()
 		err := run(ctx, member, settings, progress)
 		switch {
 		case errors.Is(err, port.ErrNotActive):

@@ -116,7 +116,7 @@ func (d *daemon) startServer(ctx context.Context, name, address string, made any
 			listener, _ = d.tryServer(ctx, name, address) // it has said why
 		}
 		var serving sync.WaitGroup
-		d.serve(ctx, &serving, listener, handler(listener.Addr().String()), fail)
+		d.serve(ctx, &serving, d.questioned(name, listener), handler(listener.Addr().String()), fail)
 		serving.Wait()
 	})
 	return nil

@@ -65,6 +65,7 @@ func (d *daemon) useWithServers(to Config) {
 // then what comes is started. So an address or a port may go from one to another.
 func (g *gateway) turn(ctx context.Context, to Config) error {
 	from := g.config()
+	defer g.within("changing the configuration", from.ShutdownGrace+lineDeadline)()
 	receivers, err := g.openReceivers(to)
 	if err != nil {
 		return err

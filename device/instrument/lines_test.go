@@ -25,7 +25,9 @@ func (b *bench) listen(members ...Instrument) (address string) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- b.service.Listen(ctx, listener, port.NewGate(port.TotalConnections), members, func() {}) }()
+	go func() {
+		ended <- b.service.Listen(ctx, listener, port.NewGate(port.TotalConnections), members, func() {})
+	}()
 	b.t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -170,7 +172,7 @@ func TestConnectionsAreWatched(t *testing.T) {
 		}, func() { over <- true }
 	}
 	b.dial(b.listen(Instrument{Name: "lan", Settings: Defaults()}))
-	if name := <-began; name != "lan "+b.line.(net.Conn).LocalAddr().String() {
+	if name := <-began; name != "lan "+b.line.LocalAddr().String() {
 		t.Errorf("watched as %q", name)
 	}
 	<-reported // before the first byte
@@ -194,7 +196,10 @@ type slowWriter struct {
 	sizes []int
 }
 
-func (w *slowWriter) Write(p []byte) (int, error)      { w.sizes = append(w.sizes, len(p)); return len(p), nil }
+func (w *slowWriter) Write(p []byte) (int, error) {
+	w.sizes = append(w.sizes, len(p))
+	return len(p), nil
+}
 func (w *slowWriter) SetWriteDeadline(time.Time) error { return nil }
 
 // An answer that takes minutes on a slow line is no standstill.

@@ -106,6 +106,17 @@ func (c *counts) add(messages int, moves []move) {
 	}
 }
 
+// Count returns how many deliveries are in a state, at all destinations together.
+// It waits neither for the card nor for the writer.
+func (s *Spool) Count(state State) (n int) {
+	s.counts.mu.Lock()
+	defer s.counts.mu.Unlock()
+	for _, states := range s.counts.destinations {
+		n += states[state]
+	}
+	return n
+}
+
 // Status returns the counts of every destination that was ever known, and the
 // state of the store itself.
 func (s *Spool) Status(ctx context.Context) (Status, error) {
