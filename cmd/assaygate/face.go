@@ -118,8 +118,8 @@ func (d *daemon) showFace(ctx context.Context) {
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	watching.Go(func() { d.watchFace(ctx) })
-	progress := d.health.Register(facePart, faceDeadline)
-	defer d.health.Remove(facePart)
+	progress, ended := d.watch(facePart, faceDeadline)
+	defer ended()
 	lights.Run(ctx, board.Source{
 		State:    func() board.State { return d.face.now(d.health.Healthy()) },
 		Messages: d.metrics.arrivals,

@@ -18,7 +18,7 @@ const heartbeat = 10 * time.Second
 // a false alarm costs a restart. docs/operation.md has them as a table.
 const (
 	// promptDeadline is for loops that wait for nobody and report every 10 s: the
-	// accept loops, the servers, the gateway's own.
+	// accept loops, the servers, the gateway's own, the status line.
 	promptDeadline = 2 * time.Minute
 	// writerDeadline is for the store's writer: it waits for the card alone. One
 	// that takes longer for a commit is broken, and no restart mends it.
@@ -77,7 +77,11 @@ func (d *daemon) startHealth(ctx context.Context, fail func(error)) (end func())
 			fail(err)
 		}
 	})
-	loops.Go(func() { d.health.Tell(running, d.log, d.statusLine) })
+	loops.Go(func() {
+		progress, ended := d.watch("status line", promptDeadline)
+		defer ended()
+		d.health.Tell(running, d.log, d.statusLine, progress)
+	})
 	return func() {
 		stopping()
 		stop()

@@ -27,7 +27,7 @@ func watchedParts() []string {
 	return []string{
 		"admin", "console", "control socket",
 		"destination files", "destination lims",
-		"line dialled", "line serial", "listener of hl7", "listener of lan",
+		"gateway", "line dialled", "line serial", "listener of hl7", "listener of lan",
 		"reading back from lims", "spool upkeep", "spool writer", "status line",
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -13,6 +14,10 @@ const asMain = "ASSAYGATE_TEST_MAIN"
 
 // TestMain also gives scripts the command assaygate.
 func TestMain(m *testing.M) {
+	if part := os.Getenv(plantedPart); part != "" {
+		fmt.Fprintln(os.Stderr, runPlanted(part, os.Args[len(os.Args)-1]))
+		os.Exit(1)
+	}
 	if os.Getenv(asMain) == "1" {
 		os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 	}

@@ -60,15 +60,6 @@ func (r *Registry) Watch(name string, deadline time.Duration) (progress, ended f
 	return report, func() { r.parts.CompareAndDelete(name, p) }
 }
 
-// Register is Watch for a part that ends with Remove.
-func (r *Registry) Register(name string, deadline time.Duration) (progress func()) {
-	progress, _ = r.Watch(name, deadline)
-	return progress
-}
-
-// Remove takes a part out that has ended in order.
-func (r *Registry) Remove(name string) { r.parts.Delete(name) }
-
 // Parts returns the names of what is watched, in their order.
 func (r *Registry) Parts() (names []string) {
 	for name := range r.parts.Range {

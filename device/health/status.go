@@ -7,19 +7,12 @@ import (
 	"time"
 )
 
-const (
-	statusEvery = 5 * time.Second
-	// statusDeadline is for a part that only counts: it is silent where a lock
-	// beneath what it counts is held for ever.
-	statusDeadline = time.Minute
-)
+const statusEvery = 5 * time.Second
 
 // Tell keeps the line that `systemctl status` shows up to date until ctx ends:
 // what status says, or which part is silent. Status must hold nothing of a
-// message.
-func (r *Registry) Tell(ctx context.Context, log *slog.Logger, status func() string) {
-	progress, ended := r.Watch("status line", statusDeadline)
-	defer ended()
+// message. Progress is called every 5 s, unless status does not return.
+func (r *Registry) Tell(ctx context.Context, log *slog.Logger, status func() string, progress func()) {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
 	said := ""
