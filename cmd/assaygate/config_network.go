@@ -32,16 +32,24 @@ func (c Config) networkRefused() []inactive {
 	return list
 }
 
-// validateNetwork finds a console or admin endpoint that the network section
-// would let nobody reach.
+// validateNetwork finds what listens where the network section lets nobody
+// reach it.
 func (c Config) validateNetwork() []error {
-	var errs []error
-	for _, one := range c.reached() {
-		if c.Network == nil || one.Part == network.Instruments || loopback(one.Address) || len(c.Network.ServedOn(one.Part, one.Address)) > 0 {
-			continue
-		}
-		errs = append(errs, fmt.Errorf("%s.listen: no interface serves it, so that nobody could reach it; with several interfaces name the one, for example network.interfaces.eth0.serves: [instruments, %s]", one.Part, one.Part))
+	if c.Network == nil {
+		return nil
 	}
+	var errs []error
+	unserved := func(key string, part network.Part, address string) {
+		if address != "" && !loopback(address) && len(c.Network.ServedOn(part, address)) == 0 {
+			errs = append(errs, fmt.Errorf("%s: no interface serves it, so that nobody could reach it; listen on every address or a literal one, and name an interface, for example network.interfaces.eth0.serves: [%s]", key, part))
+		}
+	}
+	for i, one := range c.Instruments {
+		key, address := one.listenKey()
+		unserved(fmt.Sprintf("instruments[%d].%s", i, key), network.Instruments, address)
+	}
+	unserved("console.listen", network.Console, c.Console.Listen)
+	unserved("admin.listen", network.Admin, c.Admin.Listen)
 	return errs
 }
 

@@ -11,13 +11,16 @@ import (
 // instead of leaving a person with a console that does not answer.
 func TestNetworkNeedsAnInterfaceForTheConsole(t *testing.T) {
 	for text, want := range map[string]string{
-		"console: {listen: ':8080'}":            "console.listen: no interface serves it",
-		"admin: {listen: ':9110'}":              "admin.listen: no interface serves it",
-		"admin: {listen: 'box:9110'}":           "admin.listen: no interface serves it",
-		"console: {listen: '[::1]:1'}":          "",
-		"console: {listen: '192.168.7.1:8080'}": "",
+		"console: {listen: ':8080'}":                                    "console.listen: no interface serves it",
+		"admin: {listen: ':9110'}":                                      "admin.listen: no interface serves it",
+		"admin: {listen: 'box:9110'}":                                   "admin.listen: no interface serves it",
+		"instruments: [{name: a, astm: {listen: 'box:4010'}}]":          "instruments[0].astm.listen: no interface serves it",
+		"instruments: [{name: a, emerald: {listen: '127.0.0.1:4010'}}]": "",
+		"instruments: [{name: a, astm: {listen: ':4010'}}]":             "",
+		"console: {listen: '[::1]:1'}":                                  "",
+		"console: {listen: '192.168.7.1:8080'}":                         "",
 	} {
-		text = "version: 1\nnetwork: {interfaces: {eth0: {dhcp: true}, eth1: {addresses: [192.168.7.1/24]}}}\n" + text
+		text = "version: 1\nnetwork: {interfaces: {eth0: {dhcp: true}, eth1: {addresses: [192.168.7.1/24]}, eth2: {addresses: [192.168.9.1/24], serves: []}}}\n" + text
 		_, err := parseConfig([]byte(text), "f")
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: says %v, not %q", text, err, want)

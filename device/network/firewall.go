@@ -30,7 +30,7 @@ func (s Settings) Rules(listeners []Listener) (text string, closed []string) {
 	all := s.interfaces()
 	for _, name := range sortedNames(all) {
 		one := all[name]
-		if !one.DHCP && len(one.Addresses) == 0 {
+		if one.bare() {
 			continue
 		}
 		mark := group(name)
@@ -70,9 +70,7 @@ func (s Settings) Rules(listeners []Listener) (text string, closed []string) {
 func (s Settings) accept(one Listener, host netip.Addr, port uint16) []string {
 	var marks []string
 	for _, name := range s.ServedOn(one.Part, one.Address) {
-		if i := s.interfaces()[name]; i.DHCP || len(i.Addresses) > 0 {
-			marks = append(marks, fmt.Sprint(group(name)))
-		}
+		marks = append(marks, fmt.Sprint(group(name)))
 	}
 	if len(marks) == 0 {
 		return nil

@@ -66,7 +66,7 @@ func (s Settings) network(name string, one Interface, metric int) string {
 	default:
 		line("Name=%s", name)
 	}
-	static, bare := len(one.Addresses) > 0 && !one.DHCP, len(one.Addresses) == 0 && !one.DHCP
+	static, bare := len(one.Addresses) > 0 && !one.DHCP, one.bare()
 	line("\n[Link]")
 	if !bare {
 		line("Group=%d", group(name))

@@ -36,6 +36,9 @@ type Interface struct {
 	Serves []Part `yaml:"serves" allowed:"instruments,console,admin"`
 }
 
+// bare reports whether the interface has no address: only VLANs go over it.
+func (i Interface) bare() bool { return !i.DHCP && len(i.Addresses) == 0 }
+
 // Part is what a port of the box belongs to.
 type Part string
 
@@ -88,7 +91,7 @@ func (s Settings) Validate() error {
 func (s Settings) validateInterface(name string, add func(string, ...any)) {
 	one, key := s.Interfaces[name], "interfaces."+name
 	_, _, isVLAN := vlan(name)
-	if !one.DHCP && len(one.Addresses) == 0 && len(s.vlansOn(name)) == 0 {
+	if one.bare() && len(s.vlansOn(name)) == 0 {
 		add("%s: has neither dhcp: true nor addresses", key)
 	}
 	switch {
@@ -207,7 +210,8 @@ func (s Settings) ServedOn(part Part, address string) []string {
 		return nil
 	}
 	all := s.interfaces()
-	names := sortedNames(all)
+	names := slices.DeleteFunc(sortedNames(all), func(name string) bool { return all[name].bare() })
+	several := len(names) > 1
 	for _, name := range names {
 		if slices.ContainsFunc(all[name].Addresses, func(text string) bool {
 			own, err := netip.ParsePrefix(text)
@@ -218,10 +222,13 @@ func (s Settings) ServedOn(part Part, address string) []string {
 	}
 	return slices.DeleteFunc(names, func(name string) bool {
 		one := all[name]
+		if host.IsValid() && !one.DHCP {
+			return true // only DHCP brings addresses that are not written down
+		}
 		if one.Serves != nil {
 			return !slices.Contains(one.Serves, part)
 		}
-		return part != Instruments && len(all) > 1
+		return part != Instruments && several
 	})
 }
 

@@ -86,6 +86,8 @@ func TestServedOn(t *testing.T) {
 		{named, ":9110", Admin, ""},
 		{named, ":4010", Instruments, "eth1"},
 		{named, "192.168.8.1:4010", Instruments, "eth2"},
+		{"{eth0: {}, eth0.5: {dhcp: true}}", ":8080", Console, "eth0.5"},
+		{two, "10.0.0.9:4010", Instruments, "eth0"},
 		{one, "box:8080", Console, ""},
 		{one, "8080", Console, ""},
 	} {
