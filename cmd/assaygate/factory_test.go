@@ -19,7 +19,7 @@ func TestFactoryIsClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.ConfigDrive == nil || c.ConfigDrive.Directory != "/run/assaygate/stick" {
+	if c.ConfigDrive == nil || c.ConfigDrive.Directory != "/run/assaygate/stick" || c.ConfigDrive.WriteRequest != "/run/assaygate/stick-write" {
 		t.Error("no stick would be read, so that nobody could configure the box")
 	}
 	rules, closed := network.Settings{}.Rules(c.reached())
