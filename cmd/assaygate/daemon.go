@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
-	"github.com/assaygate/assaygate/device/configdrive"
 	"github.com/assaygate/assaygate/device/health"
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/device/port"
@@ -48,7 +47,6 @@ type daemon struct {
 	ended       chan struct{} // closed when no store is opened any more
 	changes     changes       // how the configuration is changed while it runs
 
-	stickShown func(configdrive.Status) // is told what goes on with a stick; may be nil
 	// watching stands for health.Watch in tests; nil otherwise.
 	watching func(name string, deadline time.Duration) (progress, ended func())
 }

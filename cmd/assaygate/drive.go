@@ -63,9 +63,7 @@ func (d *daemon) watchSticks(ctx context.Context) {
 
 // showStick tells the face of the box what goes on with a stick.
 func (d *daemon) showStick(status configdrive.Status) {
-	if d.stickShown != nil {
-		d.stickShown(status)
-	}
+	d.face.showStick(status == configdrive.Busy, status == configdrive.Trouble)
 }
 
 // secretsDirectory is where the box keeps passwords.
