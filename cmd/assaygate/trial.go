@@ -172,12 +172,10 @@ func (d *daemon) confirm(why string) {
 
 // takeBack puts the configuration and files of before back and goes over to them.
 func (d *daemon) takeBack(ctx context.Context, by, why string) error {
-	err := revert(d.changes.journal, by, why)
-	if err != nil {
-		err = errors.Join(err, d.changes.journal.Recover())
-	}
-	if err != nil {
-		return err
+	if err := revert(d.changes.journal, by, why); err != nil {
+		if again := d.changes.journal.Recover(); again != nil {
+			return errors.Join(err, again)
+		}
 	}
 	d.changes.begin(nil)
 	d.log.Error("the configuration is taken back; the one before is used again", "by", by, "reason", why)

@@ -93,6 +93,21 @@ func TestTrialEndsThoughEachProcessIsKilled(t *testing.T) {
 	}
 }
 
+// A trial of which nobody knows what is left of it is over.
+func TestTrialWithoutItsNote(t *testing.T) {
+	for name, damage := range map[string]func(string) error{
+		"gone": os.Remove, "cut": func(path string) error { return os.Truncate(path, 3) },
+	} {
+		path := filepath.Join(t.TempDir(), "assaygate.yaml")
+		must(t, os.WriteFile(path, []byte("before"), 0o600))
+		journal := onTrial(t, path, "after", time.Minute)
+		must(t, damage(filepath.Join(journalBeside(path), "trial", "note")))
+		if resumed, err := resumeTrial(journal); resumed != nil || err != nil || held(t, path) != "before" {
+			t.Errorf("%s: %v, %v, %s", name, resumed, err, held(t, path))
+		}
+	}
+}
+
 // What is left is noted a step ahead, so that a power cut takes nothing back that
 // has passed.
 func TestTrialNotesWhatIsLeft(t *testing.T) {

@@ -87,7 +87,7 @@ func (j *Journal) has(name string) (bool, error) {
 func (j *Journal) Replace(c Change) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.recover(); err != nil {
+	if err := j.recover(); err != nil && !errors.Is(err, errUnreadable) {
 		return fmt.Errorf("an earlier change is not finished: %w", err)
 	}
 	if err := j.stage(c); err != nil {
@@ -109,7 +109,8 @@ func (j *Journal) Replace(c Change) error {
 }
 
 // Recover brings to an end what a power cut or the end of the process cut off.
-// It is to be called before any of the files is read.
+// It is to be called before any of the files is read. A change that the card has
+// damaged is given up: that is an error once, and its files are as they are.
 func (j *Journal) Recover() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -119,7 +120,7 @@ func (j *Journal) Recover() error {
 	return nil
 }
 
-func (j *Journal) recover() error {
+func (j *Journal) recover() (given error) {
 	for _, half := range []struct {
 		name string
 		end  func() error
@@ -137,21 +138,30 @@ func (j *Journal) recover() error {
 		if err == nil && there {
 			err = half.end()
 		}
+		if errors.Is(err, errUnreadable) {
+			// Nobody can bring it to its end, and it must not be in the way for ever.
+			given = errors.Join(given, err, j.discard(half.name))
+			continue
+		}
 		if err != nil {
-			return err
+			return errors.Join(given, err)
 		}
 	}
-	return nil
+	return given
 }
 
-// Trial returns the note of the change that is on trial, and whether one is.
+// Trial returns the note of the change that is on trial, and whether one is. A
+// note that is gone is nil.
 func (j *Journal) Trial() (note []byte, on bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if on, err = j.has(trial); err != nil || !on {
 		return nil, false, err
 	}
-	note, err = os.ReadFile(filepath.Join(j.path(trial), noteFile))
+	held, err := read(filepath.Join(j.path(trial), noteFile))
+	if held != nil {
+		note = *held
+	}
 	return note, true, err
 }
 
@@ -270,6 +280,9 @@ func (j *Journal) withTrial(items []replacement, onTrial bool) ([]replacement, e
 		return items, err
 	}
 	_, earlier, err := j.load(trial)
+	if errors.Is(err, errUnreadable) {
+		return items, nil // it could not be taken back anyway
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,19 @@ type replacement struct {
 	Path string // of the file itself, where links lead to it
 	// Sets is false for a file that only an earlier change on trial has replaced.
 	Sets     bool
+	Sums     [3]string  // SHA-256 of contents, so that what a failing card gives is not taken for them
 	contents [3]*[]byte // by moment; nil: there is no file
+}
+
+// errUnreadable is why a change is given up: it is not what was written.
+var errUnreadable = errors.New("the journal of a change is damaged")
+
+// sumOf is the sum of contents, "" where there is no file.
+func sumOf(content *[]byte) string {
+	if content == nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(*content))
 }
 
 // listing is what stands in index.json. The contents of item N stand in N.0, N.1
@@ -42,6 +55,11 @@ func (j *Journal) write(items []replacement, c Change) error {
 	directory := j.path(staging)
 	if err := j.disk.makeDirectory(directory); err != nil {
 		return err
+	}
+	for n := range items {
+		for at, content := range items[n].contents {
+			items[n].Sums[at] = sumOf(content)
+		}
 	}
 	text, err := json.Marshal(listing{c.Trial, items})
 	if err != nil {
@@ -63,21 +81,26 @@ func (j *Journal) write(items []replacement, c Change) error {
 	return j.disk.sync(directory)
 }
 
-// load reads a change back.
+// load reads a change back. Its error wraps errUnreadable where it is not what was
+// written.
 func (j *Journal) load(name string) (listing, []replacement, error) {
 	directory := j.path(name)
 	var l listing
-	text, err := os.ReadFile(filepath.Join(directory, indexFile))
-	if err == nil {
-		err = json.Unmarshal(text, &l)
-	}
+	text, err := read(filepath.Join(directory, indexFile))
 	if err != nil {
 		return listing{}, nil, fmt.Errorf("read the journal of a change: %w", err)
 	}
+	if text == nil || json.Unmarshal(*text, &l) != nil {
+		return listing{}, nil, fmt.Errorf("%w: %s", errUnreadable, indexFile)
+	}
 	for n := range l.Items {
-		for at := range l.Items[n].contents {
-			if l.Items[n].contents[at], err = read(filepath.Join(directory, contentFile(n, moment(at)))); err != nil {
+		one := &l.Items[n]
+		for at := range one.contents {
+			if one.contents[at], err = read(filepath.Join(directory, contentFile(n, moment(at)))); err != nil {
 				return listing{}, nil, fmt.Errorf("read the journal of a change: %w", err)
+			}
+			if sumOf(one.contents[at]) != one.Sums[at] {
+				return listing{}, nil, fmt.Errorf("%w: what belongs to %s", errUnreadable, one.Path)
 			}
 		}
 	}

@@ -256,3 +256,40 @@ func TestChangeThatFails(t *testing.T) {
 	must(t, j.Revert(nil))
 	f.want(t, "taken back", "old")
 }
+
+// A change that the card has damaged is given up with an error, and is in nobody's
+// way: never is a file given what was not written for it.
+func TestDamagedJournal(t *testing.T) {
+	for _, in := range []string{"redo", "undo", "rollback", "trial"} {
+		for _, file := range []string{"index.json", "0.0", "0.1", "0.2"} {
+			for name, damage := range map[string]func(string) error{
+				"gone":    os.Remove,
+				"cut":     func(path string) error { return os.Truncate(path, 1) },
+				"flipped": func(path string) error { return os.WriteFile(path, []byte("{\x01}"), 0o600) },
+			} {
+				f := newTree(t)
+				j := f.journal()
+				must(t, j.Replace(f.trial("one")))
+				if in != "trial" {
+					must(t, os.Rename(f.path("change/trial"), f.path("change/"+in)))
+				}
+				must(t, damage(f.path("change/"+in+"/"+file)))
+				err := j.Recover()
+				if in == "trial" {
+					must(t, err)
+					err = errors.Join(j.Revert([]byte("why")), j.Recover())
+				}
+				if !errors.Is(err, errUnreadable) {
+					t.Errorf("%s of %s %s: %v", file, in, name, err)
+				}
+				f.want(t, file+" of "+in+" "+name, "one")
+				must(t, j.Recover())
+				must(t, j.Replace(f.change("two")))
+				f.want(t, "and after", "two")
+				if names := f.left(t); names != nil {
+					t.Errorf("%s of %s %s: left behind: %v", file, in, name, names)
+				}
+			}
+		}
+	}
+}
