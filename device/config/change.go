@@ -400,7 +400,7 @@ func (j *Journal) remove(name string) error {
 	if err != nil || !there {
 		return err
 	}
-	if err := j.disk.remove(j.path(name)); err != nil {
+	if err := j.disk.removeAll(j.path(name)); err != nil {
 		return err
 	}
 	return j.disk.sync(j.directory)

@@ -73,16 +73,20 @@ func (d disk) rename(from, to string) error {
 	return os.Rename(from, to)
 }
 
-// remove removes a file or directory with all in it, if it is there. That may not
-// be durable.
-func (d disk) remove(path string) error {
+// remove removes a file, if it is there. That may not be durable.
+func (d disk) remove(path string) error { return d.removeBy(os.Remove, path) }
+
+// removeAll is the same for a directory with all in it.
+func (d disk) removeAll(path string) error { return d.removeBy(os.RemoveAll, path) }
+
+func (d disk) removeBy(remove func(string) error, path string) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err := d.about(operation{kind: "remove", path: path}); err != nil {
 		return err
 	}
-	return os.RemoveAll(path)
+	return remove(path)
 }
 
 func (d disk) sync(directory string) error {

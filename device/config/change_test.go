@@ -293,3 +293,29 @@ func TestDamagedJournal(t *testing.T) {
 		}
 	}
 }
+
+// FuzzJournal reads what a failing card may give: it is what was written, or it is
+// damaged.
+func FuzzJournal(f *testing.F) {
+	f.Add([]byte(`{"Trial":true,"Items":[{"Path":"/x","Sets":true,"Sums":["","",""]}]}`), []byte("x"))
+	f.Add([]byte(`{"Items":[{"Sums":["2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","",""]}]}`), []byte("x"))
+	f.Fuzz(func(t *testing.T, index, content []byte) {
+		j := NewJournal(t.TempDir())
+		must(t, os.Mkdir(j.path(redo), 0o700))
+		must(t, os.WriteFile(filepath.Join(j.path(redo), indexFile), index, 0o600))
+		must(t, os.WriteFile(filepath.Join(j.path(redo), contentFile(0, after)), content, 0o600))
+		_, items, err := j.load(redo)
+		switch {
+		case err == nil:
+			for _, one := range items {
+				for at := range one.contents {
+					if sumOf(one.contents[at]) != one.Sums[at] {
+						t.Errorf("%q is taken for %s", *one.contents[at], one.Sums[at])
+					}
+				}
+			}
+		case !errors.Is(err, errUnreadable):
+			t.Error(err)
+		}
+	})
+}
