@@ -60,9 +60,14 @@ func (s System) Lookup(name string) (string, error) {
 // device describes one terminal, false where it is no serial port.
 func (s System) device(name string) (Device, bool) {
 	class := s.sys("class", "tty", name)
+	// Made of software: most of them, and this is asked twice a second while a
+	// line waits for its adapter.
+	if link, err := os.Readlink(class); err != nil || strings.Contains(link, "/devices/virtual/") {
+		return Device{}, false
+	}
 	beneath, err := filepath.EvalSymlinks(filepath.Join(class, "device"))
 	if err != nil {
-		return Device{}, false // made of software
+		return Device{}, false
 	}
 	consoles := strings.Fields(attribute(s.sys("class", "tty", "console"), "active"))
 	d := Device{Path: s.dev(name), Console: slices.Contains(consoles, name)}
@@ -132,8 +137,8 @@ func (s System) aliases() map[string][]string {
 		if entry.Type()&os.ModeSymlink == 0 {
 			continue
 		}
-		if path, err := filepath.EvalSymlinks(link); err == nil {
-			path = s.dev(filepath.Base(path))
+		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(filepath.Base(target), "tty") {
+			path := s.dev(filepath.Base(target))
 			found[path] = append(found[path], link)
 		}
 	}

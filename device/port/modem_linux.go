@@ -28,8 +28,13 @@ func modemLines(fd int) (ModemLines, error) {
 	case err != nil:
 		return ModemLines{}, err
 	}
+	return modemOf(bits), nil
+}
+
+// modemOf reads what TIOCMGET answers.
+func modemOf(bits int) ModemLines {
 	on := func(bit int) bool { return bits&bit != 0 }
-	return ModemLines{CTS: on(unix.TIOCM_CTS), DSR: on(unix.TIOCM_DSR), DCD: on(unix.TIOCM_CAR), RI: on(unix.TIOCM_RNG)}, nil
+	return ModemLines{CTS: on(unix.TIOCM_CTS), DSR: on(unix.TIOCM_DSR), DCD: on(unix.TIOCM_CAR), RI: on(unix.TIOCM_RNG)}
 }
 
 // modemSettles is what the other side and adapters that tell of changes only by
