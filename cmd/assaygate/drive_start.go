@@ -13,13 +13,17 @@ import (
 
 // start writes a configuration to begin with.
 func (s *sticks) start(ctx context.Context, session *configdrive.Session) configdrive.Outcome {
-	devices, err := port.Devices()
+	devices, err := s.d.panel.Devices()
 	if err != nil {
 		s.d.log.Warn("the serial ports cannot be listed", "error", err)
 	}
+	if len(devices) > 0 {
+		session.Working(ctx, "it listens to the serial ports for a minute. Make the analysers send: re-transmit a result")
+	}
+	found := s.d.listenForStart(ctx)
 	stem, extension := strings.TrimSuffix(configdrive.StartName, ".yaml"), ".yaml"
 	name, err := session.Create(ctx, stem, extension, func(w io.Writer) error {
-		_, err := io.WriteString(w, strings.ReplaceAll(s.startText(devices), "\n", "\r\n"))
+		_, err := io.WriteString(w, strings.ReplaceAll(s.startText(devices, found), "\n", "\r\n"))
 		return err
 	})
 	return outcome(configdrive.Start, fmt.Sprintf("a configuration to begin with is %s. Fill in the places marked with <<<, save it as %s, and plug the stick in again.", name, configdrive.ConfigName), err)
@@ -28,7 +32,7 @@ func (s *sticks) start(ctx context.Context, session *configdrive.Session) config
 // startText is that configuration: what this box has now, and places to fill in,
 // each with <<< on its line. Until they are filled in it passes no check, so that
 // none is forgotten.
-func (s *sticks) startText(devices []port.Device) string {
+func (s *sticks) startText(devices []port.Device, found map[string]proposal) string {
 	c := s.d.config()
 	beside := filepath.ToSlash(filepath.Dir(absolute(s.d.changes.path)))
 	data := filepath.ToSlash(filepath.Dir(beside))
@@ -44,8 +48,11 @@ func (s *sticks) startText(devices []port.Device) string {
 	line("instruments:")
 	for i, device := range devices {
 		line("  # %s", device)
-		line("  - name: serial-%d", i+1)
-		line("    serial: {port: %q, baud: <<<SPEED, data_bits: 8, parity: none, stop_bits: 1}    # <<< as the analyser's manual says: 9600, 19200 ...", device.Name)
+		of := found[device.Name]
+		of.Port = device.Name // also of one that was not listened to
+		for _, text := range of.entry(fmt.Sprintf("serial-%d", i+1)) {
+			line("  %s", text)
+		}
 		line("  #   profile: sysmex_xn       # the analyser's model, where it is not recognised; see assaygate profiles list")
 	}
 	line("  - name: astm-lan             # analysers that send ASTM over the network to this box")

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/owner"
-	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -161,8 +160,8 @@ func (s *sticks) destinations(ctx context.Context) (lines []string) {
 }
 
 // portLines lists the serial ports by the names to write into a configuration.
-func portLines() (lines []string) {
-	devices, err := port.Devices()
+func (d *daemon) portLines() (lines []string) {
+	devices, err := d.panel.Devices()
 	if err != nil {
 		return []string{"cannot be listed: " + err.Error()}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/assaygate/assaygate/device/configdrive"
 	"github.com/assaygate/assaygate/device/owner"
+	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -24,6 +26,7 @@ import (
 type stickBox struct {
 	*running
 	root, stick, path string
+	ports             port.System // its zero value has none
 }
 
 // baseConfig is what such a box runs at first.
@@ -67,6 +70,12 @@ func (b *stickBox) start(t *testing.T) {
 	d, err := prepare(flags{Config: b.path, Factory: filepath.Join(b.root, "factory.yaml")}, log)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if d.panel.System = b.ports; b.ports == (port.System{}) { // no test listens to ports of this machine
+		d.panel.System = port.System{Sys: filepath.Join(b.root, "sys"), Dev: filepath.Join(b.root, "dev")}
+		if err := errors.Join(os.MkdirAll(filepath.Join(b.root, "sys", "class", "tty"), 0o700), os.MkdirAll(filepath.Join(b.root, "dev"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	b.running = &running{daemon: d, t: t, log: log, stop: stop, ended: make(chan error, 1)}

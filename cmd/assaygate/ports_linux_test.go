@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assaygate/assaygate/device/configdrive"
 	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/device/probe"
 )
@@ -339,6 +340,42 @@ func TestDescribeStep(t *testing.T) {
 	} {
 		if got := describeStep(test.step); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+}
+
+// The configuration that a stick asks for has the ports that are there, with the
+// settings of those where an analyser was heard meanwhile.
+func TestStartHearsTheAnalyser(t *testing.T) {
+	b := newStickBox(t, "")
+	b.end()
+	s := newSockets(t)
+	s.plug("ttyUSB0", "1-1.2").says("\x0bMSH|^~\\&|X|LAB|||20260102030405||ORU^R01|1|P|2.3.1\rOBX|1|NM|GLU||5.4|mmol/L\r\x1c\r")
+	b.ports = s.System
+	b.start(t)
+	b.plug(t, map[string]string{"start": ""})
+	report := b.wantReport(t, "All is well", "usb:1-1.2 (")
+	text := strings.ReplaceAll(b.read(t, filepath.Join(b.stick, configdrive.StartName)), "\r\n", "\n")
+	want := "  # usb:1-1.2 (" + s.Dev + "/ttyUSB0, USB Serial)\n  # Found by listening: 9600 8N1, which is certain.\n"
+	if !strings.Contains(text, want) || !strings.Contains(text, "    serial: {port: \"usb:1-1.2\", baud: 9600, data_bits: 8, parity: none, stop_bits: 1}\n    protocol: hl7\n") {
+		t.Errorf("got\n%s\nreport\n%s", text, report)
+	}
+}
+
+func TestStartEntries(t *testing.T) {
+	at := probe.Setting{Baud: 4800, DataBits: 7, Parity: "even", StopBits: 1}
+	for _, test := range []struct {
+		verdict probe.Verdict
+		want    string
+	}{
+		{probe.Verdict{Sure: probe.Likely, Setting: at, Also: []string{"4800 7N2"}}, "# Found by listening: 4800 7E1, which is likely.\n" +
+			"# It would sound the same with 4800 7N2: look which of them the analyser is set to.\n- name: x\n  serial: {port: \"usb:1\", baud: 4800, data_bits: 7, parity: even, stop_bits: 1}"},
+		{probe.Verdict{Sure: probe.Guess, Setting: at}, "# Listening heard little: perhaps 4800 7E1.\n- name: x\n  serial: {port: \"usb:1\", baud: <<<SPEED, data_bits: 8, parity: none, stop_bits: 1}    # <<< as the analyser's manual says: 9600, 19200 ..."},
+		{probe.Verdict{}, "- name: x\n  serial: {port: \"usb:1\", baud: <<<SPEED, data_bits: 8, parity: none, stop_bits: 1}    # <<< as the analyser's manual says: 9600, 19200 ..."},
+	} {
+		p := proposal{Port: "usb:1", Verdict: test.verdict, YAML: test.verdict.YAML("usb:1")}
+		if got := strings.Join(p.entry("x"), "\n"); got != test.want {
+			t.Errorf("got\n%s\nwant\n%s", got, test.want)
 		}
 	}
 }
