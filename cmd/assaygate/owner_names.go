@@ -2,28 +2,8 @@ package main
 
 import (
 	"path"
-	"slices"
 	"strings"
-
-	"github.com/assaygate/assaygate/device/configdrive"
 )
-
-// onStick reports whether a box looks at the file of this slash path on a stick.
-func onStick(name string) bool {
-	folder, base := path.Split(strings.ToLower(name))
-	switch folder {
-	case configdrive.TLSName + "/":
-		return true
-	case configdrive.ProfilesName + "/":
-		return strings.HasSuffix(base, ".yaml")
-	case "":
-	default:
-		return false
-	}
-	_, password := configdrive.PasswordOf(base)
-	return password || base == configdrive.ConfigName || base == configdrive.RestoreName ||
-		slices.Contains(configdrive.Controls(), strings.TrimSuffix(base, ".txt"))
-}
 
 // litter reports whether a file is what computers leave on sticks, or what a box
 // has written there.

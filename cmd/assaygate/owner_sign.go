@@ -63,7 +63,7 @@ func signStick(s *streams, directory string, m owner.Manifest, key ed25519.Priva
 	for _, name := range names {
 		switch {
 		case litter(name):
-		case onStick(name):
+		case configdrive.Means(name):
 			understood = append(understood, name)
 		default:
 			fmt.Fprintf(s.err, "%s is not signed: no box looks at a file of this name%s\n", name, hiddenEnding(name))

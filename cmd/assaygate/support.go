@@ -73,7 +73,7 @@ func (c *supportCommand) path() (string, error) {
 // sources asks a gateway that may be running, from outside.
 func (c *supportCommand) sources(path string, config Config) supportSources {
 	return supportSources{
-		version: version, directories: config.directories(), ports: serialPorts, log: journal,
+		version: version, directories: config.directories(), log: journal,
 		config: func() ([]byte, string, error) { return readConfigFile(path) },
 		metrics: func(ctx context.Context) ([]byte, error) {
 			if config.Admin.Listen == "" {
@@ -82,6 +82,7 @@ func (c *supportCommand) sources(path string, config Config) supportSources {
 			text, err := fetch(ctx, reachable(config.Admin.Listen), "/metrics", maxSupportPart)
 			return []byte(text), err
 		},
+		ports:  func(ctx context.Context) (any, error) { return portsOf(ctx, config) },
 		status: func(ctx context.Context) (spool.Status, error) { return statusOf(ctx, config.Spool.Directory) },
 	}
 }
@@ -122,13 +123,17 @@ func readConfigFile(path string) ([]byte, string, error) {
 	return text, path, err
 }
 
-// serialPorts lists them for a bundle.
-func serialPorts(context.Context) (any, error) {
-	list, err := port.Devices()
-	if list == nil {
-		list = []port.Device{}
+// portsOf lists the serial ports without opening one.
+func portsOf(ctx context.Context, config Config) (any, error) {
+	devices, err := port.Devices()
+	if err != nil {
+		return nil, err
 	}
-	return list, err
+	view := portsView{devices: devices, instruments: config.Instruments, lookup: port.Lookup}
+	if socket := controlSocket(config.Spool.Directory); config.Spool.Directory != "" && answers(socket) {
+		view.gateway, _ = askPorts(ctx, socket) // a gateway of another version may not tell
+	}
+	return view.list(ctx), nil
 }
 
 // reachable is an address to ask, of one to listen on.

@@ -15,7 +15,7 @@ import (
 func (d *daemon) supportSources() supportSources {
 	admin := &http.Client{Transport: console.InProcess(adminHandler(d.health, d.metrics))}
 	return supportSources{
-		version: version, board: d.board, directories: d.config().directories(), ports: func(ctx context.Context) (any, error) { return d.ports(ctx) }, log: journal,
+		version: version, board: d.board, directories: d.config().directories(), log: journal,
 		config: func() ([]byte, string, error) {
 			path, err := d.changes.source.file(systemConfig)
 			if err != nil {
@@ -38,6 +38,7 @@ func (d *daemon) supportSources() supportSources {
 			}
 			return io.ReadAll(io.LimitReader(response.Body, maxSupportPart))
 		},
+		ports: func(ctx context.Context) (any, error) { return d.ports(ctx) },
 		status: func(ctx context.Context) (spool.Status, error) {
 			g, away := d.standing.now()
 			if g == nil {
