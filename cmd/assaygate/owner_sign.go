@@ -61,17 +61,15 @@ func signStick(s *streams, directory string, m owner.Manifest, key ed25519.Priva
 	}
 	var understood []string
 	for _, name := range names {
-		switch {
-		case litter(name):
-		case configdrive.Means(name):
+		if configdrive.Means(name) {
 			understood = append(understood, name)
-		default:
-			fmt.Fprintf(s.err, "%s is not signed: no box looks at a file of this name%s\n", name, hiddenEnding(name))
+		} else if why := configdrive.PassedOver(name); why != "" {
+			fmt.Fprintf(s.err, "%s is not signed: %s\n", name, why)
 		}
 	}
 	for _, name := range others {
-		if !litter(name) {
-			fmt.Fprintf(s.err, "%s is not signed: it is no plain file\n", name)
+		if configdrive.Means(name) {
+			fmt.Fprintf(s.err, "%s is not signed: it is no plain file; copy the file itself\n", name)
 		}
 	}
 	if understood == nil {
@@ -86,14 +84,6 @@ func signStick(s *streams, directory string, m owner.Manifest, key ed25519.Priva
 	}
 	_, err = fmt.Fprintf(s.out, "for %s, revision %d, by owner %s\n", m.For(), m.Revision, owner.FormatKey(publicOf(key)))
 	return err
-}
-
-// hiddenEnding helps with what Windows does to names.
-func hiddenEnding(name string) string {
-	if strings.EqualFold(name, configdrive.ConfigName+".txt") {
-		return "; name it " + configdrive.ConfigName + " (in the Explorer: View, File name extensions)"
-	}
-	return ""
 }
 
 // warnOfConfig says now what the box would say in its report. It only warns: the
