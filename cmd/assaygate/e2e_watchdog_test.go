@@ -209,7 +209,7 @@ destinations: [{name: lims, senaite: {url: "http://127.0.0.1:1/senaite", usernam
 		t.Errorf("the line is %q", line)
 	}
 	r.standing.closed()
-	if line := r.statusLine(); line != "2 of 2 lines up, the store is not open" {
+	if line := r.statusLine(); line != "2 of 2 lines up, the store is not open yet" {
 		t.Errorf("while the store is closed the line is %q", line)
 	}
 	if n := r.store.Count(spool.Delivered); n != 0 {

@@ -14,8 +14,6 @@ import (
 const (
 	// facePart is what the lights are called in the health of the gateway.
 	facePart = "lights"
-	// faceDeadline is within how long they must report that they move.
-	faceDeadline = 30 * time.Second
 	// staleFace is the age at which what is known of the store counts for nothing:
 	// whoever asks it hangs.
 	staleFace = time.Minute
@@ -118,7 +116,7 @@ func (d *daemon) showFace(ctx context.Context) {
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	watching.Go(func() { d.watchFace(ctx) })
-	progress, ended := d.watch(facePart, faceDeadline)
+	progress, ended := d.watch(facePart, promptDeadline)
 	defer ended()
 	lights.Run(ctx, board.Source{
 		State:    func() board.State { return d.face.now(d.health.Healthy()) },

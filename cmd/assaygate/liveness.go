@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -100,10 +101,10 @@ func (d *daemon) statusLine() string {
 	}
 	text := fmt.Sprintf("%d of %d lines up", up, len(lines))
 	switch {
+	case errors.Is(away, errAsked), g == nil && away == nil:
+		return text + ", the store is not open yet"
 	case away != nil:
 		return text + ", " + away.Error()
-	case g == nil:
-		return text + ", the store is not open"
 	}
 	if err := g.store.Room(); err != nil {
 		return text + ", " + err.Error()
