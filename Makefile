@@ -186,6 +186,10 @@ test-monitoring: go-check ## the Prometheus rules by their tests, the Grafana da
 	ASSAYGATE_PROMTOOL="$$(realpath "$$(command -v '$(PROMTOOL)')")" \
 		$(GO) test -count 1 -v -run 'Monitoring|ManualNames' $(PACKAGE)
 
+.PHONY: test-systemd
+test-systemd: go-check ## a deadlock in every loop, under a systemd of its own in a namespace (needs root)
+	ASSAYGATE_TEST_SYSTEMD=1 $(GO) test -count 1 -v -run TestSystemdRestarts $(PACKAGE)
+
 .PHONY: test-units
 test-units: ## the image's systemd units, udev rules, users and firewall, by the tools that read them on the box
 	.ci/test-units

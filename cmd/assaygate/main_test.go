@@ -14,7 +14,7 @@ const asMain = "ASSAYGATE_TEST_MAIN"
 
 // TestMain also gives scripts the command assaygate.
 func TestMain(m *testing.M) {
-	if part := os.Getenv(plantedPart); part != "" {
+	if part := os.Getenv(plantedPart); part != "" { // "-": in none
 		fmt.Fprintln(os.Stderr, runPlanted(part, os.Args[len(os.Args)-1]))
 		os.Exit(1)
 	}
