@@ -3,6 +3,8 @@
 package main
 
 import (
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -60,5 +62,90 @@ func TestEveryLoopIsWatched(t *testing.T) {
 	r.end()
 	if parts := r.health.Parts(); len(parts) != 0 {
 		t.Errorf("at the end watched are %q", parts)
+	}
+}
+
+// watchedLoops are the goroutines of a gateway that are watched, by the function
+// that is their loop. The gateway's own is a goroutine of the test.
+func watchedLoops() []string {
+	return []string{
+		"main.(*questioned).Accept",          // admin, console, control socket
+		"main.(*gateway).serveListener",      // listener of
+		"main.(*gateway).readBack",           // reading back from
+		"device/health.(*Registry).Tell",     // status line
+		"device/instrument.(*Service).serve", // connection of
+		"device/instrument.(*Service).Dial",  // line
+		"device/instrument.(*Service).Serial",
+		"envelope/spool.(*writer).run",
+		"envelope/spool.(*Spool).Tend",
+		"uplink.Run", // destination
+	}
+}
+
+// unwatchedLoops are those that are not, each with the reason.
+func unwatchedLoops() map[string]string {
+	return map[string]string{
+		"device/health.(*Registry).Run":     "it is the watch: without it the watchdog is not fed",
+		"device/instrument.(*Noise).Run":    "only says that a line is noisy",
+		"main.(*daemon).watchCard":          "hangs where the card does, which no restart mends",
+		"main.(*daemon).watchPorts":         "only makes a port that comes back found sooner",
+		"main.(*daemon).watchConfig":        "what it has the gateway do is watched by itself",
+		"main.(*daemon).watchSticks":        "hangs where a stick does",
+		"main.(*daemon).startServer":        "only waits for its server",
+		"uplink.(*runner).hand":             "a request: its destination tells when it is stuck",
+		"uplink.(*reader).guarded":          "the same",
+		"uplink/capture.(*Trace).Run":       "a wire trace never holds up a line",
+		"device/port.(*Panel).Watch":        "only makes a port that comes back found sooner",
+		"device/configdrive.(*Drive).Watch": "hangs where a stick does",
+	}
+}
+
+var closure = regexp.MustCompile(`(\.(func|gowrap)?\d+(-range\d+)?)+$`)
+
+// loops returns the functions of ours that are the loops of goroutines: of each
+// the outermost that has a name.
+func loops(stacks string) (names []string) {
+	for stack := range strings.SplitSeq(stacks, "\n\n") {
+		loop := ""
+		lines := strings.Split(stack, "\n")
+		for i := 1; i+1 < len(lines); i += 2 {
+			name, file := lines[i], lines[i+1]
+			name, ours := strings.CutPrefix(name, module+"/")
+			if !ours || strings.HasPrefix(lines[i], "created by ") {
+				continue
+			}
+			if strings.Contains(file, "_test.go:") || strings.Contains(name, "senaitetest") {
+				loop = "" // what a test runs
+				break
+			}
+			name = strings.Replace(name[:strings.LastIndexByte(name, '(')], "cmd/assaygate.", "main.", 1)
+			if bare := closure.ReplaceAllString(name, ""); bare == name || loop == "" {
+				loop = bare
+			}
+		}
+		if loop != "" && !slices.Contains(names, loop) {
+			names = append(names, loop)
+		}
+	}
+	return names
+}
+
+// A goroutine that somebody adds is watched, or it is said here why not.
+func TestEveryGoroutineIsWatchedOrExcused(t *testing.T) {
+	r := start(t, everything(t, t.TempDir()))
+	dial(t, r.addresses["lan"])
+	own := func(name string) bool { return strings.HasPrefix(name, "connection of ") }
+	eventually(t, "the connection is watched", func() bool { return slices.ContainsFunc(r.health.Parts(), own) })
+	stacks := make([]byte, 8<<20)
+	found := loops(string(stacks[:runtime.Stack(stacks, true)]))
+	for _, name := range found {
+		if _, excused := unwatchedLoops()[name]; !excused && !slices.Contains(watchedLoops(), name) {
+			t.Errorf("%s is a loop that is not known here: have it watched, or say why not", name)
+		}
+	}
+	for _, name := range watchedLoops() {
+		if !slices.Contains(found, name) {
+			t.Errorf("%s does not run", name)
+		}
 	}
 }
