@@ -52,18 +52,13 @@ func (d *daemon) watchSticks(ctx context.Context) {
 				now := d.config().ConfigDrive
 				return now != nil && now.Directory == settings.Directory && now.WriteRequest == settings.WriteRequest
 			},
-			Status: d.showStick,
+			Status: d.face.showStick,
 			Log:    d.log.With("part", "config_drive"),
 		})
 		if err != nil {
 			d.log.Warn("the watch over the stick's directory did not end well", "error", err)
 		}
 	}
-}
-
-// showStick tells the face of the box what goes on with a stick.
-func (d *daemon) showStick(status configdrive.Status) {
-	d.face.showStick(status == configdrive.Busy, status == configdrive.Trouble)
 }
 
 // secretsDirectory is where the box keeps passwords.

@@ -149,7 +149,7 @@ func (s *sticks) next(h configdrive.Handled, errs []string, standing configStand
 // stale reports whether the trial has ended since the last report.
 func (s *sticks) stale() bool { return s.trial && !s.d.standingConfig().OnTrial }
 
-func shownMoment(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") }
+func shownMoment(at time.Time) string { return at.Local().Format("2006-01-02 15:04:05 MST") }
 
 // list joins names for a sentence.
 func list(names []string) string { return strings.Join(names, ", ") }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
+	"github.com/assaygate/assaygate/device/configdrive"
 	"github.com/assaygate/assaygate/uplink"
 )
 
@@ -26,9 +27,8 @@ const (
 type face struct {
 	mu      sync.Mutex
 	failing map[string]time.Time // by destination: since when nothing was delivered
-	busy    bool                 // with a stick
-	stick   bool                 // it has errors
-	state   board.State          // as it was looked at last
+	stick   configdrive.Status
+	state   board.State // as it was looked at last
 	looked  time.Time
 }
 
@@ -57,12 +57,11 @@ func (f *face) unreached(destination string) bool {
 	return failing && time.Since(since) >= unreachableAfter
 }
 
-// showStick notes whether the box is busy with a stick, and whether there is one
-// with errors.
-func (f *face) showStick(busy, trouble bool) {
+// showStick notes what goes on with a stick.
+func (f *face) showStick(status configdrive.Status) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.busy, f.stick = busy, trouble
+	f.stick = status
 }
 
 // note keeps what was seen. The stick's part is added when it is asked for.
@@ -81,9 +80,9 @@ func (f *face) now(healthy error) board.State {
 		return board.Refusing
 	case f.state == board.Refusing:
 		return f.state
-	case f.busy:
+	case f.stick == configdrive.Busy:
 		return board.Starting
-	case f.stick && f.state != board.Starting:
+	case f.stick == configdrive.Trouble && f.state != board.Starting:
 		return board.NeedsPerson
 	}
 	return f.state

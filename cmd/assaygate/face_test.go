@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
+	"github.com/assaygate/assaygate/device/configdrive"
 	"github.com/assaygate/assaygate/device/simulator"
 	"github.com/assaygate/assaygate/envelope/spool"
 	"github.com/assaygate/assaygate/uplink"
@@ -121,23 +122,23 @@ func TestFaceShowsTheMostUrgent(t *testing.T) {
 	for name, test := range map[string]struct {
 		state   board.State
 		healthy error
-		busy    bool
-		stick   bool
+		stick   configdrive.Status
 		want    board.State
 	}{
+		"a stick that is well":        {state: board.Unowned, stick: configdrive.Done, want: board.Unowned},
 		"nothing else":                {state: board.Ready, want: board.Ready},
 		"a part that hangs":           {state: board.NeedsPerson, healthy: errors.New("silent"), want: board.Refusing},
-		"busy with a stick":           {state: board.NeedsPerson, busy: true, want: board.Starting},
-		"busy, and nothing is stored": {state: board.Refusing, busy: true, want: board.Refusing},
-		"a stick with errors":         {state: board.Unreachable, stick: true, want: board.NeedsPerson},
-		"a stick, and nothing stored": {state: board.Refusing, stick: true, want: board.Refusing},
-		"a stick while starting":      {state: board.Starting, stick: true, want: board.Starting},
+		"busy with a stick":           {state: board.NeedsPerson, stick: configdrive.Busy, want: board.Starting},
+		"busy, and nothing is stored": {state: board.Refusing, stick: configdrive.Busy, want: board.Refusing},
+		"a stick with errors":         {state: board.Unreachable, stick: configdrive.Trouble, want: board.NeedsPerson},
+		"a stick, and nothing stored": {state: board.Refusing, stick: configdrive.Trouble, want: board.Refusing},
+		"a stick while starting":      {state: board.Starting, stick: configdrive.Trouble, want: board.Starting},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var f face
 				f.note(test.state)
-				f.showStick(test.busy, test.stick)
+				f.showStick(test.stick)
 				time.Sleep(staleFace)
 				if got := f.now(test.healthy); got != test.want {
 					t.Errorf("%s, want %s", got, test.want)
@@ -269,4 +270,14 @@ func aMessage(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// The lights say that a stick has errors, and that no longer when it is pulled.
+func TestFaceShowsAStick(t *testing.T) {
+	t.Parallel()
+	b := newStickBox(t, baseConfig)
+	b.plug(t, map[string]string{"assaygate.yaml": "version: 2\n"})
+	b.looksLike(board.NeedsPerson)
+	b.pull(t)
+	b.looksLike(board.Unowned)
 }
