@@ -19,7 +19,8 @@ type sticks struct {
 	owner    ed25519.PublicKey // of the box, nil for none
 	manifest taken             // that it came with, the zero value without
 	adopted  bool              // its configuration was taken over
-	trial    bool              // the last report said that it is on trial
+	trial    bool              // the last report said that a configuration is on trial
+	tried    bool              // one of its reports said so
 }
 
 // memoryFile remembers beside the configuration which stick was dealt with last.

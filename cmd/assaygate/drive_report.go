@@ -14,7 +14,8 @@ import (
 // nothing of a message.
 func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.Report {
 	standing := s.d.standingConfig()
-	s.trial = standing.OnTrial
+	s.trial, s.tried = standing.OnTrial, s.tried || standing.OnTrial
+	takenBack := (s.adopted || s.tried) && standing.TakenBack != nil && !standing.OnTrial
 	var errs, done, remarks []string
 	if h.Refused != nil {
 		errs = append(errs, h.Refused.Error())
@@ -25,12 +26,12 @@ func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.
 		done = append(done, one.Lines...)
 		remarks = append(remarks, one.Remarks...)
 	}
-	if s.adopted && standing.TakenBack != nil && !standing.OnTrial {
+	if takenBack {
 		errs = append(errs, "The new configuration was taken back: "+standing.TakenBack.Why+". Put that right and plug the stick in again.")
 	}
 	remarks = append(remarks, h.Notes...)
 	return configdrive.Report{
-		Verdict: s.verdict(h, errs, standing),
+		Verdict: s.verdict(h, errs, standing, takenBack),
 		Sections: []configdrive.Section{
 			{Title: "To be put right", Lines: enumerated(errs)},
 			{Title: "What was done with this stick", Lines: done},
@@ -46,7 +47,7 @@ func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.
 }
 
 // verdict is the first line.
-func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configStanding) string {
+func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configStanding, takenBack bool) string {
 	many := "one thing has"
 	if len(errs) > 1 {
 		many = fmt.Sprintf("%d things have", len(errs))
@@ -56,13 +57,13 @@ func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configSt
 		return "Nothing was changed: this stick was not accepted. The reason is below."
 	case len(h.Faults) > 0:
 		return "Nothing was changed: this stick could not be used. The reason is below."
-	case s.adopted && standing.TakenBack != nil && !standing.OnTrial:
+	case takenBack:
 		return "Not all is well: the new configuration did not work here, and the one before is back. The reason is below."
 	case len(errs) > 0 && s.adopted:
 		return "Not all is well: the new configuration runs, but " + many + " to be put right (below)."
 	case len(errs) > 0:
 		return "Not all is well: " + many + " to be put right (below). The configuration was not changed."
-	case s.adopted && standing.OnTrial:
+	case standing.OnTrial:
 		return "The new configuration runs, on trial: leave the stick in until this report says that it stands."
 	case s.adopted:
 		return "All is well: the new configuration runs."
@@ -92,6 +93,9 @@ func (s *sticks) remarks(standing configStanding) (lines []string) {
 	}
 	for _, part := range c.inactive() {
 		lines = append(lines, part.Where+": is not active in this version: "+part.What)
+	}
+	if c.ConfigDrive == nil {
+		lines = append(lines, "This configuration has no config_drive: the box reads no stick after this one. Who wants that back needs the box's console, or a factory reset.")
 	}
 	if standing.Refused != "" {
 		lines = append(lines, "The configuration file on the box cannot be used as it stands now, so an earlier one runs: "+standing.Refused)

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/configdrive"
 	"github.com/assaygate/assaygate/device/port"
 )
@@ -71,7 +74,11 @@ func (s *sticks) startText(devices []port.Device, found map[string]proposal) str
 	line("  #   ca: %s/tls/lims-ca.pem   # where the LIMS has a certificate of your own authority; put it into tls/ on the stick", data)
 	line("")
 	line("spool: {directory: %q}", filepath.ToSlash(absolute(c.Spool.Directory)))
-	line("profiles: %s/profiles", data)
+	if c.Profiles != "" {
+		line("profiles: %q", filepath.ToSlash(c.Profiles))
+	} else {
+		line("# profiles: %s/profiles       # instrument profiles of your own; put them into profiles/ on the stick", data)
+	}
 	if c.ConfigDrive != nil {
 		line("config_drive: {directory: %q, confirm_within: %s%s}", c.ConfigDrive.Directory, c.ConfigDrive.ConfirmWithin, writeRequest(c.ConfigDrive.WriteRequest))
 	}
@@ -81,7 +88,48 @@ func (s *sticks) startText(devices []port.Device, found map[string]proposal) str
 	if c.Console.Listen != "" {
 		line("console: {listen: %q}", c.Console.Listen)
 	}
+	for _, section := range s.sections("privacy", "network", "update", "log", "shutdown_grace") {
+		line("%s", section)
+	}
 	return b.String()
+}
+
+// sections are parts of the present configuration that stay as they are, as they
+// are written.
+func (s *sticks) sections(keys ...string) (list []string) {
+	path, err := s.d.changes.source.file(systemConfig)
+	if err != nil {
+		return nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	text, err := config.Text(data)
+	if err != nil {
+		return nil
+	}
+	var section []string
+	end := func() {
+		if section != nil {
+			list = append(list, strings.TrimRight(strings.Join(section, "\n"), "\n"))
+		}
+		section = nil
+	}
+	for text := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
+		key, _, isKey := strings.Cut(text, ":")
+		switch {
+		case isKey && slices.Contains(keys, key):
+			end()
+			section = []string{text}
+		case text != "" && !strings.HasPrefix(text, " ") && !strings.HasPrefix(text, "-"):
+			end()
+		case section != nil:
+			section = append(section, text)
+		}
+	}
+	end()
+	return list
 }
 
 func writeRequest(path string) string {

@@ -29,13 +29,25 @@ func (s *sticks) identity(ctx context.Context) []string {
 	} else {
 		lines = append(lines, "Time of this report: the box does not know the time yet.")
 	}
-	lines = append(lines, addressLines()...)
-	if c.Console.Listen != "" {
-		lines = append(lines, "Console: http://"+c.Console.Listen+"/ (no TLS yet, so no fingerprint)")
-	} else {
-		lines = append(lines, "Console: off")
+	if onImage(boardData) {
+		lines = append(lines, "Name in the network: "+s.d.board.Hostname()+".local")
 	}
-	return lines
+	lines = append(lines, addressLines()...)
+	return append(lines, consoleLine(c.Console.Listen))
+}
+
+// consoleLine says where the console is.
+func consoleLine(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	switch {
+	case err != nil:
+		return "Console: off"
+	case loopback(listen):
+		return "Console: http://" + listen + "/ on the box itself only (no TLS yet, so no fingerprint)"
+	case host == "" || host == "0.0.0.0" || host == "::":
+		return "Console: http://ADDRESS:" + port + "/ with an address of this box, see above (no TLS yet, so no fingerprint)"
+	}
+	return "Console: http://" + listen + "/ (no TLS yet, so no fingerprint)"
 }
 
 // ownerLine says who may change the box. It may have got its owner just now.

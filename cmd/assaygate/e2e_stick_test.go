@@ -185,7 +185,7 @@ func TestStickBringsAConfiguration(t *testing.T) {
 	config := strings.ReplaceAll(b.limsConfig(`password: "`+secret+`"`), "\n", "\r\n")
 	b.plug(t, map[string]string{"ASSAYGATE.YAML": utf16le(config), "Assaygate.yaml.txt": "x"})
 	report := b.wantReport(t, runs, "ASSAYGATE.YAML: taken.", "Assaygate.yaml.txt: Windows hides the end of its name",
-		"Name: box-1", "lan: listens on 127.0.0.1:0, open", "LIMS: http://127.0.0.1:1/s, 0 delivered, 0 waiting", "This box takes any stick", "MAC ", "Console: http://127.0.0.1:0/ (no TLS yet, so no fingerprint)",
+		"Name: box-1", "lan: listens on 127.0.0.1:0, open", "LIMS: http://127.0.0.1:1/s, 0 delivered, 0 waiting", "This box takes any stick", "MAC ", "Console: http://127.0.0.1:0/ on the box itself only (no TLS yet, so no fingerprint)",
 		"Public key of the box: "+spool.FormatKey(b.identity(t)))
 	saved, file := b.read(t, b.path), filepath.Join(b.root, "config", "secrets", "LIMS")
 	want := utf16le(strings.Replace(config, `password: "`+secret+`"`, `password_file: "`+file+`"`, 1))
@@ -334,7 +334,7 @@ func TestStickConfigurationIsTakenBack(t *testing.T) {
 
 func TestStickExportsAndBegins(t *testing.T) {
 	t.Parallel()
-	b := newStickBox(t, baseConfig)
+	b := newStickBox(t, baseConfig+"privacy: # ours\n  astm:\n    allow: {H: [5, 12, 13, 14]}\n\n# the end\nshutdown_grace: 9s\n")
 	b.write(t, filepath.Join(b.root, "captures", "x.astm"), "capture")
 	b.plug(t, map[string]string{"export": "", "START.txt": "", "backup": "", "collect": ""})
 	b.wantReport(t, "Not all is well: one thing has", "backup: this box has no owner", "export: no message and 1 capture file are in assaygate-export-box-1-", "start: a configuration to begin with is assaygate-start.yaml")
@@ -351,6 +351,9 @@ func TestStickExportsAndBegins(t *testing.T) {
 
 	// What start wrote is a configuration once its places are filled in.
 	text := b.read(t, filepath.Join(b.stick, "assaygate-start.yaml"))
+	if !strings.Contains(text, "privacy: # ours\r\n  astm:\r\n    allow: {H: [5, 12, 13, 14]}\r\nshutdown_grace: 9s\r\n") {
+		t.Errorf("what stays as it is is not in it:\n%s", text)
+	}
 	if _, err := parseConfig([]byte(text), "start"); err == nil {
 		t.Error("a place that is not filled in is passed over")
 	}
