@@ -257,9 +257,13 @@ func TestAResetIsNotAskedForAgainByItself(t *testing.T) {
 		put(t, b.Directory, ConfigName, "version: 1")
 		put(t, b.Directory, Reset, "")
 		ended := false
+		b.WriteRequest = filepath.Join(t.TempDir(), "stick-write")
 		b.control = func(*Session, string) Outcome {
 			return Outcome{Stop: true, After: func() {
 				ended = true
+				if _, err := os.Stat(b.WriteRequest); err == nil {
+					t.Error("the process ends and the stick stays writable")
+				}
 				if b.report() != "report 1" {
 					t.Error("the process ends before the report is written")
 				}
@@ -304,6 +308,41 @@ func TestAReportThatIsNoLongerTrueIsWrittenAnew(t *testing.T) {
 			t.Errorf("reported %+v", b.reports)
 		}
 		b.wantCalls("config")
+	})
+}
+
+// A mount that changes for a moment is not a stick that was pulled: it would be
+// dealt with again each time its report is written.
+func TestAwayForAMomentIsNotPulled(t *testing.T) {
+	within(t, func(t *testing.T, b *box) {
+		put(t, b.Directory, ConfigName, "version: 1")
+		b.look(3)
+		b.wantCalls("config")
+		for _, move := range [][2]string{{b.Directory, b.Directory + ".away"}, {b.Directory + ".away", b.Directory}} {
+			if err := os.Rename(move[0], move[1]); err != nil {
+				t.Fatal(err)
+			}
+			b.round(t.Context())
+			time.Sleep(quiet / 2)
+		}
+		b.look(5)
+		b.wantCalls()
+	})
+}
+
+func TestAFileIsDurableBeforeItHasItsName(t *testing.T) {
+	within(t, func(t *testing.T, b *box) {
+		var steps []string
+		b.step = func(what string) error {
+			steps = append(steps, what)
+			return nil
+		}
+		put(t, b.Directory, ConfigName, "version: 1")
+		b.look(3)
+		want := []string{"read assaygate.yaml", "read assaygate.yaml", "open to report", "write", "sync", "close", "rename", "sync folder"}
+		if !slices.Equal(steps, want) {
+			t.Errorf("the steps were %q", steps)
+		}
 	})
 }
 

@@ -238,7 +238,7 @@ func (e entry) read(root *os.Root) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !os.SameFile(info, e.info) || !info.Mode().IsRegular() || info.Size() != e.info.Size() {
+	if !os.SameFile(info, e.info) || info.Size() != e.info.Size() {
 		return nil, errChanged
 	}
 	data, err := io.ReadAll(io.LimitReader(file, e.limit+1))
