@@ -189,3 +189,25 @@ func FuzzParseRequest(f *testing.F) {
 		}
 	})
 }
+
+// A stick with a time in a file sets the clock; one with something else says what
+// to write.
+func TestStickSetsTheClock(t *testing.T) {
+	t.Parallel()
+	s, set := settable(t, "100.00")
+	b := newStickBox(t, baseConfig, func(d *daemon) {
+		d.board = s
+		d.clock = newClock(s, d.log)
+	})
+	b.plug(t, map[string]string{"set-clock.txt": "today"})
+	b.wantReport(t, "Not all is well", "set-clock: this is no time; write it as 2026-11-27 14:05")
+	if _, err := os.Stat(s.ClockRequest()); err == nil {
+		t.Error("the clock is to be set to nonsense")
+	}
+	at := time.Now().Add(time.Hour).Truncate(time.Minute)
+	b.plug(t, map[string]string{"Set-Clock.txt": utf16le(at.Format("2006-01-02 15:04") + "\r\n")})
+	b.wantReport(t, "All is well", "set-clock: the clock is set to "+shownMoment(at)+" within seconds.")
+	if done, err := carryOutClock(s, slog.New(slog.DiscardHandler)); !done || err != nil || len(set()) != 1 || !set()[0].Equal(at) {
+		t.Errorf("root sets it: %t, %v, to %s", done, err, set())
+	}
+}

@@ -19,6 +19,8 @@ func (s *sticks) control(ctx context.Context, session *configdrive.Session, name
 		return s.export(ctx, session)
 	case configdrive.Backup:
 		return s.backup(ctx, session)
+	case configdrive.SetClock:
+		return s.setClock(session)
 	case configdrive.Start:
 		return s.start(ctx, session)
 	}

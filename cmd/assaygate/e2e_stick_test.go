@@ -46,8 +46,9 @@ console: {listen: "127.0.0.1:0"}
 `
 
 // newStickBox starts a box with the configuration, "" for the factory's, which is
-// then the base configuration. ROOT in it is the box's directory.
-func newStickBox(t *testing.T, config string) *stickBox {
+// then the base configuration. ROOT in it is the box's directory. Before it
+// starts, each of change may change the gateway.
+func newStickBox(t *testing.T, config string, change ...func(*daemon)) *stickBox {
 	t.Helper()
 	root := t.TempDir()
 	b := &stickBox{root: root, stick: filepath.Join(root, "stick"), path: filepath.Join(root, "config", "assaygate.yaml")}
@@ -58,13 +59,13 @@ func newStickBox(t *testing.T, config string) *stickBox {
 	if config != "" {
 		b.write(t, b.path, b.text(config))
 	}
-	b.start(t)
+	b.start(t, change...)
 	return b
 }
 
 func (b *stickBox) text(config string) string { return strings.ReplaceAll(config, "ROOT", b.root) }
 
-func (b *stickBox) start(t *testing.T) {
+func (b *stickBox) start(t *testing.T, change ...func(*daemon)) {
 	t.Helper()
 	log := &lockedBuffer{}
 	d, err := prepare(flags{Config: b.path, Factory: filepath.Join(b.root, "factory.yaml")}, log)
@@ -76,6 +77,9 @@ func (b *stickBox) start(t *testing.T) {
 		if err := errors.Join(os.MkdirAll(filepath.Join(b.root, "sys", "class", "tty"), 0o700), os.MkdirAll(filepath.Join(b.root, "dev"), 0o700)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, one := range change {
+		one(d)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	b.running = &running{daemon: d, t: t, log: log, stop: stop, ended: make(chan error, 1)}

@@ -173,11 +173,11 @@ func TestAFileIsTakenWhenItHasNotChangedForASecond(t *testing.T) {
 
 func TestTheOrderOfWhatAStickAsksFor(t *testing.T) {
 	within(t, func(t *testing.T, b *box) {
-		for _, name := range []string{"START", "collect.txt", "Export", "backup", "unseal", "erase-sealed.TXT", "reset", ConfigName} {
+		for _, name := range []string{"START", "collect.txt", "Export", "backup", "Set-Clock.txt", "unseal", "erase-sealed.TXT", "reset", ConfigName} {
 			put(t, b.Directory, name, "")
 		}
 		b.look(3)
-		b.wantCalls("collect", "export", "backup", "unseal", "erase-sealed", "reset", "config", "start")
+		b.wantCalls("collect", "export", "backup", "set-clock", "unseal", "erase-sealed", "reset", "config", "start")
 	})
 }
 

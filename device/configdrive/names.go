@@ -21,6 +21,7 @@ const (
 	Collect     = "collect"
 	Export      = "export"
 	Backup      = "backup"
+	SetClock    = "set-clock"
 	Unseal      = "unseal"
 	EraseSealed = "erase-sealed"
 	Reset       = "reset"
@@ -37,7 +38,7 @@ const (
 // Controls are the control files, in the order in which they are carried out:
 // what takes something out of the box comes before what changes it.
 func Controls() []string {
-	return []string{Collect, Export, Backup, Unseal, EraseSealed, Reset, Start}
+	return []string{Collect, Export, Backup, SetClock, Unseal, EraseSealed, Reset, Start}
 }
 
 const (
@@ -99,8 +100,8 @@ func placeOf(name string) (place, bool) {
 		return place{key: lower, limit: maxSmall}, true
 	}
 	if control := strings.TrimSuffix(lower, ".txt"); slices.Contains(Controls(), control) {
-		// Which store is to be erased, and why, cannot be told by a name.
-		return place{key: control, limit: maxSmall, control: true, empty: control != EraseSealed}, true
+		// Which store is to be erased, and why, or what time it is, cannot be told by a name.
+		return place{key: control, limit: maxSmall, control: true, empty: control != EraseSealed && control != SetClock}, true
 	}
 	return place{}, false
 }
