@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -33,7 +34,8 @@ type clock struct {
 	log    *slog.Logger
 	now    func() time.Time // the system's clock
 	built  time.Time        // zero in development
-	saved  time.Time        // kept from before this start of the program
+	saved  time.Time        // where the clock of a system without a battery goes on from
+	stored time.Time        // of the newest file of the store, at the start of the program
 	booted time.Time        // of the system, by the monotonic clock
 
 	mu     sync.Mutex
@@ -49,6 +51,16 @@ func newClock(system board.System, log *slog.Logger) *clock {
 		c.built = time.Unix(seconds, 0)
 	}
 	return c
+}
+
+// remember looks when the store was written to last: no clock can be before that.
+func (c *clock) remember(store string) {
+	files, _ := os.ReadDir(store) // none where there is none yet
+	for _, file := range files {
+		if info, err := file.Info(); err == nil && info.Mode().IsRegular() && info.ModTime().After(c.stored) {
+			c.stored = info.ModTime()
+		}
+	}
 }
 
 // clockSet asks once whether this computer knows the time: for tools.
@@ -70,15 +82,12 @@ func (c *clock) set() bool {
 // them a clock that is plausible is believed, but for one that went on from
 // where it stood when the power went: nobody knows how long ago that was.
 func (c *clock) look() bool {
-	now := c.now()
-	if c.board.Synchronised() {
+	if c.board.Synchronised() || c.board.SetByHand() {
 		return true
 	}
+	now := c.now()
 	if !c.plausible(now) {
 		return false
-	}
-	if c.board.SetByHand() {
-		return true
 	}
 	if rtc, has := c.board.RTC(); has {
 		return c.plausible(rtc) && rtc.Sub(now).Abs() < sameTime
@@ -94,16 +103,11 @@ func (c *clock) word() string {
 	return envelope.ClockUnset
 }
 
-// oldest is what no clock can be before.
-func (c *clock) oldest() time.Time {
-	oldest := firstBuild
-	for _, at := range []time.Time{c.built, c.saved} {
-		if at.After(oldest) {
-			oldest = at
-		}
-	}
-	return oldest
-}
+// build is when the program was built, as far as that is known.
+func (c *clock) build() time.Time { return later(firstBuild, c.built) }
+
+// oldest is what a clock that nobody has set cannot be before.
+func (c *clock) oldest() time.Time { return later(c.build(), later(c.saved, c.stored)) }
 
 func (c *clock) plausible(at time.Time) bool {
 	oldest := c.oldest()

@@ -53,16 +53,16 @@ func (d *daemon) setClock(at time.Time) error {
 	return nil
 }
 
-// refuses says why the clock cannot be set to a time. A stick that stays in its
-// socket cannot turn it back: no time is before the last one that is known.
+// refuses says why the clock cannot be set to a time. Back it can be set, to the
+// time of the build at most: somebody may have set it wrong. A stick that stays in
+// its socket does not do that, for it is carried out once.
 func (c *clock) refuses(at time.Time) error {
-	if c.board.Synchronised() {
+	switch build := c.build(); {
+	case c.board.Synchronised():
 		return errors.New("the clock follows a time server: it is not set by hand")
-	}
-	if oldest := c.oldest(); at.Before(oldest) {
-		return fmt.Errorf("%s cannot be: it was %s already", at.UTC().Format(time.RFC3339), oldest.UTC().Format(time.RFC3339))
-	}
-	if !c.plausible(at) {
+	case at.Before(build):
+		return fmt.Errorf("%s cannot be: this program was built on %s", at.UTC().Format(time.RFC3339), build.UTC().Format(time.RFC3339))
+	case at.After(build.Add(longestLife)):
 		return fmt.Errorf("%s is too far ahead", at.UTC().Format(time.RFC3339))
 	}
 	return nil

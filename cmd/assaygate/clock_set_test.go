@@ -78,12 +78,19 @@ func TestClockIsSet(t *testing.T) {
 	if !s.SetByHand() {
 		t.Error("that is not noted")
 	}
-	at = at.Add(time.Minute)
+	// It was wrong: back, too, and by what was kept of the wrong time.
+	putFile(t, s.Var+"/lib/systemd/timesync/clock", "", at)
+	at = at.Add(-24 * time.Hour)
 	if err := d.setClock(at); err != nil {
 		t.Fatal(err)
 	}
 	if done, err := carryOutClock(s, log); !done || err != nil || len(set()) != 2 {
 		t.Errorf("another request: %t, %v", done, err)
+	}
+	c := newClock(s, log)
+	c.now = func() time.Time { return at }
+	if !c.set() || !c.tls().Equal(at) {
+		t.Errorf("a clock that was set back is not believed: it is %s for certificates", c.tls())
 	}
 }
 
@@ -95,7 +102,7 @@ func TestClockThatIsNotSet(t *testing.T) {
 		want    string
 	}{
 		"a time server":    {func(s board.System) { putFile(t, s.Run+"/systemd/timesync/synchronized", "", saved) }, time.Now(), "follows a time server"},
-		"before that":      {func(s board.System) { putFile(t, s.Var+"/lib/systemd/timesync/clock", "", saved) }, saved.Add(-time.Minute), "already"},
+		"before the build": {func(board.System) {}, firstBuild.Add(-time.Minute), "was built on"},
 		"too far ahead":    {func(board.System) {}, time.Now().AddDate(30, 0, 0), "too far ahead"},
 		"another computer": {func(s board.System) { _ = os.RemoveAll(filepath.Dir(s.ClockRequest())) }, time.Now(), "timedatectl"},
 	} {

@@ -111,6 +111,33 @@ func TestWhenTheClockIsSet(t *testing.T) {
 
 func unixText(at time.Time) string { return strconv.FormatInt(at.Unix(), 10) + "\n" }
 
+// The store remembers, too, when it was: a clock that is before its files is not
+// set, and certificates are judged by them.
+func TestTheStoreRemembersTheTime(t *testing.T) {
+	store := t.TempDir()
+	written := time.Date(2027, 3, 4, 5, 6, 7, 0, time.UTC)
+	putFile(t, store+"/kept", "", written)
+	putFile(t, store+"/older", "", written.AddDate(-1, 0, 0))
+	c := newClock(bareBoard(t), slog.New(slog.DiscardHandler))
+	c.remember(store)
+	for _, test := range []struct {
+		now time.Time
+		set bool
+	}{{written.Add(-time.Second), false}, {written.Add(time.Second), true}} {
+		c.now, c.looked = func() time.Time { return test.now }, time.Time{}
+		if got := c.set(); got != test.set {
+			t.Errorf("at %s it is set: %t", test.now, got)
+		}
+		if !test.set {
+			c.booted = c.booted.Add(-waitForTime)
+			if got := c.tls(); !got.Equal(written) {
+				t.Errorf("certificates are judged by %s, want %s", got, written)
+			}
+		}
+	}
+	c.remember(store + "/none")
+}
+
 // A source of time that turns up late is found, and one that is lost again
 // leaves the clock set.
 func TestTheClockIsSetLater(t *testing.T) {

@@ -60,6 +60,7 @@ func newDaemon(config Config, log *slog.Logger) *daemon {
 		reopenings: make(chan *reopening), transitions: make(chan *transition), ended: make(chan struct{}),
 	}
 	d.clock = newClock(d.board, log)
+	d.clock.remember(config.Spool.Directory)
 	d.noise = &instrument.Noise{Observer: d.metrics, Log: log, Noisy: d.metrics.Noisy}
 	d.use(config)
 	return d
