@@ -78,6 +78,7 @@ func (c *Config) Validate() error {
 			}
 		}
 	}
+	errs = append(errs, c.validateSealed()...)
 	return errors.Join(append(append(errs, c.validateAddresses()...), c.validateNetwork()...)...)
 }
 

@@ -17,7 +17,7 @@ var errUnsigned = errors.New("this box has an owner, and this stick is not signe
 // it may. Else its manifest must be signed by the owner, for this box, and newer
 // than the last; it must list each file that would be used, as it is, and none
 // that is not there.
-func (s *sticks) admit(_ context.Context, c configdrive.Content) (err error) {
+func (s *sticks) admit(ctx context.Context, c configdrive.Content) (err error) {
 	s.manifest, s.adopted, s.tried = taken{}, false, false
 	if s.owner, err = s.owns.of(s.d.config()); err != nil {
 		return fmt.Errorf("who owns this box is in doubt, so no stick is taken: %w", err)
@@ -31,7 +31,7 @@ func (s *sticks) admit(_ context.Context, c configdrive.Content) (err error) {
 	data := c.Files[configdrive.ManifestName].Data
 	m, err := owner.ParseManifest(data, c.Files[configdrive.SignatureName].Data, s.owner)
 	if err != nil {
-		return err
+		return s.admitEarlier(ctx, c, err)
 	}
 	if err := s.owns.admits(m, data, s.d.board.Serial(), s.d.config()); err != nil {
 		return err

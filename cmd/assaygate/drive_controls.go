@@ -21,6 +21,12 @@ func (s *sticks) control(ctx context.Context, session *configdrive.Session, name
 		return s.backup(ctx, session)
 	case configdrive.SetClock:
 		return s.setClock(session)
+	case configdrive.Unseal:
+		return s.unseal(ctx, session)
+	case configdrive.EraseSealed:
+		return s.eraseSealed(ctx, session)
+	case configdrive.Reset:
+		return s.reset(ctx, session)
 	case configdrive.Start:
 		return s.start(ctx, session)
 	}

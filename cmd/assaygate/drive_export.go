@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,7 +96,7 @@ func (s *sticks) captures(visit func(destination, file string, size int64) error
 				return nil
 			}
 			if err != nil || !entry.Type().IsRegular() {
-				return err
+				return cmp.Or(err, keepOut(file, entry))
 			}
 			info, err := entry.Info()
 			if errors.Is(err, fs.ErrNotExist) {

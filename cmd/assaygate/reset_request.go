@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/assaygate/assaygate/device/owner"
@@ -148,6 +150,11 @@ func (o ownership) takenBeforeReset() (taken, error) {
 	if err != nil || key == nil {
 		return taken{}, err
 	}
+	return o.takenOf(key)
+}
+
+// takenOf is what the box took last of somebody who owned it before a reset.
+func (o ownership) takenOf(key ed25519.PublicKey) (taken, error) {
 	last, err := newResetting(o.config, "", slog.New(slog.DiscardHandler)).last()
 	if err != nil {
 		return taken{}, err
@@ -161,6 +168,22 @@ func (o ownership) takenBeforeReset() (taken, error) {
 		return taken{}, fmt.Errorf("which stick was taken last before the reset cannot be read: %s: %w; remove the file", o.path(lastResetFile), err)
 	}
 	return t, nil
+}
+
+// rememberTaken notes what an earlier owner's newest stick was.
+func (r resetting) rememberTaken(ctx context.Context, owner string, t taken) error {
+	last, err := r.last()
+	if err != nil {
+		return err
+	}
+	if last.Taken == nil {
+		last.Taken = map[string]string{}
+	}
+	last.Taken[owner] = strings.TrimSpace(string(t.text()))
+	if err := r.write(ctx, lastResetFile, last); err != nil {
+		return fmt.Errorf("that this stick is taken cannot be remembered: %w", err)
+	}
+	return nil
 }
 
 // resetPlan is what a reset has found, before it changes anything: when it goes

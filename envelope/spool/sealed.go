@@ -204,3 +204,6 @@ func sweepErased(directory string) error {
 
 // Sealed returns the stores that were set aside from this one's place.
 func (s *Spool) Sealed(context.Context) ([]Sealed, error) { return ListSealed(s.directory) }
+
+// IsSealed reports whether the directory holds a store with a seal.
+func IsSealed(directory string) bool { return exists(filepath.Join(directory, sealFile)) }
