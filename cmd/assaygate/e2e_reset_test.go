@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -211,12 +212,12 @@ func TestUnsealBesideMessagesOfANewOwner(t *testing.T) {
 	b.wantReport(t, "Not all is well", "it opens with a stick that its owner "+owner.FormatKey(publicOf(mine)))
 
 	b.plug(t, map[string]string{"unseal": ""}, signed(t, mine, owner.Manifest{Revision: 5}))
-	b.wantReport(t, "All is well.", "store 1 stays sealed; its records are in assaygate-unsealed-1-records.tar.age and assaygate-unsealed-1-captures.tar.age. Only its owner's key opens them")
+	b.wantReport(t, "All is well.", "store 1 stays sealed; its records are in assaygate-sealed-1-records.tar.age and assaygate-sealed-1-captures.tar.age. Only its owner's key opens them")
 	if !b.has(t, new) || len(b.sealedStores(t)) != 1 {
 		t.Error("the new owner's store is another one")
 	}
 	opened := func(what string, key ed25519.PrivateKey) (io.Reader, error) {
-		return owner.Decrypt(strings.NewReader(b.read(t, filepath.Join(b.stick, "assaygate-unsealed-1-"+what+".tar.age"))), key)
+		return owner.Decrypt(strings.NewReader(b.read(t, filepath.Join(b.stick, "assaygate-sealed-1-"+what+".tar.age"))), key)
 	}
 	if _, err := opened("records", next); err == nil {
 		t.Error("the new owner can open it")
@@ -248,13 +249,15 @@ func TestUnsealBesideMessagesOfANewOwner(t *testing.T) {
 	// His older stick is not taken any more; the new owner has it erased.
 	b.plug(t, map[string]string{"unseal": ""}, signed(t, mine, owner.Manifest{Revision: 4}))
 	b.wantReport(t, refused)
-	b.plug(t, map[string]string{"erase-sealed": ""})
+	b.plug(t, map[string]string{"erase-sealed": "1 mine"})
 	b.wantReport(t, refused)
 	if len(b.sealedStores(t)) != 1 {
 		t.Fatal("erased by anybody")
 	}
-	b.plug(t, map[string]string{"erase-sealed": ""}, signed(t, next, owner.Manifest{Revision: 7}))
-	b.wantReport(t, "All is well.", "erase-sealed: store 1 is erased: 1 message, 0 not delivered, of the owner "+owner.FormatKey(publicOf(mine)))
+	b.plug(t, map[string]string{"erase-sealed": ""}, signed(t, next, owner.Manifest{Revision: 6}))
+	b.wantReport(t, "Not all is well", "write the number of the sealed store and the reason into the file")
+	b.plug(t, map[string]string{"erase-sealed": "1 the old owner has agreed\r\n"}, signed(t, next, owner.Manifest{Revision: 7}))
+	b.wantReport(t, "All is well.", "erase-sealed: store 1 is erased.")
 	if len(b.sealedStores(t)) > 0 || there(filepath.Join(b.root, "captures.sealed-1")) {
 		t.Error("it is still there")
 	}
@@ -302,4 +305,20 @@ func TestNoConfigurationLeadsToASealedStore(t *testing.T) {
 	if err != nil || exported < 3 {
 		t.Errorf("%d files on the stick, %v", exported, err)
 	}
+}
+
+func FuzzParseErasure(f *testing.F) {
+	for _, text := range []string{"1 because", "\ufeff2 because\r\n", "\xff\xfe3\x00 \x00b\x00", "", "1", "x y", "-1 \x1b[2J"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		id, reason, err := parseErasure(data)
+		if err != nil {
+			return
+		}
+		again, same, err := parseErasure(fmt.Appendf(nil, "%d %s", id, reason))
+		if again != id || same != strings.TrimSpace(same) || err != nil || len(reason) > mostReason || strings.ContainsAny(reason, "\x00\x1b\r\n") {
+			t.Errorf("%q is %d %q, and that %d %q, %v", data, id, reason, again, same, err)
+		}
+	})
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,7 +71,7 @@ func (s *sticks) open(ctx context.Context, session *configdrive.Session, sealed 
 	session.Working(ctx, "it opens a sealed store, which can take long")
 	var names []string
 	back, err := s.d.unseal(ctx, sealed, by, key, func(what, extension string, fill func(io.Writer) error) error {
-		name, err := session.Create(ctx, fmt.Sprintf("assaygate-unsealed-%d-%s", sealed.ID, what), extension, fill)
+		name, err := session.Create(ctx, fmt.Sprintf("assaygate-sealed-%d-%s", sealed.ID, what), extension, fill)
 		names = append(names, name)
 		return err
 	})
@@ -155,21 +157,28 @@ func (s *sticks) admitEarlier(ctx context.Context, c configdrive.Content, why er
 	return why
 }
 
-// eraseSealed erases all that resets have set aside.
-func (s *sticks) eraseSealed(ctx context.Context, _ *configdrive.Session) (o configdrive.Outcome) {
-	list, err := s.d.sealed()
-	if err == nil && len(list) == 0 {
-		err = errors.New("there is no sealed store")
+// eraseSealed erases the sealed store that the file names.
+func (s *sticks) eraseSealed(ctx context.Context, session *configdrive.Session) configdrive.Outcome {
+	id, reason, err := parseErasure(session.Files[configdrive.EraseSealed].Data)
+	if err == nil {
+		err = s.d.eraseSealed(ctx, id, byStick, reason)
 	}
-	if err != nil {
-		return outcome(configdrive.EraseSealed, "", err)
+	return outcome(configdrive.EraseSealed, fmt.Sprintf("store %d is erased.", id), err)
+}
+
+// mostReason is how long a reason is that the audit keeps.
+const mostReason = 200
+
+// parseErasure reads what is in the file: the number of the store, and why.
+func parseErasure(data []byte) (id int, reason string, err error) {
+	// As Notepad writes it: with a byte order mark, and perhaps in UTF-16.
+	text := strings.TrimPrefix(string(bytes.ReplaceAll(bytes.TrimPrefix(data, []byte("\xff\xfe")), []byte{0}, nil)), "\ufeff")
+	number, reason, _ := strings.Cut(strings.Join(strings.Fields(text), " "), " ")
+	reason = readable([]byte(reason))
+	if id, err = strconv.Atoi(number); err != nil || reason == "" {
+		return 0, "", errors.New("write the number of the sealed store and the reason into the file, such as: 1 the old owner has agreed")
 	}
-	for _, sealed := range list {
-		one := outcome(configdrive.EraseSealed, fmt.Sprintf("store %d is erased: %s.", sealed.ID, aboutSealed(sealed)),
-			s.d.eraseSealed(ctx, sealed.ID, byStick, "the stick carries the file "+configdrive.EraseSealed))
-		o.Lines, o.Errors = append(o.Lines, one.Lines...), append(o.Errors, one.Errors...)
-	}
-	return o
+	return id, strings.TrimSpace(strings.ToValidUTF8(reason[:min(len(reason), mostReason)], "")), nil
 }
 
 // sealedLines tell a person what was set aside.
