@@ -46,6 +46,7 @@ type daemon struct {
 	transitions chan *transition
 	ended       chan struct{} // closed when no store is opened any more
 	changes     changes       // how the configuration is changed while it runs
+	secured     sync.Map      // the *port.TLS of lines, by the name of the instrument
 
 	// watching stands for health.Watch in tests; nil otherwise.
 	watching func(name string, deadline time.Duration) (progress, ended func())

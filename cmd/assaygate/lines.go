@@ -119,6 +119,7 @@ func (g *gateway) listen(ctx context.Context, name, address string) (net.Listene
 // of its files is logged.
 func (g *gateway) newTLS(i Instrument) *port.TLS {
 	if i.TLS == (port.TLSFiles{}) {
+		g.secured.Delete(i.Name)
 		return nil
 	}
 	log := g.log.With("instrument", i.Name)
@@ -130,6 +131,7 @@ func (g *gateway) newTLS(i Instrument) *port.TLS {
 		log.Info("new TLS files are in use; open connections keep theirs")
 	})
 	secure.Clock = g.clock.tls
+	g.secured.Store(i.Name, secure)
 	return secure
 }
 

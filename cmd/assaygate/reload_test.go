@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -279,5 +281,23 @@ func TestLogChangesWhileItIsInUse(t *testing.T) {
 	if strings.Contains(got, "one") || strings.Contains(got, "four") ||
 		!strings.Contains(got, `"msg":"two","part":"x","g":{"k":1}`) || !strings.Contains(got, `level=DEBUG msg=three part=x g.k=1`) {
 		t.Errorf("the log is\n%s", got)
+	}
+}
+
+// New TLS files are looked at when they come: what is wrong with them is said
+// before an instrument connects, and needs no other configuration.
+func TestNewTLSFilesAreLookedAt(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	box := certificate(t, directory, "box")
+	path := configFile(t, directory, base(directory)+fmt.Sprintf("instruments: [{name: lan, hl7: {listen: '127.0.0.1:0'}, tls: {certificate: %q, key: %q}}]\ndestinations: []\n", box.Certificate, box.Key))
+	r := startFile(t, path)
+	good := held(t, box.Key)
+	must(t, os.WriteFile(box.Key, []byte("no key"), 0o600))
+	r.logs(1, "new TLS files cannot be used; those of before stay in use")
+	must(t, os.WriteFile(box.Key, []byte(good), 0o600))
+	r.logs(1, "new TLS files are in use")
+	if strings.Contains(r.log.text(), inUse) {
+		t.Error("the configuration was gone over to anew")
 	}
 }

@@ -145,6 +145,7 @@ func (d *daemon) forgetGone(before, now Config) {
 	for _, old := range before.Instruments {
 		if !slices.ContainsFunc(now.Instruments, func(i Instrument) bool { return i.Name == old.Name }) {
 			d.noise.Forget(old.Name)
+			d.secured.Delete(old.Name)
 			d.metrics.forget(old.Name)
 		}
 	}

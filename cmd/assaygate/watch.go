@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/assaygate/assaygate/device/port"
 )
 
 const (
@@ -51,11 +53,21 @@ func (d *daemon) watchConfig(ctx context.Context) {
 		case <-tick.C:
 			d.tendTrial(ctx)
 			if eyes.settled(d) {
+				d.lookAtTLS()
 				d.reload(ctx)
 				eyes.saw(d)
 			}
 		}
 	}
+}
+
+// lookAtTLS has the lines look at their TLS files now: that new ones cannot be used
+// is then said when they come, and not when an instrument connects.
+func (d *daemon) lookAtTLS() {
+	d.secured.Range(func(_, line any) bool {
+		_ = line.(*port.TLS).Check() // it says what has changed
+		return true
+	})
 }
 
 // watched reports whether there are files that may change.
@@ -145,6 +157,11 @@ func (s *changes) files(c Config) []string {
 	for _, d := range c.Destinations {
 		if d.SENAITE != nil {
 			files[d.SENAITE.PasswordFile], files[d.SENAITE.CA] = true, true
+		}
+	}
+	for _, i := range c.Instruments {
+		for _, file := range []string{i.TLS.Certificate, i.TLS.Key, i.TLS.ClientCA, i.TLS.CA} {
+			files[file] = true
 		}
 	}
 	delete(files, "")
