@@ -110,7 +110,7 @@ func (d *daemon) run(ctx context.Context) error {
 	d.health.Require(d.storeTrouble)
 	d.health.Require(d.doors.ready)
 	defer d.startHealth(ctx, func(err error) { stop(err) })()
-	d.metrics.registry.MustRegister(newStoreMetrics(d), d.ownedMetric(), modemMetrics{d.panel})
+	d.metrics.registry.MustRegister(newStoreMetrics(d), d.ownedMetric(), modemMetrics{d.openModems})
 
 	first, err := d.open(ctx)
 	if err != nil && spool.FaultOf(err) == "" {

@@ -8,8 +8,22 @@ import (
 	"github.com/assaygate/assaygate/device/port"
 )
 
-// modemMetrics asks the open serial ports for their modem lines at each scrape.
-type modemMetrics struct{ panel *port.Panel }
+// modemMetrics tells the modem lines of the open serial ports at each scrape.
+type modemMetrics struct {
+	// open returns them by instrument.
+	open func() map[string]port.ModemLines
+}
+
+// openModems asks the ports that have modem lines.
+func (d *daemon) openModems() map[string]port.ModemLines {
+	lines := map[string]port.ModemLines{}
+	for _, held := range d.panel.Held() {
+		if state, err := held.Modem(); err == nil { // not of drivers without them, and of ports that go just now
+			lines[held.Owner] = state
+		}
+	}
+	return lines
+}
 
 func modemDescription() *prometheus.Desc {
 	return prometheus.NewDesc("assaygate_modem_line", "1 while the other side of a serial line holds this modem line on", []string{"instrument", "line"}, nil)
@@ -20,17 +34,13 @@ func (modemMetrics) Describe(to chan<- *prometheus.Desc) { to <- modemDescriptio
 
 // Collect implements prometheus.Collector.
 func (m modemMetrics) Collect(to chan<- prometheus.Metric) {
-	for _, held := range m.panel.Held() {
-		state, err := held.Modem()
-		if err != nil {
-			continue // drivers without modem lines, and ports that go just now
-		}
+	for instrument, state := range m.open() {
 		for _, line := range modemLines(state) {
 			value := 0.0
 			if line.on {
 				value = 1
 			}
-			to <- prometheus.MustNewConstMetric(modemDescription(), prometheus.GaugeValue, value, held.Owner, strings.ToLower(line.name))
+			to <- prometheus.MustNewConstMetric(modemDescription(), prometheus.GaugeValue, value, instrument, strings.ToLower(line.name))
 		}
 	}
 }

@@ -53,14 +53,14 @@ func (v portsView) list(ctx context.Context) []portEntry {
 				e.UsedBy = append(e.UsedBy, u)
 			}
 		}
-		e.Modem, e.ModemUnknown = v.modem(ctx, d, held, len(users) > 0, sure && err == nil)
+		e.Modem, e.ModemUnknown = v.modem(ctx, d, held, len(users) > 0, sure, err)
 		entries = append(entries, e)
 	}
 	return entries
 }
 
 // modem reads the modem lines, or says why not.
-func (v portsView) modem(ctx context.Context, d port.Device, held *heldPort, used, sure bool) (*port.ModemLines, string) {
+func (v portsView) modem(ctx context.Context, d port.Device, held *heldPort, used, sure bool, err error) (*port.ModemLines, string) {
 	switch {
 	case held != nil && held.Modem == nil:
 		return nil, "the driver does not tell"
@@ -70,6 +70,8 @@ func (v portsView) modem(ctx context.Context, d port.Device, held *heldPort, use
 		return nil, "not looked at: the port is in use"
 	case v.peek == nil:
 		return nil, "not looked at: the port is not open"
+	case err != nil && !v.always:
+		return nil, "not looked at: who uses the port is not told here; look with --modem"
 	case !sure && !v.always:
 		return nil, "not looked at: other users' programs may have the port open, and would notice; look as root, or with --modem"
 	}

@@ -3,6 +3,8 @@ package port
 import (
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,7 +15,8 @@ type Device struct {
 	// Path is what is opened: /dev/ttyUSB0, COM3.
 	Path string `json:"path"`
 	// Name is what to write into a configuration: of a USB adapter `usb:` and the
-	// socket that it is plugged into, else the path.
+	// socket that it is plugged into, of a Raspberry Pi's pins /dev/serial0, else
+	// the path.
 	Name string `json:"name"`
 	// Aliases are further names of the same port that Lookup and the system know,
 	// the path left out.
@@ -107,6 +110,7 @@ func christen(devices []Device) {
 		d := &devices[i]
 		d.Name = d.Path
 		if d.USB == nil {
+			d.takePinsName()
 			continue
 		}
 		var names []string
@@ -123,6 +127,17 @@ func christen(devices []Device) {
 		if len(names) > 0 {
 			d.Name = names[0]
 			d.Aliases = append(names[1:], d.Aliases...)
+		}
+	}
+}
+
+// takePinsName names the UART on the pins of a Raspberry Pi as its system does:
+// which of the two that is depends on the model and its settings.
+func (d *Device) takePinsName() {
+	for i, alias := range d.Aliases {
+		if strings.HasPrefix(filepath.Base(alias), "serial") {
+			d.Name, d.Aliases = alias, slices.Delete(d.Aliases, i, i+1)
+			return
 		}
 	}
 }

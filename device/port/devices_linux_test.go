@@ -31,8 +31,8 @@ func TestDevices(t *testing.T) {
 	}{
 		"a laptop has no UART": {laptop, func(*tree) {}, nil},
 		"a Raspberry Pi 4": {raspberry, func(*tree) {}, []string{
-			"/dev/ttyS0 /dev/ttyS0 bcm2835-aux-uart /dev/serial0",
-			"/dev/ttyAMA0 /dev/ttyAMA0 uart-pl011 /dev/serial1",
+			"/dev/serial0 /dev/ttyS0 bcm2835-aux-uart",
+			"/dev/serial1 /dev/ttyAMA0 uart-pl011",
 		}},
 		"adapters without a number": {laptop, func(tr *tree) {
 			tr.plug("ttyUSB0", "1-1.3", "1.0", "0", ch340)
