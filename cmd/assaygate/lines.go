@@ -27,15 +27,13 @@ type listening struct {
 	tls          *port.TLS // nil where it has none
 }
 
-// name is the listener's in /readyz and in the log.
-func (l listening) name() string { return "listener " + l.address }
-
-// key tells it from all others.
+// key tells it from all others, also in /readyz and in the log.
 func (l listening) key() string {
+	name := "listener " + l.address
 	if strings.HasSuffix(l.address, ":0") {
-		return l.name() + " of " + l.instruments[0].Name
+		return name + " of " + l.instruments[0].Name
 	}
-	return l.name()
+	return name
 }
 
 func (set listenerSet) close() (err error) {
@@ -90,18 +88,18 @@ func (g *gateway) tryListener(ctx context.Context, l *listening) (err error) {
 	}
 	if !l.usableTLS() {
 		err = l.tls.Check()
-		if g.doors.keep(l.name(), err.Error(), true) {
+		if g.doors.keep(l.key(), err.Error(), true) {
 			g.log.Error("the listener stays closed until its TLS files can be used", "instrument", first.Name, "address", l.address, "error", err)
 		}
 		return err
 	}
 	if l.Listener, err = g.listen(ctx, first.Name, l.address); err != nil {
-		if g.doors.keep(l.name(), err.Error(), false) && g.forgiving.Load() {
+		if g.doors.keep(l.key(), err.Error(), false) && g.forgiving.Load() {
 			g.log.Error("the listener cannot be opened; trying on", "instrument", first.Name, "address", l.address, "error", err)
 		}
 		return err
 	}
-	g.doors.forget(l.name())
+	g.doors.forget(l.key())
 	return nil
 }
 
@@ -141,7 +139,7 @@ const knockAgain = time.Second
 // serveListener serves a listener until ctx ends. One that cannot be opened yet
 // is opened as soon as it can be.
 func (g *gateway) serveListener(ctx context.Context, l listening, service *instrument.Service) error {
-	defer g.doors.forget(l.name())
+	defer g.doors.forget(l.key())
 	for l.Listener == nil {
 		select {
 		case <-ctx.Done():

@@ -118,3 +118,26 @@ func TestTransitionIsToldToSystemd(t *testing.T) {
 	}
 	hear("READY=1")
 }
+
+// Flags stand over every configuration that comes, not only over the first.
+func TestFlagsHoldForEveryConfiguration(t *testing.T) {
+	t.Parallel()
+	directory, address, admin := t.TempDir(), freePort(t), freePort(t)
+	path := filepath.Join(directory, "assaygate.yaml")
+	must(t, os.WriteFile(path, []byte(listensAt(directory, address)), 0o600))
+	log := &lockedBuffer{}
+	d, err := prepare(flags{Config: path, Admin: admin, Data: filepath.Join(directory, "data")}, log)
+	must(t, err)
+	r := follow(t, d, log, "gateway ready")
+	r.addresses[adminServer] = admin
+	must(t, r.adopt(t.Context(), change{config: []byte(listensAt(directory, freePort(t)))}))
+	if status, body := r.answer("/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz says %d %s", status, body)
+	}
+	if at := r.config().Spool.Directory; at != filepath.Join(directory, "data", "spool") || strings.Count(log.text(), "gateway ready") != 1 {
+		t.Errorf("the store is in %s", at)
+	}
+	if held(t, path) == "" || strings.Contains(held(t, path), admin) {
+		t.Error("flags were written into the file")
+	}
+}
