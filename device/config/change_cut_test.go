@@ -59,7 +59,8 @@ func TestCutOff(t *testing.T) {
 	for name, c := range cuts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			made := false
+			made, cut, ways := false, 0, 0
+			defer func() { t.Logf("%d cuts by a kill, %d by power", cut, ways) }()
 			for at := 0; !made; at++ {
 				f := newTree(t)
 				j := f.journal()
@@ -84,9 +85,11 @@ func TestCutOff(t *testing.T) {
 					f.checkCut(t, fmt.Sprintf("cut before operation %d, %s", at, when), c.from, c.to, c.tried, c.takenBack, c.confirming, err == nil)
 				}
 				check("killed")
+				cut++
 				open := before.top.open()
 				// None, all, each alone and all but each.
 				for which := -2; which < 2*open; which++ {
+					ways++
 					n := -1
 					before.left(t, func() bool {
 						n++
