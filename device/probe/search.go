@@ -108,10 +108,30 @@ func (s *search) heard(b burst, took time.Duration) {
 		return
 	}
 	o.Noise++
-	if o.Parity == "none" && resembles(b.data) {
+	switch {
+	case o.Parity != "none":
+	case resembles(b.data):
 		s.insert(o.Baud)
+	case len(b.data) <= longestCall:
+		s.prefer(guesses(b.data, o.Setting))
 	}
 	s.next()
+}
+
+// longestCall is how many characters a call is heard as at most, and one more.
+const longestCall = 4
+
+// prefer puts speeds next in turn that were not listened to yet.
+func (s *search) prefer(bauds []int) {
+	to := s.at + 1
+	for _, baud := range bauds {
+		if from := slices.Index(s.order, plain(baud)); from > to {
+			s.order = slices.Insert(slices.Delete(s.order, from, from+1), to, plain(baud))
+			to++
+		} else if from == to {
+			to++
+		}
+	}
 }
 
 // insert puts the settings with parity of a speed next in turn.

@@ -100,6 +100,29 @@ func TestParityIsTriedWhereItSoundsLikeIt(t *testing.T) {
 	}
 }
 
+// A call that is heard at a wrong speed names the right one: an instrument that
+// calls twice a minute is found in about two minutes, whatever its line.
+func TestACallNamesItsSpeed(t *testing.T) {
+	for _, baud := range speeds() {
+		for _, of := range formats(baud) {
+			if _, spoke := listenTo(speakers()["calls"].bursts, of, true); spoke > 7 {
+				t.Errorf("%s: it had to call %d times", of, spoke)
+			}
+		}
+	}
+	for _, heard := range speeds() {
+		for _, sent := range speeds() {
+			data, _ := heardAs([]byte{lis01.ENQ}, plain(sent), plain(heard))
+			if len(data) > longestCall {
+				t.Errorf("ENQ of %d is heard at %d as %x", sent, heard, data)
+			}
+			if got := guesses(data, plain(heard)); len(data) > 0 && heard != sent && !slices.Contains(got, sent) || slices.Contains(got, heard) {
+				t.Errorf("ENQ of %d, heard at %d: guesses %v", sent, heard, got)
+			}
+		}
+	}
+}
+
 // A format that one burst cannot be of is none, whatever comes later.
 func TestAFormatFitsAll(t *testing.T) {
 	s := newSearch()

@@ -5,7 +5,8 @@
 // fifteen seconds for its reply, sends EOT, and begins again some ten seconds
 // later. So settings are not tried by the clock. The probe stays at one until
 // something comes, judges that, and only then moves on: what came shows that the
-// instrument speaks, and the next settings are listened to when it speaks again.
+// instrument speaks, and the next settings are listened to when it speaks again, first
+// those at which an ENQ would have been heard like that.
 // Only where nothing at all comes it moves on by itself, after longer than such an
 // instrument is ever silent.
 //

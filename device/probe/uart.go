@@ -1,9 +1,12 @@
 package probe
 
 import (
+	"bytes"
+	"slices"
 	"sort"
 
 	"github.com/assaygate/assaygate/device/port"
+	"github.com/assaygate/assaygate/protocols/lis01"
 )
 
 // A wire is the level of a line over time: changes at these moments, in
@@ -102,4 +105,28 @@ func (w wire) fall(after float64) (at float64, found bool) {
 func heardAs(text []byte, sent, heard Setting) ([]byte, port.Counters) {
 	w, end := send(text, sent)
 	return receive(w, end, heard)
+}
+
+// guesses are the speeds at which a call could be sent that is heard as these
+// characters with this setting, each once. An ASTM instrument that nobody answers
+// sends nothing but calls, so that one of them, heard at a wrong speed, mostly
+// names the right one. UARTs differ in what they make of a missing stop bit:
+// a guess says what to listen to first, never what is so.
+func guesses(data []byte, heard Setting) (bauds []int) {
+	for _, baud := range speeds() {
+		formats := []Setting{{baud, 8, "even", 1}, {baud, 8, "odd", 1}}
+		for _, v := range views(baud) {
+			formats = append(formats, v.Setting)
+		}
+		fits := slices.ContainsFunc(formats, func(sent Setting) bool {
+			return slices.ContainsFunc([]byte{lis01.ENQ, lis01.EOT}, func(call byte) bool {
+				got, _ := heardAs([]byte{call}, sent, heard)
+				return bytes.Equal(got, data)
+			})
+		})
+		if fits && baud != heard.Baud {
+			bauds = append(bauds, baud)
+		}
+	}
+	return bauds
 }
