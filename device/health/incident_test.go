@@ -57,7 +57,7 @@ func TestDumpShowsWhoWaits(t *testing.T) {
 		waiting.Go(func() { standsStill(&lock, "DOE^JANE") })
 	}
 	var text string
-	for end := time.Now().Add(time.Minute); !strings.Contains(text, "and 49 more like it\n"); {
+	for end := time.Now().Add(time.Minute); !strings.Contains(text, "[sync.Mutex.Lock]: and 49 more like it\n"); {
 		if time.Now().After(end) {
 			t.Fatalf("not within a minute: all wait for the lock\n%s", text)
 		}
