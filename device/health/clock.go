@@ -2,9 +2,13 @@ package health
 
 import "time"
 
-// mostLate is by how much the watch may come late before it is the process, and
-// no part of it, that stands still.
-const mostLate = 10 * time.Second
+const (
+	// mostLate is by how much the watch may come late before it is the process, and
+	// no part of it, that stands still.
+	mostLate = 10 * time.Second
+	// watchDeadline is for the watch itself.
+	watchDeadline = time.Minute
+)
 
 // watch is when the parts were looked at last, and what was not counted so far.
 type watch struct {
@@ -45,5 +49,5 @@ func (w *watch) stands() (since time.Duration, is bool) {
 		return 0, false
 	}
 	since = time.Since(w.at)
-	return since, since > mostLate
+	return since, since > watchDeadline
 }

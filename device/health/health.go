@@ -109,7 +109,7 @@ func (r *Registry) silent() (list []silence) {
 		}
 	}
 	if since, stands := r.watch.Load().stands(); stands {
-		list = append(list, silence{"the watch over the parts", since, mostLate})
+		list = append(list, silence{"the watch over the parts", since, watchDeadline})
 	}
 	slices.SortFunc(list, func(a, b silence) int {
 		if a.since != b.since {

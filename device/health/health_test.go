@@ -90,7 +90,7 @@ func TestAStandstillOfTheProcessIsNoSilence(t *testing.T) {
 		progress, _ := r.Watch("lims", time.Minute)
 		r.look()
 		time.Sleep(time.Hour)
-		if err := r.Healthy(); err == nil || err.Error() != "no progress: the watch over the parts for 1h0m0s (deadline 10s)" {
+		if err := r.Healthy(); err == nil || err.Error() != "no progress: the watch over the parts for 1h0m0s (deadline 1m0s)" {
 			t.Errorf("while nobody looks: %v", err)
 		}
 		if late := r.look(); late != time.Hour-mostLate {
