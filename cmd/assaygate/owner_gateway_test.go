@@ -62,11 +62,10 @@ func TestOwnerOfARunningGateway(t *testing.T) {
 	}
 	var file bytes.Buffer
 	sources := d.supportSources()
-	sources.log = nil
 	if err := writeSupport(ctx, &file, nil, sources); err != nil {
 		t.Fatal(err)
 	}
-	if members := bundled(t, &file); !strings.Contains(members["config.yaml"], "spool") || !strings.Contains(members["spool.json"], `"messages": 0`) {
+	if members := bundled(t, &file); !strings.Contains(members["config.yaml"], "spool") || !strings.Contains(members["spool.json"], `"messages": 0`) || !strings.Contains(members["log.txt"], "gateway ready") {
 		t.Errorf("its support bundle has %q", members)
 	}
 	if err := os.Remove(filepath.Join(root, "config", "owner.pub")); err != nil {

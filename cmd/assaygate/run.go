@@ -81,7 +81,9 @@ func prepare(f flags, errs io.Writer) (*daemon, error) {
 		return nil, err
 	}
 	settings.Box.useZone()
-	d := newDaemon(settings, newLog(settings.Log, errs))
+	recent := newRecentLog()
+	d := newDaemon(settings, newLog(settings.Log, recent.beside(errs)))
+	d.recent = recent
 	for _, warning := range warnings {
 		d.log.Warn(warning)
 	}

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -87,55 +83,4 @@ func networkFacts() []interfaceFacts {
 		list = append(list, facts)
 	}
 	return list
-}
-
-// journal reads the newest lines that the gateway's units have logged. Our log
-// never holds what a message says.
-func journal(ctx context.Context) ([]byte, error) {
-	program, err := exec.LookPath("journalctl")
-	if err != nil {
-		return nil, errors.New("there is no journalctl on this machine; add the gateway's log by hand")
-	}
-	command := exec.CommandContext(ctx, program, "--unit", "assaygate.service", "--unit", "assaygate-apply.service",
-		"--lines", "20000", "--no-pager", "--quiet", "--output", "short-iso-precise")
-	newest := &tail{most: maxSupportPart}
-	var complaint bytes.Buffer
-	command.Stdout, command.Stderr, command.WaitDelay = newest, &complaint, time.Second
-	if err := command.Run(); err != nil {
-		return nil, errors.Join(errors.New("the journal cannot be read"), err, errors.New(firstLine(complaint.String())))
-	}
-	return newest.lines(), nil
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return line
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	most int
-	kept []byte
-	cut  bool
-}
-
-// Write implements io.Writer.
-func (t *tail) Write(data []byte) (int, error) {
-	t.kept = append(t.kept, data...)
-	if over := len(t.kept) - t.most; over > t.most {
-		t.kept, t.cut = append(t.kept[:0], t.kept[over:]...), true
-	}
-	return len(data), nil
-}
-
-// lines are the newest whole lines that fit.
-func (t *tail) lines() []byte {
-	kept := t.kept
-	if over := len(kept) - t.most; over > 0 {
-		kept, t.cut = kept[over:], true
-	}
-	if t.cut {
-		_, kept, _ = bytes.Cut(kept, []byte("\n"))
-	}
-	return kept
 }

@@ -280,6 +280,23 @@ func TestJournal(t *testing.T) {
 	if _, err := journal(t.Context()); err == nil || !strings.Contains(err.Error(), "insufficient permissions") {
 		t.Errorf("error %v", err)
 	}
+	for _, nothing := range []string{"", `echo "-- No entries --"`} {
+		script(nothing)
+		if _, err := journal(t.Context()); err == nil || !strings.Contains(err.Error(), "shows no lines") {
+			t.Errorf("a journal without lines: %v", err)
+		}
+	}
+	recent := newRecentLog()
+	if _, err := io.WriteString(recent.beside(io.Discard), "one\ntwo\n"); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := recent.read(t.Context()); err != nil || !strings.HasPrefix(string(text), "The newest lines of this process only: the journal shows no") || !strings.HasSuffix(string(text), "\n\none\ntwo\n") {
+		t.Errorf("in place of the journal: %q, %v", text, err)
+	}
+	script("echo from the journal")
+	if text, err := recent.read(t.Context()); err != nil || string(text) != "from the journal\n" {
+		t.Errorf("beside the journal: %q, %v", text, err)
+	}
 	script("while :; do :; done")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
