@@ -85,6 +85,14 @@ func (s *supervisor) until(state string) bool {
 				}
 			case "STOPPING":
 				s.limit = time.Now().Add(testStart)
+			case "EXTEND_TIMEOUT_USEC":
+				more, err := strconv.ParseInt(value, 10, 64)
+				if err != nil {
+					s.t.Errorf("%s: %v", said, err)
+				}
+				if end := time.Now().Add(time.Duration(more) * time.Microsecond); !s.limit.IsZero() && end.After(s.limit) {
+					s.limit = end
+				}
 			case "STATUS":
 				s.status = value
 			}
@@ -175,6 +183,17 @@ func (s *supervisor) address(name string) (address string) {
 		return found
 	})
 	return address
+}
+
+// A store that takes longer to open than systemd waits for is no reason to start
+// again, and again.
+func TestSystemdWaitsForALargeStore(t *testing.T) {
+	directory := t.TempDir()
+	s := supervise(t, configFile(t, directory, base(directory)+lanInstruments), slowOpening)
+	s.limit = time.Now().Add(opensSlowly * 2 / 3)
+	if !s.until("READY=1") {
+		t.Errorf("it was not waited for:\n%s", s.log.text())
+	}
 }
 
 // A gateway on which nothing stands still is left alone, says how it fares, and

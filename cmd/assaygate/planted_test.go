@@ -14,6 +14,13 @@ import (
 // the first whose name begins so, stands still.
 const plantedPart = "ASSAYGATE_TEST_PLANT"
 
+// slowOpening is a part with which no part stands still, but the store takes its
+// time to open.
+const (
+	slowOpening = "slow"
+	opensSlowly = 12 * time.Second
+)
+
 // runPlanted is `assaygate run --config FILE` with a deadlock in a part.
 func runPlanted(part, file string) error {
 	d, err := prepare(flags{Config: file}, os.Stderr)
@@ -21,6 +28,9 @@ func runPlanted(part, file string) error {
 		return err
 	}
 	d.watching = func(name string, deadline time.Duration) (progress, ended func()) {
+		if part == slowOpening && name == "opening the store" {
+			time.Sleep(opensSlowly)
+		}
 		if !strings.HasPrefix(name, part) {
 			return d.health.Watch(name, deadline)
 		}
