@@ -281,7 +281,7 @@ func TestProposals(t *testing.T) {
 	}
 	var text bytes.Buffer
 	s.do(list[1].write(&text))
-	for _, part := range []string{"9600 8N1 ", " ENQ\n", "9600 8N1, likely: ", "what came would be the same with 9600 7E1, ", "  - name: analyser\n    serial: {port: \"usb:1-1.3\", baud: 9600,"} {
+	for _, part := range []string{"9600 8N1 ", "ENQ: 3\n", "9600 8N1, likely: ", "what came would be the same with 9600 7E1, ", "  - name: analyser\n    serial: {port: \"usb:1-1.3\", baud: 9600,"} {
 		if !strings.Contains(text.String(), part) {
 			t.Errorf("no %q in\n%s", part, text.String())
 		}

@@ -182,7 +182,7 @@ func (p proposal) write(out io.Writer) error {
 		default:
 			fmt.Fprintf(&text, "%s", o.Fits[0].Describe())
 			if o.Noise > 0 {
-				fmt.Fprintf(&text, ", and %d times noise", o.Noise)
+				fmt.Fprintf(&text, ", noise: %d", o.Noise)
 			}
 		}
 		for _, e := range []struct {

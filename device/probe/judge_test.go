@@ -71,3 +71,11 @@ func FuzzJudge(f *testing.F) {
 		}
 	})
 }
+
+func TestDescribe(t *testing.T) {
+	e := Evidence{Calls: 1, Ends: 2, Frames: 4, Blocks: 5, Packets: 6, Texts: 7, format: "emerald"}
+	want := "ASTM frames with right checksums: 4, whole HL7 messages: 5, whole packets of emerald: 6, ENQ: 1, EOT: 2, bursts of plausible text: 7"
+	if got := e.Describe(); got != want || (Evidence{}).Describe() != "" {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

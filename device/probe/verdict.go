@@ -149,7 +149,7 @@ func (e Evidence) Describe() string {
 		{e.Texts, "bursts of plausible text"},
 	} {
 		if one.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", one.n, one.what))
+			parts = append(parts, fmt.Sprintf("%s: %d", one.what, one.n))
 		}
 	}
 	return strings.Join(parts, ", ")
