@@ -328,6 +328,14 @@ func TestProbeLeavesAloneWhatIsInUse(t *testing.T) {
 	}
 }
 
+func TestErrNothing(t *testing.T) {
+	silence := probe.Verdict{Saw: []probe.Observation{{Seconds: 35}}}
+	noise := probe.Verdict{Saw: []probe.Observation{{Seconds: 35}, {Bursts: 1, Noise: 1}}}
+	if a, b := errNothing(silence).Error(), errNothing(noise).Error(); !strings.HasPrefix(a, "nothing came") || !strings.HasPrefix(b, "what came made no sense") {
+		t.Errorf("%s; %s", a, b)
+	}
+}
+
 func TestDescribeStep(t *testing.T) {
 	a, b := probe.Setting{Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1}, probe.Setting{Baud: 19200, DataBits: 7, Parity: "even", StopBits: 1}
 	for _, test := range []struct {

@@ -58,9 +58,19 @@ func (c *portsProbe) Run(s *streams) error {
 		err = found.write(s.out)
 	}
 	if err == nil && found.Verdict.Sure == probe.Unknown {
-		return errors.New("nothing was found; what to try stands in docs/serial-ports.md, When nothing is found")
+		return errNothing(found.Verdict)
 	}
 	return err
+}
+
+// errNothing says what to try where nothing was found.
+func errNothing(v probe.Verdict) error {
+	for _, o := range v.Saw {
+		if o.Bursts > 0 {
+			return errors.New("what came made no sense at any setting; listen for longer, and look for an unusual speed in the analyser's manual, for a cable that inverts (TTL in place of RS-232) and for a missing ground")
+		}
+	}
+	return errors.New("nothing came; is the analyser set to send to a host, and did it send while this listened? If so, look at the cable and try a null-modem adapter")
 }
 
 // lookupDevice finds a port by any of its names. One that is not listed is taken

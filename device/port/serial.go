@@ -136,7 +136,10 @@ func (s Serial) mode() *serial.Mode {
 // Counters are the errors that the serial hardware saw since the line was
 // opened. Each is a hint at the cable or at wrong line settings.
 type Counters struct {
-	Parity, Framing, Overrun, Break uint64
+	Parity  uint64 `json:"parity"`
+	Framing uint64 `json:"framing"`
+	Overrun uint64 `json:"overrun"`
+	Break   uint64 `json:"break"`
 }
 
 // ErrUnplugged says that the device of a serial line has gone away.
