@@ -214,3 +214,42 @@ func TestFailingOperation(t *testing.T) {
 		}
 	}
 }
+
+// A process is killed, the next one brings the change to its end, and then the
+// power goes: what it had found done already must be durable too.
+func TestPowerCutAfterAKill(t *testing.T) {
+	for name, c := range cuts {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for at, made := 0, false; !made; at++ {
+				f := newTree(t)
+				j := f.journal()
+				if c.first != nil {
+					must(t, c.first(f, j))
+				}
+				below := newCard(t, f.directory)
+				count, killed := 0, false
+				j.disk.step = func(o operation) error {
+					if count++; count > at {
+						killed = true
+						return errCut
+					}
+					below.apply(o)
+					return nil
+				}
+				err := c.cut(f, j)
+				made = !killed
+				j = f.journal()
+				j.disk.step = func(o operation) error {
+					below.apply(o)
+					return nil
+				}
+				must(t, j.Recover())
+				after := f.state()
+				below.left(t, func() bool { return false })
+				when := fmt.Sprintf("killed before operation %d, recovered to %s, power", at, after)
+				f.checkCut(t, when, c.from, c.to, c.tried, c.takenBack, c.confirming, err == nil)
+			}
+		})
+	}
+}

@@ -122,12 +122,16 @@ func (d disk) set(path string, content *[]byte) error {
 	switch {
 	case err != nil:
 	case content == nil && held == nil:
+		// That it is gone may not be durable yet.
+		if _, missing := os.Stat(filepath.Dir(path)); missing == nil {
+			err = d.sync(filepath.Dir(path))
+		}
 	case content == nil:
 		if err = d.remove(path); err == nil {
 			err = d.sync(filepath.Dir(path))
 		}
 	case held != nil && bytes.Equal(*held, *content):
-		// Its name may not be durable yet.
+		// That it is there may not be durable yet.
 		err = d.sync(filepath.Dir(path))
 	default:
 		if err = d.makeDirectory(filepath.Dir(path)); err == nil {
