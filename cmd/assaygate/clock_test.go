@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
+	"github.com/assaygate/assaygate/device/port"
+	"github.com/assaygate/assaygate/device/simulator"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/uplink/senaite"
 	"github.com/assaygate/assaygate/uplink/senaite/senaitetest"
@@ -239,5 +242,58 @@ func TestLIMSIsReachedWithoutAClock(t *testing.T) {
 	c.booted = c.booted.Add(-waitForTime)
 	if err := probe(); err != nil {
 		t.Errorf("after a quarter of an hour: %v", err)
+	}
+}
+
+// A whole gateway whose clock stands in 1970: it takes everything in, says that
+// the time is not known, and reaches its LIMS when it has waited long enough.
+func TestGatewayWithoutAClock(t *testing.T) {
+	lims := senaitetest.NewTLS()
+	defer lims.Close()
+	directory := t.TempDir()
+	ca := filepath.Join(directory, "ca.pem")
+	putFile(t, ca, string(lims.CA()), time.Now())
+	config, err := parseConfig([]byte("version: 1\n"+base(directory)+lanInstruments+fmt.Sprintf(`
+destinations:
+  - name: lims
+    accept_test: true
+    senaite: {url: %q, ca: %q, confirm: {enabled: false}}
+`, lims.Credentials(), ca)), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &lockedBuffer{}
+	d := newDaemon(config, newLog(config.Log, log))
+	d.board = bareBoard(t)
+	d.clock = newClock(d.board, d.log)
+	d.clock.built = time.Now()
+	d.clock.now = func() time.Time { return time.Unix(100, 0) }
+	d.clock.booted = time.Now().Add(-waitForTime)
+	r := follow(t, d, log, "gateway ready")
+	r.play("lan", simulator.ASTM, aMessage(t), simulator.Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := lims.Wait(ctx, 1); err != nil {
+		t.Fatalf("%v\n%s", err, log.text())
+	}
+	if push := lims.Pushes()[0]; !strings.Contains(push.Message, `"clock":"unset"`) {
+		t.Errorf("the message does not say that its time is not known:\n%s", push.Message)
+	}
+	if _, metrics := r.answer("/metrics"); !strings.Contains(metrics, "assaygate_clock_set 0\n") {
+		t.Error("assaygate_clock_set is not 0")
+	}
+	if n := strings.Count(log.text(), "the clock is not set, and nothing sets it"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+}
+
+// The lines hold the certificates of instruments against the same clock.
+func TestLinesHaveTheClock(t *testing.T) {
+	d := daemonOn(bareBoard(t))
+	at := time.Unix(100, 0)
+	d.clock.now = func() time.Time { return at }
+	line := (&gateway{daemon: d}).newTLS(Instrument{Name: "lan", TLS: port.TLSFiles{Certificate: "box.pem", Key: "box.key"}})
+	if line.Clock == nil || !line.Clock().Equal(at) {
+		t.Error("a line has another clock")
 	}
 }
