@@ -38,7 +38,7 @@ type daemon struct {
 	board       board.System
 	clock       *clock
 	face        face
-	recent      *recentLog // of its own log; may be nil
+	recent      *recentLog  // of its own log; may be nil
 	servers     *parts      // the admin endpoint and the console
 	fail        func(error) // ends the process, with the reason
 	doors       doors       // listeners that are not open
