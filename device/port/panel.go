@@ -156,12 +156,15 @@ func (p *Panel) Watch(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case event := <-watcher.Events:
+		case event, open := <-watcher.Events:
+			if !open {
+				return fmt.Errorf("watch %s for serial ports: the system has ended it", dev)
+			}
 			if isNews(event) {
 				p.tell()
 			}
-		case err := <-watcher.Errors:
-			if !errors.Is(err, fsnotify.ErrEventOverflow) {
+		case err := <-watcher.Errors: // nil where it has ended, which the other channel tells too
+			if err != nil && !errors.Is(err, fsnotify.ErrEventOverflow) {
 				return fmt.Errorf("watch %s for serial ports: %w", dev, err)
 			}
 			p.tell() // what was lost may have been a port
