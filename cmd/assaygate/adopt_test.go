@@ -259,3 +259,39 @@ func TestReloadOfTheSpool(t *testing.T) {
 		t.Error("not acknowledged")
 	}
 }
+
+// Who edits the file while a change is on trial has decided, unless what it then
+// says is wrong: the trial goes on, and takes that back too.
+func TestEditDuringATrial(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	first, second, third := freePort(t), freePort(t), freePort(t)
+	other, err := net.Listen("tcp", second)
+	must(t, err)
+	defer other.Close()
+	path := filepath.Join(directory, "assaygate.yaml")
+	must(t, os.WriteFile(path, []byte(listensAt(directory, first)), 0o600))
+	r := startFile(t, path)
+	to := change{config: []byte(listensAt(directory, second)), by: "stick", trial: time.Minute}
+	must(t, r.adopt(t.Context(), to))
+	must(t, os.WriteFile(path, []byte(listensAt(directory, third)), 0o600))
+	r.logs(1, "its file was changed by hand")
+	if now := r.standingConfig(); now.OnTrial || now.By != byFile {
+		t.Errorf("after an edit: %+v", now)
+	}
+	conn := dial(t, third)
+	if !sendHL7(conn, hl7Answers(conn), hl7Text("A", "1", "1")) {
+		t.Error("what was edited is not served")
+	}
+
+	to.trial = 4 * time.Second
+	must(t, r.adopt(t.Context(), to))
+	must(t, os.WriteFile(path, []byte("version: 1\nbauds: 1\n"), 0o600))
+	r.logs(1, "the configuration is refused")
+	if !r.standingConfig().OnTrial {
+		t.Error("a wrong file has ended the trial")
+	}
+	r.logs(1, "the configuration is taken back")
+	eventually(t, "the file of before is back", func() bool { return held(t, path) == listensAt(directory, third) })
+	eventually(t, "nothing is refused", func() bool { return r.standingConfig().Refused == "" })
+}
