@@ -45,7 +45,11 @@ func (s *sticks) startText(devices []port.Device, found map[string]proposal) str
 	line("# %s, and plug the stick into the box again.", configdrive.ConfigName)
 	line("# On a computer, assaygate check %s finds mistakes before.", configdrive.ConfigName)
 	line("version: 1")
-	line("box: {name: %s}", c.Box.Name)
+	box := s.sections("box")
+	if box == nil {
+		box = []string{fmt.Sprintf("box: {name: %s}", c.Box.Name)}
+	}
+	line("%s", strings.Join(box, "\n"))
 	line("")
 	line("# One entry for each analyser. Entries behind # are examples: remove the # to use them.")
 	line("instruments:")

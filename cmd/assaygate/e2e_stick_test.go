@@ -338,7 +338,7 @@ func TestStickConfigurationIsTakenBack(t *testing.T) {
 
 func TestStickExportsAndBegins(t *testing.T) {
 	t.Parallel()
-	b := newStickBox(t, baseConfig+"privacy: # ours\n  astm:\n    allow: {H: [5, 12, 13, 14]}\n\n# the end\nshutdown_grace: 9s\n")
+	b := newStickBox(t, strings.Replace(baseConfig, "box-1}", "box-1, fleet: ward}", 1)+"privacy: # ours\n  astm:\n    allow: {H: [5, 12, 13, 14]}\n\n# the end\nshutdown_grace: 9s\n")
 	b.write(t, filepath.Join(b.root, "captures", "x.astm"), "capture")
 	b.plug(t, map[string]string{"export": "", "START.txt": "", "backup": "", "collect": ""})
 	b.wantReport(t, "Not all is well: one thing has", "backup: this box has no owner", "export: no message and 1 capture file are in assaygate-export-box-1-", "start: a configuration to begin with is assaygate-start.yaml")
@@ -355,7 +355,7 @@ func TestStickExportsAndBegins(t *testing.T) {
 
 	// What start wrote is a configuration once its places are filled in.
 	text := b.read(t, filepath.Join(b.stick, "assaygate-start.yaml"))
-	if !strings.Contains(text, "privacy: # ours\r\n  astm:\r\n    allow: {H: [5, 12, 13, 14]}\r\nshutdown_grace: 9s\r\n") {
+	if !strings.Contains(text, "\r\nbox: {name: box-1, fleet: ward}\r\n") || !strings.Contains(text, "privacy: # ours\r\n  astm:\r\n    allow: {H: [5, 12, 13, 14]}\r\nshutdown_grace: 9s\r\n") {
 		t.Errorf("what stays as it is is not in it:\n%s", text)
 	}
 	if _, err := parseConfig([]byte(text), "start"); err == nil {
