@@ -68,6 +68,8 @@ func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configSt
 		return "The new configuration runs, on trial: leave the stick in until this report says that it stands."
 	case s.adopted:
 		return "All is well: the new configuration runs."
+	case len(h.Notes) > 0 && len(h.Files) == 0:
+		return "Nothing was done: the box takes no file of this stick, because of their names. See what is to be noted."
 	}
 	return "All is well."
 }

@@ -268,6 +268,10 @@ func TestStickWithAWrongConfigurationChangesNothing(t *testing.T) {
 	b.plug(t, map[string]string{"profiles/own.yaml": "x", "tls/box.pem": "x", "password.txt": "x"})
 	b.wantReport(t, "Not all is well: 3 things have", "password.txt: the configuration has no LIMS", "names no directory for them", "tls/box.pem: the configuration names no TLS files")
 
+	// The name that Windows makes of it.
+	b.plug(t, map[string]string{"assaygate.yaml.txt": b.text(baseConfig)})
+	b.wantReport(t, "Nothing was done: the box takes no file of this stick", "assaygate.yaml.txt: Windows hides the end of its name")
+
 	// A box that broke off behind the change of the configuration, before its report.
 	b.pull(t)
 	b.plug(t, map[string]string{"assaygate.yaml": b.text(baseConfig)})

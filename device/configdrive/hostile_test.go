@@ -2,6 +2,7 @@ package configdrive
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,7 +108,8 @@ func TestNotes(t *testing.T) {
 		"backup/x":                      "", // a folder of anybody's
 		"start.exe":                     "",
 		"assaygate-support-1.tar.gz":    "",
-		"assaygate-start.yaml":          "",
+		"Assaygate-Start.yaml":          "Assaygate-Start.yaml: is not taken under this name; when it is filled in, name it assaygate.yaml",
+		"assaygate-start-2.yaml":        "",
 		".assaygate.yaml":               "",
 		"._assaygate.yaml":              "",
 		"System Volume Information/x":   "",
@@ -142,6 +144,32 @@ func TestAControlFileIsEmpty(t *testing.T) {
 		b.wantCalls("collect", "erase-sealed", "config")
 		if want := []string{"Backup" + notEmpty, "export.txt" + notEmpty}; !slices.Equal(b.reports[0].Notes, want) {
 			t.Errorf("noted %q", b.reports[0].Notes)
+		}
+	})
+}
+
+func TestAConfigurationToBeginWithIsNoMistakeBesideWhatAskedForIt(t *testing.T) {
+	within(t, func(t *testing.T, b *box) {
+		put(t, b.Directory, Start, "")
+		b.control = func(s *Session, _ string) Outcome {
+			_, err := s.Create(t.Context(), "assaygate-start", ".yaml", func(io.Writer) error { return nil })
+			if err != nil {
+				t.Error(err)
+			}
+			return Outcome{}
+		}
+		b.look(20)
+		b.wantCalls("config", "start")
+		if len(b.reports) != 1 || len(b.reports[0].Notes) != 0 {
+			t.Errorf("reported %+v", b.reports)
+		}
+		put(t, b.Directory, ConfigName, "version: 1")
+		if err := os.Remove(filepath.Join(b.Directory, Start)); err != nil {
+			t.Fatal(err)
+		}
+		b.look(3)
+		if len(b.reports) != 2 || len(b.reports[1].Notes) != 0 {
+			t.Errorf("reported %+v", b.reports)
 		}
 	})
 }

@@ -59,13 +59,15 @@ func look(root *os.Root) (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	folders := 0
+	folders, began := 0, ""
 	for _, name := range names {
 		lower := strings.ToLower(name)
 		switch {
 		case hidden(name):
 		case lower == ReportName:
 			s.asked = true
+		case lower == StartName:
+			began = name
 		case written(name):
 		case lower == ProfilesName || lower == TLSName:
 			err = s.folder(root, lower, name)
@@ -78,6 +80,10 @@ func look(root *os.Root) (*survey, error) {
 			return nil, err
 		}
 	}
+	if began != "" && !s.has(ConfigName) && !s.has(Start) {
+		// Filled in and saved as it was: the likeliest mistake of all.
+		s.notes = append(s.notes, printable(began)+": is not taken under this name; when it is filled in, name it "+ConfigName)
+	}
 	slices.SortFunc(s.entries, func(a, b entry) int { return strings.Compare(a.key+"\n"+a.name, b.key+"\n"+b.name) })
 	for i := 1; i < len(s.entries); i++ {
 		if a, b := s.entries[i-1], s.entries[i]; a.key == b.key {
@@ -85,6 +91,10 @@ func look(root *os.Root) (*survey, error) {
 		}
 	}
 	return &s, nil
+}
+
+func (s *survey) has(key string) bool {
+	return slices.ContainsFunc(s.entries, func(one entry) bool { return one.key == key })
 }
 
 // file takes note of an entry at the root.
