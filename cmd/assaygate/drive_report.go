@@ -138,7 +138,7 @@ func (s *sticks) next(h configdrive.Handled, errs []string, standing configStand
 	switch {
 	case len(errs) > 0:
 		lines = append(lines, "Put right what stands at the top, on a computer, and plug the stick in again.")
-	case s.adopted && standing.OnTrial:
+	case standing.OnTrial:
 		lines = append(lines, "Leave the stick in. This report is written again when the trial is over.")
 	default:
 		lines = append(lines, "The stick can be pulled.")
