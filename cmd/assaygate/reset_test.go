@@ -558,3 +558,23 @@ func redo(t *testing.T, o operation, from, to string) {
 		t.Fatal(err)
 	}
 }
+
+// A monitored box tells that something was set aside.
+func TestSealedMessagesAreAMetric(t *testing.T) {
+	data := t.TempDir()
+	aside := filepath.Join(data, "spool.sealed-1")
+	if err := errors.Join(os.Mkdir(aside, 0o700), os.WriteFile(filepath.Join(aside, "sealed.json"), []byte(`{"messages": 120}`), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, base(data))
+	r.wantMetrics("assaygate_sealed_messages 120")
+	// One that nobody can count is not as good as none.
+	if err := os.WriteFile(filepath.Join(aside, "sealed.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.wantMetrics("assaygate_sealed_messages 1")
+	if err := os.RemoveAll(aside); err != nil {
+		t.Fatal(err)
+	}
+	r.wantMetrics("assaygate_sealed_messages 0")
+}
