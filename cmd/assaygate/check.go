@@ -40,7 +40,7 @@ func (c *checkCommand) Run(s *streams) error {
 	}
 	parts := loaded.inactive()
 	for _, part := range parts {
-		text := "not active in this version: " + part.What
+		text := part.state() + ": " + part.What
 		if part.Closes != "" {
 			text += "; so " + part.Closes + " will not be opened"
 		}

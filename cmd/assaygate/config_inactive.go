@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// inactive is a part of the configuration that this version understands, but
-// does not do yet.
+// inactive is a part of the configuration that is understood and not done: by
+// this version, or on this host.
 type inactive struct {
 	// Where is the path of its key, and What says what is left out.
 	Where, What string
@@ -14,10 +14,19 @@ type inactive struct {
 	// open to more than was meant: adminServer, consoleServer or driveServer. ""
 	// means that nothing is weakened by leaving it out.
 	Closes string
+	// Host: another host would do it.
+	Host bool
 }
 
-// inactive lists the parts of the configuration that are not active in this
-// version.
+// state says what part is not done by.
+func (i inactive) state() string {
+	if i.Host {
+		return "not active on this host"
+	}
+	return "not active in this version"
+}
+
+// inactive lists the parts of the configuration that are not active.
 func (c Config) inactive() []inactive {
 	var list []inactive
 	add := func(closes, where, format string, args ...any) {

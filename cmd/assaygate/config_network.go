@@ -23,10 +23,10 @@ func onImage(boardData string) bool {
 // that is not the box. What it keeps off an interface is then kept off by
 // nothing, so that a server that only the firewall protects stays closed.
 func (c Config) networkRefused() []inactive {
-	list := []inactive{{Where: "network", What: "refused: this host is not the box (it has no " + boardData + "), and its network is left as it is; set it with the host's own tools, and remove the section"}}
+	list := []inactive{{Where: "network", Host: true, What: "refused: this host is not the box (it has no " + boardData + "), and its network is left as it is; set it with the host's own tools, and remove the section"}}
 	for _, one := range c.reached() {
 		if len(c.Network.Interfaces) > 1 && one.Part != network.Instruments && !loopback(one.Address) {
-			list = append(list, inactive{Where: "network.interfaces", What: "on this host nothing keeps it off an interface that does not serve it", Closes: string(one.Part)})
+			list = append(list, inactive{Where: "network.interfaces", What: "on this host nothing keeps it off an interface that does not serve it", Closes: string(one.Part), Host: true})
 		}
 	}
 	return list

@@ -91,9 +91,9 @@ func (d *daemon) use(to Config) {
 		switch {
 		case slices.Contains(before, part):
 		case part.Closes != "":
-			d.log.Error("not opened: a part of its protection is not active in this version", "part", part.Where, "closed", part.Closes, "what", part.What)
+			d.log.Error("not opened: a part of its protection is "+part.state(), "part", part.Where, "closed", part.Closes, "what", part.What)
 		default:
-			d.log.Warn("not active in this version", "part", part.Where, "what", part.What)
+			d.log.Warn(part.state(), "part", part.Where, "what", part.What)
 		}
 	}
 }

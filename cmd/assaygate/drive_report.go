@@ -95,7 +95,7 @@ func (s *sticks) remarks(standing configStanding) (lines []string) {
 		lines = append(lines, errorLines(found, "", "")...)
 	}
 	for _, part := range c.inactive() {
-		lines = append(lines, part.Where+": is not active in this version: "+part.What)
+		lines = append(lines, part.Where+": is "+part.state()+": "+part.What)
 	}
 	if c.ConfigDrive == nil {
 		lines = append(lines, "This configuration has no config_drive: the box reads no stick after this one. Who wants that back needs the box's console, or a factory reset.")
