@@ -13,21 +13,24 @@ import (
 
 type spoolSealed struct{}
 
-// Run implements a kong command.
+// Run implements a kong command. It needs no store beside the sealed ones: after
+// a reset there may be none yet.
 func (*spoolSealed) Run(c *spoolCommand, s *streams) error {
-	return c.read(func(ctx context.Context, client *console.Client) error {
-		list, err := client.Sealed(ctx)
-		if err != nil {
-			return err
+	directory, _, err := c.place()
+	if err != nil {
+		return err
+	}
+	list, err := spool.ListSealed(directory)
+	if err != nil {
+		return err
+	}
+	return c.print(s.out, list, func(w io.Writer) {
+		for _, sealed := range list {
+			showSealed(w, sealed)
 		}
-		return c.print(s.out, list, func(w io.Writer) {
-			for _, sealed := range list {
-				showSealed(w, sealed)
-			}
-			if len(list) == 0 {
-				fmt.Fprintln(w, "there is no sealed store")
-			}
-		})
+		if len(list) == 0 {
+			fmt.Fprintln(w, "there is no sealed store")
+		}
 	})
 }
 
