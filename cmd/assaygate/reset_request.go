@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,7 +108,11 @@ func (r resetting) requested() (*resetRequest, error) {
 		return nil, fmt.Errorf("reading the request for a factory reset: %w", err)
 	}
 	var q resetRequest
-	if err := json.Unmarshal(text, &q); err != nil {
+	err = json.Unmarshal(text, &q)
+	if err == nil && !q.Plan.sound() {
+		err = errors.New("its plan is none that a reset makes")
+	}
+	if err != nil {
 		r.log.Error("the request for a factory reset cannot be read, and is taken for one that nobody has signed", "file", r.beside(resetFile), "error", err)
 		q = resetRequest{By: "a request that cannot be read"}
 	}
@@ -197,6 +202,20 @@ type resetPlan struct {
 	Last   lastReset     `json:"last"`
 
 	wipes int // how many files there are to remove
+}
+
+// sound reports whether a reset may have made the plan: it sets things aside,
+// and never takes anything out of what was set aside. Nil is no plan yet.
+func (p *resetPlan) sound() bool {
+	if p == nil {
+		return true
+	}
+	for _, moved := range append(slices.Clone(p.Stores), p.Files...) {
+		if inSealed(moved.From) || moved.To != spool.SealedPath(moved.From, p.Number) {
+			return false
+		}
+	}
+	return true
 }
 
 // nothing reports whether the box is as new.

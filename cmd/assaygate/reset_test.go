@@ -370,14 +370,25 @@ func TestResetOfAFreshBoxDoesNothing(t *testing.T) {
 
 // A request that a power cut has spoilt opens nothing: it counts as unsigned.
 func TestSpoiltRequestIsUnsigned(t *testing.T) {
-	for _, text := range []string{"", "{", `{"signed": true`, `[]`} {
+	plan := func(from, to string) string {
+		return `{"signed": true, "plan": {"number": 1, "stores": [], "files": [{"from": "DATA/` + from + `", "to": "DATA/` + to + `"}]}}`
+	}
+	for _, text := range []string{"", "{", `{"signed": true`, `[]`, plan("captures.sealed-7", "captures"), plan("captures.sealed-7", "captures.sealed-7.sealed-1"), plan("tls", "captures")} {
 		data := boxDirectory(t)
+		text = strings.ReplaceAll(text, "DATA", data)
+		kept := filepath.Join(data, "captures.sealed-7", capture1)
+		if err := errors.Join(os.Mkdir(filepath.Dir(kept), 0o700), os.WriteFile(kept, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
 		r := resetIn(data)
 		if err := os.WriteFile(r.beside(resetFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.carryOut(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+		if !there(kept) {
+			t.Errorf("%q takes captures out of what was set aside", text)
 		}
 		wantMessages(t, fmt.Sprintf("%q", text), data, false)
 	}
