@@ -59,7 +59,7 @@ func (s *sticks) takeConfig(ctx context.Context, session *configdrive.Session) c
 		}
 		o.Lines = append(o.Lines, list(parts)+": taken.")
 		o.Lines = append(o.Lines, b.moved...)
-		if _, err := os.Stat(s.d.changes.path + ".previous"); err == nil && session.Has(configdrive.ConfigName) {
+		if _, err := os.Stat(s.d.changes.path + previousSuffix); err == nil && session.Has(configdrive.ConfigName) {
 			o.Lines = append(o.Lines, "The configuration before is kept on the box as "+filepath.Base(s.d.changes.path)+".previous.")
 		}
 	}

@@ -64,6 +64,8 @@ func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configSt
 		return "Not all is well: the new configuration runs, but " + many + " to be put right (below)."
 	case len(errs) > 0:
 		return "Not all is well: " + many + " to be put right (below). The configuration was not changed."
+	case standing.Refused != "":
+		return "Not all is well: the box's own configuration cannot be used, and another runs in its place (below)."
 	case standing.OnTrial:
 		return "The new configuration runs, on trial: leave the stick in until this report says that it stands."
 	case s.adopted:
@@ -101,7 +103,7 @@ func (s *sticks) remarks(standing configStanding) (lines []string) {
 		lines = append(lines, "This configuration has no config_drive: the box reads no stick after this one. Who wants that back needs the box's console, or a factory reset.")
 	}
 	if standing.Refused != "" {
-		lines = append(lines, "The configuration file on the box cannot be used as it stands now, so an earlier one runs: "+standing.Refused)
+		lines = append(lines, "The configuration file on the box cannot be used as it stands now, so another runs in its place: "+standing.Refused)
 	}
 	return lines
 }
@@ -109,6 +111,8 @@ func (s *sticks) remarks(standing configStanding) (lines []string) {
 // running says which configuration runs.
 func (s *sticks) running(standing configStanding) (lines []string) {
 	switch {
+	case standing.Factory && standing.Refused != "":
+		lines = append(lines, "The factory's, in place of the box's own, which cannot be used: nothing is received and nothing delivered.")
 	case standing.Factory:
 		lines = append(lines, "The factory's: this box has none of its own yet.")
 	case standing.Path != "":

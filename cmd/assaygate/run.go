@@ -52,14 +52,21 @@ func (c *runCommand) Run(s *streams) error {
 	}
 	for {
 		d, err := prepare(f, s.err)
-		if err == nil {
+		ran := err == nil
+		if ran {
 			err = d.run(ctx)
 		}
 		if err == nil || ctx.Err() != nil || errors.Is(err, errResetAsked) || !takenBackFor(err, f, s.err) {
 			return err
 		}
+		if ran && supervised() {
+			return err // systemd was told that this process is stopping, and starts the next one
+		}
 	}
 }
+
+// supervised reports whether systemd has started this process and listens to it.
+func supervised() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
 
 // prepare brings what an earlier process did not finish to its end, and makes a
 // daemon of the configuration as it stands then.
@@ -76,15 +83,16 @@ func prepare(f flags, errs io.Writer) (*daemon, error) {
 			newLog(LogSettings{}, errs).Error("a change of the configuration is not finished", "error", err)
 		}
 	}
-	settings, warnings, err := loadWhole(f)
+	start, err := f.load(onTrial == nil)
 	if err != nil {
 		return nil, err
 	}
+	settings := start.config
 	settings.Box.useZone()
 	recent := newRecentLog()
 	d := newDaemon(settings, newLog(settings.Log, recent.beside(errs)))
 	d.recent = recent
-	for _, warning := range warnings {
+	for _, warning := range start.warnings {
 		d.log.Warn(warning)
 	}
 	d.changes.source, d.changes.journal, d.changes.trial = f, journal, onTrial
@@ -94,6 +102,7 @@ func prepare(f flags, errs io.Writer) (*daemon, error) {
 	d.ownership().begin(settings, d.log)
 	d.changes.taken("start")
 	d.metrics.configLoaded(time.Now())
+	d.standIn(start)
 	d.forgiving.Store(onTrial != nil)
 	return d, err
 }

@@ -183,5 +183,5 @@ func (d *daemon) takeBack(ctx context.Context, by, why string) error {
 	if err != nil {
 		return fmt.Errorf("reading the configuration of before: %w", err)
 	}
-	return d.take(ctx, to, "the one before")
+	return d.take(ctx, to, byBefore)
 }

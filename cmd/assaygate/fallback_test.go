@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A box whose configuration cannot be used starts all the same, so that a stick
+// can mend it; a computer of a person's own says what is wrong and ends.
+func TestStartsWithAnotherConfigurationThanASpoiltOne(t *testing.T) {
+	const spoilt = "version: ["
+	for name, test := range map[string]struct {
+		before, factory string
+		onTrial         bool
+		want            string // the box's name; "" where it must not start
+		aside           bool   // the store is not the box's own
+	}{
+		"the one before":                         {before: "before", factory: "factory", want: "before"},
+		"the factory's":                          {before: spoilt, factory: "factory", want: "factory", aside: true},
+		"none before":                            {factory: "factory", want: "factory", aside: true},
+		"nothing that can be used":               {before: spoilt, factory: spoilt},
+		"a computer":                             {before: "before"},
+		"a trial is taken back and not replaced": {before: "before", factory: "factory", onTrial: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			directory := t.TempDir()
+			own := filepath.Join(directory, "spool")
+			write := func(name, what string) string {
+				path := filepath.Join(directory, name)
+				text := "version: 1\nbox: {name: " + what + "}\nspool: {directory: " + own + "}\n"
+				if what == spoilt {
+					text = what
+				}
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return path
+			}
+			f := flags{Config: write("assaygate.yaml", spoilt)}
+			if test.before != "" {
+				write("assaygate.yaml"+previousSuffix, test.before)
+			}
+			if test.factory != "" {
+				f.Factory = write("factory.yaml", test.factory)
+			}
+			s, err := f.load(!test.onTrial)
+			if test.want == "" {
+				if err == nil || !strings.Contains(err.Error(), "assaygate.yaml:1:") {
+					t.Errorf("starts with %q, error %v", s.config.Box.Name, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.config.Box.Name != test.want || (s.config.Spool.Directory != own) != test.aside {
+				t.Errorf("starts as %s with the store %s", s.config.Box.Name, s.config.Spool.Directory)
+			}
+			var log bytes.Buffer
+			d, err := prepare(f, &log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if is := d.standingConfig(); is.Refused == "" || is.Factory != test.aside {
+				t.Errorf("stands %+v", is)
+			}
+			if !strings.Contains(metricsOf(t, d), "assaygate_config_refused 1") || !strings.Contains(log.String(), "another configuration than its own") {
+				t.Errorf("nobody is told: %s", log.String())
+			}
+		})
+	}
+}
