@@ -90,7 +90,7 @@ func (d *daemon) askStore(ctx context.Context, kept *glimpse) {
 // needsPerson reports whether something waits for a person while messages are
 // taken in.
 func (d *daemon) needsPerson(kept glimpse) bool {
-	if card := d.card(); card.EndsSoon || card.Errors > 0 || kept.damaged {
+	if card := d.card(); card.EndsSoon || card.Errors > 0 || kept.damaged || d.changes.refused() {
 		return true
 	}
 	for _, one := range kept.destinations {

@@ -104,6 +104,7 @@ func TestWhatNeedsAPerson(t *testing.T) {
 		"noise that is over":               {func(d *daemon, _ *glimpse) { d.metrics.Noisy("lan", true); d.metrics.Noisy("lan", false) }, false},
 		"a listener closed just now":       {func(_ *daemon, kept *glimpse) { kept.closed = time.Now() }, false},
 		"a listener closed for long":       {func(_ *daemon, kept *glimpse) { kept.closed = time.Now().Add(-closedFor) }, true},
+		"a configuration that is refused":  {func(d *daemon, _ *glimpse) { d.refuse(errors.New("spoilt")) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDaemon(config, newLog(config.Log, &lockedBuffer{}))
