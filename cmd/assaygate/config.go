@@ -78,6 +78,9 @@ func (c *Config) Validate() error {
 			}
 		}
 	}
+	if drive := c.ConfigDrive; drive != nil && drive.WriteRequest != "" && (below(c.Spool.Directory, drive.WriteRequest) || inSealed(drive.WriteRequest)) {
+		add("config_drive.write_request: %s is in the store, and the file that is named here is removed again and again; name another place", drive.WriteRequest)
+	}
 	errs = append(errs, c.validateSealed()...)
 	return errors.Join(append(append(errs, c.validateAddresses()...), c.validateNetwork()...)...)
 }

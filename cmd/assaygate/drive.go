@@ -72,3 +72,9 @@ func absolute(path string) string {
 	}
 	return path
 }
+
+// below reports whether the path is the directory, or lies in it.
+func below(directory, path string) bool {
+	relative, err := filepath.Rel(absolute(directory), absolute(path))
+	return err == nil && filepath.IsLocal(relative)
+}

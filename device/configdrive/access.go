@@ -30,11 +30,7 @@ var errReadOnly = errors.New("the stick cannot be written; is its switch on lock
 // open returns the stick's directory once it can be written. The caller closes it.
 func (a *access) open(ctx context.Context) (*os.Root, error) {
 	if a.request != "" && !a.asked {
-		file, err := os.OpenFile(a.request, os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			return nil, fmt.Errorf("ask for writing to the stick: %w", err)
-		}
-		if err := file.Close(); err != nil {
+		if err := a.ask(); err != nil {
 			return nil, fmt.Errorf("ask for writing to the stick: %w", err)
 		}
 		a.asked = true
@@ -57,6 +53,24 @@ func (a *access) open(ctx context.Context) (*os.Root, error) {
 		case <-time.After(retry):
 		}
 	}
+}
+
+// ask makes the file that asks. It is removed later, so a file that is there must
+// be the request of an earlier process, which is empty: a configuration may name
+// the store by mistake, and anybody may have brought it.
+func (a *access) ask() error {
+	switch info, err := os.Lstat(a.request); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular() || info.Size() > 0:
+		return fmt.Errorf("%s is something else than a request, and is left alone; name another file as config_drive.write_request", a.request)
+	}
+	file, err := os.OpenFile(a.request, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // temporary is the one name under which files are written before they get their

@@ -436,3 +436,25 @@ func TestARightToWriteIsAskedForAndGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// The request is removed when it is no longer needed. What is there under its name
+// and is no request, such as a store that somebody has named by mistake, stays.
+func TestARequestRemovesNothingElse(t *testing.T) {
+	within(t, func(t *testing.T, b *box) {
+		b.WriteRequest = filepath.Join(t.TempDir(), "spool.db")
+		for i, text := range []string{"messages", ""} {
+			if err := os.WriteFile(b.WriteRequest, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			put(t, b.Directory, ConfigName, fmt.Sprint("version: ", i))
+			b.look(5)
+			kept, err := os.ReadFile(b.WriteRequest)
+			if want := text != ""; (err == nil) != want || string(kept) != text {
+				t.Errorf("%q became %q, %v", text, kept, err)
+			}
+			if _, err := os.Stat(filepath.Join(b.Directory, ReportName)); (err == nil) != (text == "") {
+				t.Errorf("with %q there the report is %v", text, err)
+			}
+		}
+	})
+}
