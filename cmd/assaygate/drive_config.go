@@ -112,7 +112,7 @@ func (s *sticks) gather(session *configdrive.Session) (b brought, errs []string)
 		}
 	}
 	errs = append(errs, b.takeProfiles(session, absolute(s.d.changes.path))...)
-	errs = append(errs, b.takeTLS(session)...)
+	errs = append(errs, b.takeTLS(session, func(path string) bool { return s.keeps(b.config, path) })...)
 	b.changed = !bytes.Equal(b.text, text)
 	return b, errs
 }
@@ -126,7 +126,7 @@ func (b *brought) takeProfiles(session *configdrive.Session, file string) (errs 
 	}
 	for _, one := range files {
 		at := filepath.Join(absolute(b.config.Profiles), filepath.Base(one.Name))
-		if strings.EqualFold(at, file) {
+		if strings.EqualFold(resolved(at), resolved(file)) {
 			errs = append(errs, one.Name+": this is the place of the configuration itself; give the profile another name")
 			continue
 		}

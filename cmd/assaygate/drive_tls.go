@@ -17,8 +17,8 @@ import (
 )
 
 // takeTLS puts each file of tls/ to the path with its name that the configuration
-// names.
-func (b *brought) takeTLS(session *configdrive.Session) (errs []string) {
+// names. kept reports where the box keeps something else.
+func (b *brought) takeTLS(session *configdrive.Session, kept func(path string) bool) (errs []string) {
 	for _, file := range session.Folder(configdrive.TLSName) {
 		base := filepath.Base(file.Name)
 		var places, named []string
@@ -41,7 +41,7 @@ func (b *brought) takeTLS(session *configdrive.Session) (errs []string) {
 			errs = append(errs, fmt.Sprintf("%s: the configuration names several files of that name (%s); give them different names", file.Name, list(places)))
 		case !isPEM(file.Data):
 			errs = append(errs, file.Name+": is not a certificate or key in PEM form, which begins with -----BEGIN; convert it")
-		case !replaceable(places[0]):
+		case kept(places[0]) || !replaceable(places[0]):
 			errs = append(errs, fmt.Sprintf("%s: %s on the box is something else than a certificate or key, and is not replaced; name another file in the configuration", file.Name, places[0]))
 		default:
 			b.files[places[0]] = file.Data
@@ -63,6 +63,38 @@ func replaceable(path string) bool {
 		return true
 	}
 	return err == nil && isPEM(data)
+}
+
+// keeps reports whether the box keeps something of its own at the path, now or at
+// another time: a certificate there would seal its store, reset it, or put its
+// owner in doubt. c is the configuration that will run.
+func (s *sticks) keeps(c Config, path string) bool {
+	path = resolved(path)
+	for _, store := range []string{c.Spool.Directory, s.d.config().Spool.Directory} {
+		if below(resolved(store), path) {
+			return true
+		}
+	}
+	beside, err := filepath.Rel(resolved(filepath.Dir(s.d.changes.path)), path)
+	if err != nil || !filepath.IsLocal(beside) {
+		return false
+	}
+	name, _, _ := strings.Cut(filepath.ToSlash(beside), "/")
+	own := append(s.d.changes.source.resetting(s.d.log).ownFiles(), resetFile, lastResetFile, memoryFile)
+	return slices.ContainsFunc(own, func(one string) bool { return strings.EqualFold(one, name) })
+}
+
+// resolved is the path without symbolic links, as far as it is there.
+func resolved(path string) string {
+	path = absolute(path)
+	for there, rest := path, ""; ; there, rest = filepath.Dir(there), filepath.Join(filepath.Base(there), rest) {
+		if whole, err := filepath.EvalSymlinks(there); err == nil {
+			return filepath.Join(whole, rest)
+		}
+		if filepath.Dir(there) == there {
+			return path
+		}
+	}
 }
 
 // unusableTLS finds what is wrong with the TLS files that come with the stick:

@@ -302,6 +302,34 @@ func TestStickBringsProfilesAndTLS(t *testing.T) {
 	}
 }
 
+// TestStickBringsNoFileOfTheBox: a certificate whose place is that of something
+// that the box keeps, now or later, would seal its store or reset it.
+func TestStickBringsNoFileOfTheBox(t *testing.T) {
+	t.Parallel()
+	b := newStickBox(t, baseConfig)
+	if err := os.Symlink("spool", filepath.Join(b.root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	kept := []string{
+		"spool/sealed.json", "link/spool.db-journal", "later/spool.db", "config/owner.pub", "config/reset-requested", "config/last-reset", "config/stick-revision",
+		"config/Stick-Taken.json", "config/change/redo/index.json", "config/secrets/LIMS", "config/assaygate.yaml.previous",
+	}
+	config := strings.Replace(baseConfig, "ROOT/spool}", "ROOT/later}", 1)
+	files := map[string]string{}
+	for i, path := range kept {
+		config = strings.Replace(config, "spool:", fmt.Sprintf("  - {name: l%d, senaite: {url: \"https://127.0.0.1:1/s\", username: u, password: p, ca: ROOT/%s}}\nspool:", i, path), 1)
+		files["tls/"+filepath.Base(path)] = b.read(t, certificate(t, t.TempDir(), "ca").Certificate)
+	}
+	files["assaygate.yaml"] = b.text(config)
+	b.plug(t, files)
+	report := b.wantReport(t, fmt.Sprintf("Not all is well: %d things have to be put right (below). The configuration was not changed.", len(kept)))
+	for _, path := range kept {
+		if !strings.Contains(report, filepath.Join(b.root, path)+" on the box is something else") {
+			t.Errorf("%s is not refused", path)
+		}
+	}
+}
+
 func TestStickBringsAPassword(t *testing.T) {
 	t.Parallel()
 	b := newStickBox(t, strings.Replace(baseConfig, "destinations:\n", "destinations:\n  - {name: LIMS, senaite: {url: \"http://127.0.0.1:1/s\", username: u, password: old}}\n", 1))
