@@ -21,6 +21,7 @@ type sticks struct {
 	adopted  bool              // its configuration was taken over
 	trial    bool              // the last report said that a configuration is on trial
 	tried    bool              // one of its reports said so
+	untidied *brought          // what it brought, where its secrets are still on it; nil for nothing
 }
 
 // memoryFile remembers beside the configuration which stick was dealt with last.
@@ -47,7 +48,7 @@ func (d *daemon) watchSticks(ctx context.Context) {
 			Directory: settings.Directory, WriteRequest: settings.WriteRequest,
 			Memory: filepath.Join(filepath.Dir(d.changes.path), memoryFile),
 			Policy: configdrive.Policy{
-				Admit: s.admit, Control: s.control, Restore: s.restore, Config: s.takeConfig, Report: s.report, Stale: s.stale,
+				Admit: s.admit, Control: s.control, Restore: s.restore, Config: s.takeConfig, Report: s.report, Stale: s.stale, Settle: s.settle,
 			},
 			While: func() bool {
 				now := d.config().ConfigDrive

@@ -18,7 +18,7 @@ var errUnsigned = errors.New("this box has an owner, and this stick is not signe
 // than the last; it must list each file that would be used, as it is, and none
 // that is not there.
 func (s *sticks) admit(ctx context.Context, c configdrive.Content) (err error) {
-	s.manifest, s.adopted, s.tried = taken{}, false, false
+	s.manifest, s.adopted, s.tried, s.untidied = taken{}, false, false, nil
 	if s.owner, err = s.owns.of(s.d.config()); err != nil {
 		return fmt.Errorf("who owns this box is in doubt, so no stick is taken: %w", err)
 	}

@@ -63,7 +63,7 @@ func (s *sticks) takeConfig(ctx context.Context, session *configdrive.Session) c
 			o.Lines = append(o.Lines, "The configuration before is kept on the box as "+filepath.Base(s.d.changes.path)+".previous.")
 		}
 	}
-	s.tidy(ctx, session, b, &o)
+	s.tidyOnceItStands(ctx, session, b, &o)
 	return o
 }
 

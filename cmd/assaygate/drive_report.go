@@ -29,6 +29,9 @@ func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.
 	if takenBack {
 		errs = append(errs, "The new configuration was taken back: "+standing.TakenBack.Why+". Put that right and plug the stick in again.")
 	}
+	if s.untidied != nil && len(s.untidied.moved) > 0 && s.owner == nil && !h.Has(configdrive.ManifestName) {
+		remarks = append(remarks, "The passwords are still on this stick: they are taken off it once the configuration stands.")
+	}
 	remarks = append(remarks, h.Notes...)
 	return configdrive.Report{
 		Verdict: s.verdict(h, errs, standing, takenBack),

@@ -5,9 +5,45 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/assaygate/assaygate/device/configdrive"
 )
+
+// settleFor is how long is waited for the trial of a configuration to end: most
+// stand at once, and then the stick can be pulled.
+const settleFor = 3 * time.Second
+
+// tidyOnceItStands is tidy, once the configuration stands. One that is taken back
+// takes its secrets back with it: then those on the stick are the only ones, and
+// the stick would name the file of an older password, of another LIMS perhaps.
+func (s *sticks) tidyOnceItStands(ctx context.Context, session *configdrive.Session, b brought, o *configdrive.Outcome) {
+	for end := time.Now().Add(settleFor); s.d.changes.onTrial() != nil && time.Now().Before(end); {
+		if !rested(ctx, lookEvery) {
+			return
+		}
+	}
+	switch standing := s.d.standingConfig(); {
+	case standing.OnTrial:
+		s.untidied = &b // settle does it
+	case s.adopted && standing.TakenBack != nil:
+	default:
+		s.tidy(ctx, session, b, o)
+	}
+}
+
+// settle does what had to wait for the end of the trial.
+func (s *sticks) settle(ctx context.Context, session *configdrive.Session) (o configdrive.Outcome) {
+	standing := s.d.standingConfig()
+	if s.untidied == nil || standing.OnTrial {
+		return o
+	}
+	if standing.TakenBack == nil {
+		s.tidy(ctx, session, *s.untidied, &o)
+	}
+	s.untidied = nil
+	return o
+}
 
 // tidy takes secrets off the stick once the box has them. A signed stick stays as
 // it is: changed, it would no longer be what its owner signed, and the next box

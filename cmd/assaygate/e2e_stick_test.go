@@ -368,6 +368,44 @@ func TestStickConfigurationIsTakenBack(t *testing.T) {
 	}
 }
 
+// TestStickKeepsItsSecretsOnTrial: a configuration that is taken back takes its
+// password back too, so the stick must still have it; one that stands late gives
+// it up then, and the stick is not taken again for that.
+func TestStickKeepsItsSecretsOnTrial(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	b := newStickBox(t, baseConfig)
+	config := strings.Replace(b.limsConfig("password: "+secret), "127.0.0.1:0", taken.Addr().String(), 1)
+	b.plug(t, map[string]string{"assaygate.yaml": config})
+	b.wantReport(t, "The new configuration runs, on trial", "The passwords are still on this stick")
+	b.wantReport(t, "Not all is well: the new configuration did not work here, and the one before is back.")
+	time.Sleep(3 * time.Second)
+	if got := b.read(t, filepath.Join(b.stick, "assaygate.yaml")); got != config {
+		t.Errorf("the stick holds %s", got)
+	}
+	b.plug(t, map[string]string{"assaygate.yaml": config})
+	b.wantReport(t, "The new configuration runs, on trial")
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	report := b.wantReport(t, runs, "assaygate.yaml on the stick names the file of the password on the box now")
+	if strings.Contains(report, "still on this stick") {
+		t.Errorf("reported was\n%s", report)
+	}
+	if got := b.read(t, filepath.Join(b.stick, "assaygate.yaml")); strings.Contains(got, secret) {
+		t.Errorf("the stick holds %s", got)
+	}
+	dealt := strings.Count(b.log.text(), "the stick was dealt with")
+	time.Sleep(5 * time.Second)
+	if now := strings.Count(b.log.text(), "the stick was dealt with"); now != dealt {
+		t.Errorf("the stick was dealt with %d times more", now-dealt)
+	}
+}
+
 func TestStickExportsAndBegins(t *testing.T) {
 	t.Parallel()
 	b := newStickBox(t, strings.Replace(baseConfig, "box-1}", "box-1, fleet: ward}", 1)+"privacy: # ours\n  astm:\n    allow: {H: [5, 12, 13, 14]}\n\n# the end\nshutdown_grace: 9s\n")

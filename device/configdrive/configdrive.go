@@ -63,6 +63,9 @@ type Policy struct {
 	// Stale reports whether the last report is no longer true, so that a stick
 	// that is still in gets a new one. It may be nil.
 	Stale func() bool
+	// Settle does what could not be done with the stick before it became stale,
+	// before the new report. It may be nil.
+	Settle func(context.Context, *Session) Outcome
 }
 
 // Outcome is what became of a part of a stick.
@@ -284,6 +287,13 @@ func (d *drive) renew(ctx context.Context) {
 		return
 	}
 	s := d.session(d.handled, d.last.Content)
+	if d.Policy.Settle != nil {
+		d.last.Outcomes = append(d.last.Outcomes, d.Policy.Settle(ctx, s))
+		if now := s.digest(); now != d.expected {
+			d.expected = now
+			d.remember(memory{Digest: now, Stage: done, Tries: 1})
+		}
+	}
 	d.report(ctx, s)
 	d.release(s)
 }
