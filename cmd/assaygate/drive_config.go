@@ -49,6 +49,9 @@ func (s *sticks) takeConfig(ctx context.Context, session *configdrive.Session) c
 	case s.held(b):
 		o.Lines = append(o.Lines, list(parts)+": the box runs with this already; nothing was changed.")
 	case !session.Fresh:
+		if back := s.d.standingConfig().TakenBack; back != nil && back.By == byStick {
+			s.tried = true // by the process before
+		}
 		o.Lines = append(o.Lines, list(parts)+": right, but not what the box runs. It was taken before; to have it taken again, plug the stick in again.")
 		return o
 	default:

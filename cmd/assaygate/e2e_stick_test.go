@@ -366,6 +366,13 @@ func TestStickConfigurationIsTakenBack(t *testing.T) {
 	if b.read(t, b.path) != b.text(baseConfig) {
 		t.Errorf("saved is %s", b.read(t, b.path))
 	}
+	// A start with the stick in says the same.
+	b.end()
+	if err := os.Remove(filepath.Join(b.stick, "assaygate-report.txt")); err != nil {
+		t.Fatal(err)
+	}
+	b.start(t)
+	b.wantReport(t, "Not all is well: the new configuration did not work here, and the one before is back.", "The new configuration was taken back: not within 10s")
 }
 
 // TestStickKeepsItsSecretsOnTrial: a configuration that is taken back takes its

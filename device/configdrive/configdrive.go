@@ -388,7 +388,7 @@ func (d *drive) finish(ctx context.Context, s *Session, memory memory) {
 	for _, one := range d.last.Outcomes {
 		stopped = stopped || one.Stop
 	}
-	if !stopped && len(s.Faults) == 0 {
+	if !stopped && len(s.Faults) == 0 && !errors.Is(d.last.Refused, errBroken) {
 		memory.Digest, memory.Stage = s.digest(), done
 		d.remember(memory)
 	}

@@ -249,6 +249,13 @@ func TestAStickThatEndsTheProcessIsLeftAlone(t *testing.T) {
 		if !errors.Is(b.reports[0].Refused, errBroken) {
 			t.Errorf("reported %+v", b.reports)
 		}
+		// It was not dealt with, and the next start must not say that it was.
+		after := newBox(t, b.Directory, b.Memory)
+		after.look(3)
+		after.wantCalls()
+		if !errors.Is(after.reports[0].Refused, errBroken) {
+			t.Errorf("reported %+v", after.reports)
+		}
 	})
 }
 
