@@ -127,6 +127,7 @@ func (d *daemon) take(ctx context.Context, to Config, by string) error {
 	d.changes.contents = contents
 	d.metrics.configLoaded(time.Now())
 	d.changes.taken(by)
+	d.accept() // what was refused before is not what stands there now
 	d.log.Info("the configuration is in use", "by", by)
 	return nil
 }

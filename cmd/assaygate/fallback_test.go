@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,5 +72,29 @@ func TestStartsWithAnotherConfigurationThanASpoiltOne(t *testing.T) {
 				t.Errorf("nobody is told: %s", log.String())
 			}
 		})
+	}
+}
+
+// A stick mends a box whose configuration is spoilt: what it brings is judged by
+// itself, and where it has to be taken back, another stands in again.
+func TestAStickMendsASpoiltConfiguration(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	root := t.TempDir()
+	b := &stickBox{root: root, stick: filepath.Join(root, "stick"), path: filepath.Join(root, "config", "assaygate.yaml")}
+	b.write(t, filepath.Join(root, "factory.yaml"), b.text(baseConfig))
+	b.write(t, b.path, "version: [")
+	b.write(t, b.path+previousSuffix, b.text(baseConfig))
+	b.start(t)
+	b.plug(t, map[string]string{"assaygate.yaml": strings.Replace(b.text(baseConfig), "127.0.0.1:0", taken.Addr().String(), 1)})
+	b.wantReport(t, "The new configuration runs, on trial")
+	b.wantReport(t, "Not all is well: the new configuration did not work here", "lan: listens on 127.0.0.1:0, open", "cannot be used as it stands now, so another runs in its place")
+	b.plug(t, map[string]string{"assaygate.yaml": b.text(baseConfig)})
+	if report := b.wantReport(t, runs); strings.Contains(report, "in its place") {
+		t.Errorf("reported was\n%s", report)
 	}
 }

@@ -179,9 +179,13 @@ func (d *daemon) takeBack(ctx context.Context, by, why string) error {
 	}
 	d.changes.begin(nil)
 	d.log.Error("the configuration is taken back; the one before is used again", "by", by, "reason", why)
-	to, _, err := loadWhole(d.changes.source)
+	before, err := d.changes.source.load(true) // it may be one that another stood in for
 	if err != nil {
 		return fmt.Errorf("reading the configuration of before: %w", err)
 	}
-	return d.take(ctx, to, byBefore)
+	if err := d.take(ctx, before.config, byBefore); err != nil {
+		return err
+	}
+	d.standIn(before)
+	return nil
 }
