@@ -295,3 +295,52 @@ func TestEditDuringATrial(t *testing.T) {
 	eventually(t, "the file of before is back", func() bool { return held(t, path) == listensAt(directory, third) })
 	eventually(t, "nothing is refused", func() bool { return r.standingConfig().Refused == "" })
 }
+
+// A change that comes while the process ends keeps nobody waiting, and it least of
+// all: the one who brings it may be one whom the end waits for. It stands in its
+// files, for the next start.
+func TestAdoptWhileTheProcessEnds(t *testing.T) {
+	t.Parallel()
+	for name, draining := range map[string]bool{"by somebody, while it is gone over to": true, "by a stick, while the lines are drained": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			directory, address := t.TempDir(), freePort(t)
+			path := filepath.Join(directory, "assaygate.yaml")
+			text := strings.Replace(listensAt(directory, address), "hl7:", "astm:", 1) + "config_drive: {directory: '" + filepath.Join(directory, "stick") + "'}\n"
+			must(t, os.WriteFile(path, []byte(text), 0o600))
+			must(t, os.Mkdir(filepath.Join(directory, "stick"), 0o700))
+			r := startFile(t, path)
+			line := dial(t, address)
+			first, _ := halves(astmText("A", "1", "1"))
+			askLine(t, line, []byte{5})
+			askLine(t, line, first)
+			to := []byte(strings.Replace(text, "destinations: []", "destinations: [{name: files, capture: {directory: '"+filepath.Join(directory, "captures")+"'}}]", 1))
+			to = []byte(strings.Replace(string(to), "name: one", "name: two", 1))
+			adopted := make(chan error, 1)
+			if draining {
+				go func() { adopted <- r.adopt(t.Context(), change{config: to, trial: time.Minute}) }()
+				r.logs(1, "draining what has changed")
+				r.stop()
+			} else {
+				r.stop()
+				r.logs(1, "stopping")
+				must(t, os.WriteFile(filepath.Join(directory, "stick", "assaygate.yaml"), to, 0o600))
+				r.logs(1, "a stick is read")
+				adopted <- spool.ErrClosed
+			}
+			select {
+			case err := <-r.ended:
+				r.ended <- err
+			case <-time.After(30 * time.Second):
+				r.ended <- nil // for end
+				t.Fatal("the process does not end")
+			}
+			if err := <-adopted; !errors.Is(err, spool.ErrClosed) {
+				t.Errorf("adopted with %v", err)
+			}
+			if held(t, path) != string(to) {
+				t.Errorf("the change is not in its file; there is\n%s", held(t, path))
+			}
+		})
+	}
+}

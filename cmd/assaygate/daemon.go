@@ -106,7 +106,8 @@ func (d *daemon) use(to Config) {
 func (d *daemon) run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	defer close(d.ended)
+	over := sync.OnceFunc(func() { close(d.ended) })
+	defer over()
 	begun := d.health.Expect("spool")
 	d.health.Require(d.storeTrouble)
 	d.health.Require(d.doors.ready)
@@ -122,6 +123,7 @@ func (d *daemon) run(ctx context.Context) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	d.servers, d.fail = newParts(serving), func(err error) { stop(err) }
 	defer func() {
+		over() // first: what is waited for may itself wait for a store
 		stopServing()
 		beside.Wait()
 		d.servers.wait()

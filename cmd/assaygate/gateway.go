@@ -156,7 +156,11 @@ func (g *gateway) serveUntil(ctx context.Context, stopControl func()) (asked *re
 				return closing(t.reopening(g.daemon), "its settings have changed")
 			}
 			ended() // it takes the grace period, and is watched by itself
-			t.done <- g.turn(ctx, t.to)
+			err := g.turn(ctx, t.to)
+			if err != nil && ctx.Err() != nil {
+				err = spool.ErrClosed // the end of the process says nothing of the configuration
+			}
+			t.done <- err
 			progress, ended = g.watch("gateway", promptDeadline)
 		}
 	}
