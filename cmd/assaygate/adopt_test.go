@@ -108,6 +108,7 @@ func TestAdoptRefuses(t *testing.T) {
 		change
 		want string
 	}{
+		"cut off":         {change{config: []byte("")}, path + ":1:1: there is nothing in this file"},
 		"key":             {change{config: []byte(text + "bauds: 9600\n")}, path + ":9:1: bauds: "},
 		"judge":           {change{config: []byte(text + "box: {name: stolen}\n")}, "the owner does not want that"},
 		"no profile":      {change{config: []byte(withProfile)}, "there is no profile mine"},

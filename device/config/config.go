@@ -147,8 +147,8 @@ func Load(path string) (*Document, error) {
 }
 
 // Parse reads a file's content; name is what errors call it. The text is UTF-8
-// with or without byte order mark, or UTF-16 with one, with LF or CRLF. An
-// empty file is a document without keys.
+// with or without byte order mark, or UTF-16 with one, with LF or CRLF. A
+// file with nothing in it is an error: it was cut off, or not saved yet.
 func Parse(data []byte, name string) (*Document, Errors) {
 	if len(data) > MaxSize {
 		return nil, Errors{{Source: name, Line: 1, Column: 1, Text: fmt.Sprintf("the file has more than %d bytes; this cannot be a configuration", MaxSize)}}
@@ -165,9 +165,7 @@ func Parse(data []byte, name string) (*Document, Errors) {
 		return nil, Errors{*bad}
 	}
 	if root == nil {
-		d.root = &yaml.Node{Kind: yaml.MappingNode, Line: 1, Column: 1}
-		d.places[d.root] = place{source: name, line: 1, column: 1}
-		return d, nil
+		return nil, Errors{{Source: name, Line: 1, Column: 1, Text: "there is nothing in this file; was it cut off, or not saved yet?"}}
 	}
 	var errs Errors
 	if d.root, errs = d.grow(root); errs != nil {

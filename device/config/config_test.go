@@ -161,7 +161,9 @@ log: {level: info}
 
 func TestErrors(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
-		"empty": {"", "f:1:1: version: missing; add it"},
+		"empty":         {"", "f:1:1: there is nothing in this file; was it cut off, or not saved yet?"},
+		"only comments": {"\ufeff# begin\r\n---\r\n", "f:1:1: there is nothing in this file; was it cut off, or not saved yet?"},
+		"no keys":       {"{}", "f:1:1: version: missing; add it"},
 		"all at once": {
 			"version: x\nitems:\n  - {name: a, serial: {port: p, baud: fast, parity: evn}}\n  - {serial: {prot: q, baud: 12}}\nlog: {levle: info}\n",
 			"f:1:1: version: x is not a whole number\n" +

@@ -46,11 +46,11 @@ secret: on
 	if again, errs := Parse(rendered, "again"); errs != nil || !again.Has("merged.password") {
 		t.Errorf("it cannot be read again: %v", errs)
 	}
-	empty, errs := Parse(nil, "test")
+	empty, errs := Parse([]byte("{}"), "test")
 	if errs != nil {
 		t.Fatal(errs)
 	}
 	if text, err := empty.Render(func(_, value string) string { return value }); err != nil || string(text) != "{}\n" {
-		t.Errorf("an empty file becomes %q, %v", text, err)
+		t.Errorf("a file without keys becomes %q, %v", text, err)
 	}
 }
