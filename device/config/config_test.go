@@ -202,6 +202,7 @@ func TestErrors(t *testing.T) {
 		"merge":            {"version: 1\nlog: &l {level: a}\nitems: [{<<: 1, name: x}, {<<: *l, name: y}]\n", "f:3:14: items[0]: << takes keys, such as those of an alias"},
 		"unknown anchor":   {"version: 1\nlog: *no\n", "f:2:1: not YAML: unknown anchor 'no' referenced"},
 		"tab":              {"version: 1\nlog:\n\tlevel: a\n", "f:3:2: not YAML: found character that cannot start any token; indent with spaces, and put texts that begin with a special character in quotes"},
+		"tab later":        {"version: 1\nlog:\n  level: a\n\tformat: b\n", "f:4:2: not YAML: found a tab character that violates indentation; indent with spaces"},
 		"bracket":          {"version: 1\nkinds: [qc\nlog: {level: a}\n", "f:2:1: not YAML: did not find expected ',' or ']'; a bracket that opens here is not closed"},
 		"indentation":      {"version: 1\nlog:\n  level: a\n other: b\nmore: 1\n", "f:4:2: not YAML: did not find expected key; check the indentation"},
 		"colon":            {"version: 1\nlog: a: b\n", "f:2:1: not YAML: mapping values are not allowed in this context; check the indentation, and put texts with a colon in quotes"},

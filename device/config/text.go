@@ -173,6 +173,15 @@ func syntaxError(text string, read int, err error) *Error {
 	}
 	lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n"), "\n")
 	stopped.Line = min(stopped.Line, len(lines))
+	if strings.Contains(problem, "tab character") {
+		// The parser names the line where the text began that the tab cuts short.
+		for n := stopped.Line; n <= len(lines); n++ {
+			if text := lines[n-1]; strings.Contains(text[:len(text)-len(strings.TrimLeft(text, " \t"))], "\t") {
+				stopped.Line = n
+				break
+			}
+		}
+	}
 	line := lines[stopped.Line-1]
 	stopped.Column = 1 + len(line) - len(strings.TrimLeft(line, " \t"))
 	stopped.Text = "not YAML: " + problem
