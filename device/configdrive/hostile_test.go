@@ -98,6 +98,7 @@ func TestNotes(t *testing.T) {
 		"assaygate - Copy.yaml":         takes("assaygate - Copy.yaml", "assaygate.yaml"),
 		"assaygate.txt":                 takes("assaygate.txt", "assaygate.yaml"),
 		"config/assaygate.yaml":         "config/assaygate.yaml: is not taken from a folder; put it into the main folder of the stick",
+		"assaygate/assaygate.yaml":      "assaygate/assaygate.yaml: is not taken from a folder; put it into the main folder of the stick",
 		"password.txt.txt":              takes("password.txt.txt", "password.txt"),
 		"collect.txt.txt":               takes("collect.txt.txt", "collect"),
 		"reset.docx":                    takes("reset.docx", "reset"),

@@ -101,9 +101,14 @@ func (s *survey) has(key string) bool {
 func (s *survey) file(root *os.Root, name string) error {
 	at, known := placeOf(name)
 	if !known {
-		if why := nearMiss(name); why != "" {
-			s.notes = append(s.notes, printable(name)+": "+why)
+		why := nearMiss(name)
+		if why == "" {
+			return nil
 		}
+		if info, err := root.Lstat(name); err == nil && info.IsDir() {
+			return nil // renamed, it would be no file either
+		}
+		s.notes = append(s.notes, printable(name)+": "+why)
 		return nil
 	}
 	return s.add(root, at, name)
