@@ -61,6 +61,10 @@ func Defaults() Settings {
 	}
 }
 
+// unfilled begins a place that a person has to fill in, in a configuration to
+// begin with. Sent as it is, it would only be a user whom SENAITE refuses.
+const unfilled = "<<<"
+
 // mostInFlight: a Zope has a handful of threads, and people use them too.
 const mostInFlight = 64
 
@@ -77,7 +81,14 @@ func (s Settings) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 		}
 	}
-	add("url", validateURL(s.URL, s.PlainHTTP))
+	for _, one := range []struct{ key, value string }{{"url", s.URL}, {"username", s.Username}, {"password", s.Password}} {
+		if strings.HasPrefix(one.value, unfilled) {
+			add(one.key, errors.New("is not filled in yet: write yours in place of what begins with "+unfilled))
+		}
+	}
+	if !strings.HasPrefix(s.URL, unfilled) {
+		add("url", validateURL(s.URL, s.PlainHTTP))
+	}
 	add("consumer", s.Consumer.validate())
 	add("proxy", validateProxy(s.Proxy))
 	switch s.Format {
