@@ -47,6 +47,31 @@ func (s *sticks) admit(ctx context.Context, c configdrive.Content) (err error) {
 	return nil
 }
 
+// rememberFirst has a stick that gives the box its owner be the newest one that was
+// taken, where that owner has signed it: his older ones are not for this box any
+// more, as after every other stick.
+func (s *sticks) rememberFirst(b brought, c configdrive.Content) error {
+	if b.files[s.owns.path(pinFile)] == nil || !c.Has(configdrive.ManifestName) || !c.Has(configdrive.SignatureName) {
+		return nil
+	}
+	key, err := owner.ParseKey(b.config.Owner.PublicKey)
+	if err != nil {
+		return err
+	}
+	last, err := s.owns.takenOf(key) // before a reset
+	if err != nil {
+		return err
+	}
+	data := c.Files[configdrive.ManifestName].Data
+	m, err := owner.ParseManifest(data, c.Files[configdrive.SignatureName].Data, key)
+	if err != nil || onlyListed(m, c) != nil || m.Revision <= last.revision {
+		return nil // a box without owner takes any stick
+	}
+	path, text := s.owns.keep(takenNow(m, data))
+	b.files[path] = text
+	return nil
+}
+
 // onlyListed holds the files of a stick to its manifest. What means nothing on a
 // stick is not looked at: Windows leaves its own files there.
 func onlyListed(m owner.Manifest, c configdrive.Content) error {

@@ -147,6 +147,9 @@ func (s *sticks) wrong(b brought, session *configdrive.Session) (errs []string) 
 	if err := s.owns.judge(b.config, b.files); err != nil {
 		return errorLines(err, "", "")
 	}
+	if err := s.rememberFirst(b, session.Content); err != nil {
+		return errorLines(err, "", "")
+	}
 	return b.unusableTLS(session)
 }
 

@@ -549,6 +549,21 @@ func TestStickGivesABoxItsOwner(t *testing.T) {
 	}
 }
 
+// TestStickThatGivesTheOwnerCounts: a signed one is the newest that was taken, so
+// no older one of that owner is.
+func TestStickThatGivesTheOwnerCounts(t *testing.T) {
+	t.Parallel()
+	mine := ownerKey(1)
+	b := newStickBox(t, "")
+	config := b.text(baseConfig) + "owner: {public_key: \"" + owner.FormatKey(publicOf(mine)) + "\"}\n"
+	b.plug(t, map[string]string{"assaygate.yaml": config}, signed(t, mine, owner.Manifest{Revision: 5}))
+	b.wantReport(t, runs)
+	b.plug(t, map[string]string{"assaygate.yaml": config + "# older\n"}, signed(t, mine, owner.Manifest{Revision: 4}))
+	b.wantReport(t, "Nothing was changed: this stick was not accepted.", "signed as revision 4, but this box took revision 5 before")
+	b.plug(t, map[string]string{"assaygate.yaml": config}, signed(t, mine, owner.Manifest{Revision: 5}))
+	b.wantReport(t, "All is well.")
+}
+
 // TestStickRestoresABox backs one box up and makes another one of it.
 func TestStickRestoresABox(t *testing.T) {
 	t.Parallel()
