@@ -85,7 +85,8 @@ func (s *sticks) exportStore(ctx context.Context, directory string) (spool.Manif
 	return manifest, err
 }
 
-// captures visits every file of the destinations that write files.
+// captures visits every capture of the destinations that write files. What else
+// is in their directories stays: a configuration may name that of the passwords.
 func (s *sticks) captures(visit func(destination, file string, size int64) error) error {
 	for _, one := range s.d.config().Destinations {
 		if one.Capture == nil {
@@ -97,6 +98,9 @@ func (s *sticks) captures(visit func(destination, file string, size int64) error
 			}
 			if err != nil || !entry.Type().IsRegular() {
 				return cmp.Or(err, keepOut(file, entry))
+			}
+			if !captureName.MatchString(entry.Name()) {
+				return nil
 			}
 			info, err := entry.Info()
 			if errors.Is(err, fs.ErrNotExist) {

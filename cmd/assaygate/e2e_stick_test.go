@@ -416,7 +416,9 @@ func TestStickKeepsItsSecretsOnTrial(t *testing.T) {
 func TestStickExportsAndBegins(t *testing.T) {
 	t.Parallel()
 	b := newStickBox(t, strings.Replace(baseConfig, "box-1}", "box-1, fleet: ward}", 1)+"privacy: # ours\n  astm:\n    allow: {H: [5, 12, 13, 14]}\n\n# the end\nshutdown_grace: 9s\n")
-	b.write(t, filepath.Join(b.root, "captures", "x.astm"), "capture")
+	const capture = "20260101T000000.000000Z-lan-1.astm"
+	b.write(t, filepath.Join(b.root, "captures", capture), "capture")
+	b.write(t, filepath.Join(b.root, "captures", "secrets", "lims"), secret) // as where somebody names the box's own directory
 	b.plug(t, map[string]string{"export": "", "START.txt": "", "backup": "", "collect": ""})
 	b.wantReport(t, "Not all is well: one thing has", "backup: this box has no owner", "export: no message and 1 capture file are in assaygate-export-box-1-", "start: a configuration to begin with is assaygate-start.yaml")
 	folders, err := filepath.Glob(filepath.Join(b.stick, "assaygate-export-*"))
@@ -426,8 +428,11 @@ func TestStickExportsAndBegins(t *testing.T) {
 	if _, _, err := spool.Check(t.Context(), filepath.Join(folders[0], "spool"), b.identity(t), nil); err != nil {
 		t.Error(err)
 	}
-	if got := b.read(t, filepath.Join(folders[0], "captures-captures", "x.astm")); got != "capture" {
+	if got := b.read(t, filepath.Join(folders[0], "captures-captures", capture)); got != "capture" {
 		t.Errorf("the capture is %q", got)
+	}
+	if names := stickNames(t, filepath.Join(folders[0], "captures-captures")); len(names) != 1 {
+		t.Errorf("exported were %q", names)
 	}
 
 	// What start wrote is a configuration once its places are filled in.
