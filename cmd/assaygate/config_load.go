@@ -93,6 +93,7 @@ func (f flags) compose(document *config.Document) (Config, []string, error) {
 	if err != nil {
 		return Config{}, nil, err
 	}
+	f.keepWriteRequest(&c)
 	if alone && f.Admin == "" {
 		c.Admin = AdminSettings{}
 	}
@@ -103,6 +104,24 @@ func (f flags) compose(document *config.Document) (Config, []string, error) {
 		warnings = append(warnings, warning.Error())
 	}
 	return c, warnings, nil
+}
+
+// keepWriteRequest has a box ask for writing to its stick as the factory's
+// configuration says, where its own does not say: else it could neither report to
+// the stick that is mounted for reading nor take passwords off it.
+func (f flags) keepWriteRequest(c *Config) {
+	if f.Factory == "" || c.ConfigDrive == nil || c.document.Has("config_drive.write_request") {
+		return
+	}
+	document, err := config.Load(f.Factory)
+	if err != nil {
+		return // whoever needs the factory's configuration says what is wrong with it
+	}
+	if factory, err := decodeConfig(document); err == nil && factory.ConfigDrive != nil && factory.ConfigDrive.Directory == c.ConfigDrive.Directory {
+		drive := *c.ConfigDrive
+		drive.WriteRequest = factory.ConfigDrive.WriteRequest
+		c.ConfigDrive = &drive
+	}
 }
 
 // parseConfig reads a configuration that is not in a file. Its error is

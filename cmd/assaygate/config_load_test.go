@@ -133,3 +133,36 @@ func TestSystemFileUnreadable(t *testing.T) {
 		t.Error("defaults in place of a file that cannot be looked at")
 	}
 }
+
+// A configuration that says where the stick is and not how to ask for writing to
+// it must not leave a box without reports.
+func TestTheFactorysWriteRequestStays(t *testing.T) {
+	directory := t.TempDir()
+	file := func(name, drive string) string {
+		path := filepath.Join(directory, name)
+		if err := os.WriteFile(path, []byte("version: 1\n"+drive+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	factory := file("factory.yaml", "config_drive: {directory: /run/stick, write_request: /run/write}")
+	for drive, want := range map[string]string{
+		"config_drive: {directory: /run/stick}":                             "/run/write",
+		"config_drive: {directory: /run/stick, write_request: /run/other}":  "/run/other",
+		"config_drive: {directory: /run/stick, write_request: ''}":          "",
+		"config_drive: {directory: /run/another, confirm_within: 1h}":       "",
+		"config_drive: {directory: /run/stick, confirm_within: 1h} # hours": "/run/write",
+	} {
+		own := file("own.yaml", drive)
+		c, _, err := loadConfig(flags{Config: own, Factory: factory})
+		if err != nil || c.ConfigDrive.WriteRequest != want {
+			t.Errorf("%s: the request is %q, error %v", drive, c.ConfigDrive.WriteRequest, err)
+		}
+		if c, _, err := loadConfig(flags{Config: own}); err != nil || strings.Contains(drive, "/run/write") != (c.ConfigDrive.WriteRequest == "/run/write") {
+			t.Errorf("%s: elsewhere the request is %q, error %v", drive, c.ConfigDrive.WriteRequest, err)
+		}
+	}
+	if c, _, err := loadConfig(flags{Config: file("own.yaml", ""), Factory: factory}); err != nil || c.ConfigDrive != nil {
+		t.Errorf("without the section: %+v, error %v", c.ConfigDrive, err)
+	}
+}
