@@ -114,10 +114,32 @@ func (s *sticks) gather(session *configdrive.Session) (b brought, errs []string)
 			errs = append(errs, fmt.Sprintf("%s: %v", passwords[destination].Name, err))
 		}
 	}
+	errs = append(errs, b.lostPasswords(directory, name)...)
 	errs = append(errs, b.takeProfiles(session, absolute(s.d.changes.path))...)
 	errs = append(errs, b.takeTLS(session, func(path string) bool { return s.keeps(b.config, path) })...)
 	b.changed = !bytes.Equal(b.text, text)
 	return b, errs
+}
+
+// lostPasswords finds the passwords that a text names in the box's own directory,
+// and that are not there: mostly the stick has configured another box before, which
+// has taken the password off it.
+func (b *brought) lostPasswords(directory, name string) (errs []string) {
+	for i, one := range b.config.Destinations {
+		if one.SENAITE == nil || one.SENAITE.PasswordFile == "" {
+			continue
+		}
+		file := absolute(one.SENAITE.PasswordFile)
+		if filepath.Dir(file) != directory || b.files[file] != nil {
+			continue
+		}
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			lost := b.config.document.At(fmt.Sprintf("destinations[%d].senaite.password_file", i),
+				"the box has no such password: write  password: ...  in place of this, or put a %s on the stick", configdrive.PasswordName)
+			errs = append(errs, errorLines(lost, name, name)...)
+		}
+	}
+	return errs
 }
 
 // takeProfiles puts the profiles where the configuration, which is in the file,

@@ -352,6 +352,18 @@ func TestStickBringsAPassword(t *testing.T) {
 	}
 }
 
+// TestStickOfABoxBefore: a stick that has configured one box is without its
+// password when it comes to the next.
+func TestStickOfABoxBefore(t *testing.T) {
+	t.Parallel()
+	b := newStickBox(t, "")
+	config := b.limsConfig("password_file: " + filepath.Join(b.root, "config", "secrets", "LIMS"))
+	b.plug(t, map[string]string{"assaygate.yaml": config})
+	b.wantReport(t, "Not all is well: one thing has to be put right", "assaygate.yaml, line 9, column", "destinations[0].senaite.password_file: the box has no such password: write")
+	b.plug(t, map[string]string{"assaygate.yaml": config, "password.txt": secret})
+	b.wantReport(t, runs)
+}
+
 func TestStickConfigurationIsTakenBack(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
