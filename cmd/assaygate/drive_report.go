@@ -33,8 +33,9 @@ func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.
 		remarks = append(remarks, "The passwords are still on this stick: they are taken off it once the configuration stands.")
 	}
 	remarks = append(remarks, h.Notes...)
+	destinations, waiting := s.destinations(ctx)
 	return configdrive.Report{
-		Verdict: s.verdict(h, errs, standing, takenBack),
+		Verdict: s.verdict(h, errs, standing, takenBack, waiting),
 		Sections: []configdrive.Section{
 			{Title: "To be put right", Lines: enumerated(errs)},
 			{Title: "What was done with this stick", Lines: done},
@@ -42,7 +43,7 @@ func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.
 			{Title: "This box", Lines: s.identity(ctx)},
 			{Title: "The configuration that runs now", Lines: s.running(standing)},
 			{Title: "Instruments", Lines: s.instruments()},
-			{Title: "Destinations", Lines: s.destinations(ctx)},
+			{Title: "Destinations", Lines: destinations},
 			{Title: "Sealed stores", Lines: s.sealedLines()},
 			{Title: "Serial ports that are there", Lines: s.d.portLines()},
 			{Title: "What to do next", Lines: s.next(h, errs, standing)},
@@ -50,8 +51,9 @@ func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.
 	}
 }
 
-// verdict is the first line.
-func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configStanding, takenBack bool) string {
+// verdict is the first line. A destination that waits for a person is no fault of
+// the stick, but where somebody asks how the box is, all is not well.
+func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configStanding, takenBack bool, waiting []string) string {
 	many := "one thing has"
 	if len(errs) > 1 {
 		many = fmt.Sprintf("%d things have", len(errs))
@@ -75,6 +77,10 @@ func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configSt
 		return "All is well: the new configuration runs."
 	case len(h.Notes) > 0 && len(h.Files) == 0:
 		return "Nothing was done: the box takes no file of this stick, because of their names. See what is to be noted."
+	case len(waiting) == 1:
+		return "Not all is well: " + waiting[0] + " needs a person (see Destinations)."
+	case len(waiting) > 1:
+		return "Not all is well: " + list(waiting) + " need a person (see Destinations)."
 	}
 	return "All is well."
 }
@@ -153,8 +159,12 @@ func (s *sticks) next(h configdrive.Handled, errs []string, standing configStand
 	if standing.Factory && !h.Has(configdrive.Start) {
 		lines = append(lines, "For a configuration to begin with, put an empty file called start on the stick: the box writes "+configdrive.StartName+" next to this report.")
 	}
+	key, err := s.owns.of(s.d.config())
+	if err == nil && key != nil {
+		return append(lines, "For help: put an empty file called collect on a stick that the owner signs, plug it in, and let the owner open what the box writes.")
+	}
 	lines = append(lines, "For help: put an empty file called collect on the stick, plug it in, and send what the box writes.")
-	if key, err := s.owns.of(s.d.config()); err == nil && key == nil {
+	if err == nil {
 		lines = append(lines, "This box has no owner: anybody can change it with a stick. To give it one, see owner in the manual.")
 	}
 	return lines

@@ -111,6 +111,11 @@ func (s *sticks) instruments() (lines []string) {
 		switch {
 		case !state.up:
 			text += "NOT OPEN"
+			if one.Serial != nil {
+				if _, err := s.d.panel.Lookup(one.Serial.Port); err != nil {
+					text += " (" + err.Error() + ")"
+				}
+			}
 		case one.Serial != nil:
 			text += "open"
 		default:
@@ -131,8 +136,8 @@ func (s *sticks) instruments() (lines []string) {
 	return lines
 }
 
-// destinations says how delivery is.
-func (s *sticks) destinations(ctx context.Context) (lines []string) {
+// destinations says how delivery is, and which of them wait for a person.
+func (s *sticks) destinations(ctx context.Context) (lines, waiting []string) {
 	states := map[string]spool.DestinationStatus{}
 	g, away := s.d.standing.now()
 	if g != nil {
@@ -156,6 +161,9 @@ func (s *sticks) destinations(ctx context.Context) (lines []string) {
 		}
 		if state, known := states[one.Name]; known {
 			text += fmt.Sprintf(", %d delivered, %d waiting", state.Delivered, state.Pending)
+			if state.Parked > 0 || state.Held != "" {
+				waiting = append(waiting, one.Name)
+			}
 			if state.Parked > 0 {
 				text += fmt.Sprintf(", %d PARKED for a person to decide", state.Parked)
 			}
@@ -168,7 +176,7 @@ func (s *sticks) destinations(ctx context.Context) (lines []string) {
 	if lines == nil {
 		lines = []string{"none: nothing is delivered anywhere"}
 	}
-	return lines
+	return lines, waiting
 }
 
 // portLines lists the serial ports by the names to write into a configuration.

@@ -20,6 +20,7 @@ import (
 	"github.com/assaygate/assaygate/device/owner"
 	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/envelope/spool"
+	"github.com/assaygate/assaygate/uplink/senaite/senaitetest"
 )
 
 // stickBox is a running gateway with a socket for a stick, which is a directory.
@@ -425,6 +426,25 @@ func TestStickKeepsItsSecretsOnTrial(t *testing.T) {
 	}
 }
 
+// TestReportSaysWhatKeepsTheBoxFromItsWork: an adapter that is not there, and a
+// LIMS that refuses the password, are nothing wrong with a stick. Whoever asks the
+// box how it is has to be told of both.
+func TestReportSaysWhatKeepsTheBoxFromItsWork(t *testing.T) {
+	t.Parallel()
+	server := senaitetest.New()
+	defer server.Close()
+	server.SetCredentials("u", "another")
+	b := newStickBox(t, "")
+	config := strings.Replace(b.text(baseConfig), "instruments:\n", "instruments:\n  - name: xn\n    serial: {port: \"usb:1-1.3\", baud: 9600}\n", 1)
+	config = strings.Replace(config, "destinations:\n", "destinations:\n  - name: lims\n    senaite: {url: \""+server.URL+"\", username: u, password: wrong}\n", 1)
+	b.plug(t, map[string]string{"assaygate.yaml": config})
+	b.wantReport(t, runs, "xn: serial usb:1-1.3, NOT OPEN (serial port usb:1-1.3: nothing is there of this name")
+	b.takeIn(t)
+	b.logs(1, "refuses the credentials")
+	b.plug(t, map[string]string{"assaygate-report.txt": ""})
+	b.wantReport(t, "Not all is well: lims needs a person (see Destinations).", "HELD: SENAITE refuses the credentials")
+}
+
 func TestStickExportsAndBegins(t *testing.T) {
 	t.Parallel()
 	b := newStickBox(t, strings.Replace(baseConfig, "box-1}", "box-1, fleet: ward}", 1)+"privacy: # ours\n  astm:\n    allow: {H: [5, 12, 13, 14]}\n\n# the end\nshutdown_grace: 9s\n")
@@ -507,7 +527,7 @@ func TestStickOfAnOwnedBox(t *testing.T) {
 		}, "signed, but not on the stick: export"},
 	} {
 		b.plug(t, files, test.sign)
-		b.wantReport(t, refused, test.reason, "Owner: "+owner.FormatKey(publicOf(mine)))
+		b.wantReport(t, refused, test.reason, "Owner: "+owner.FormatKey(publicOf(mine)), "an empty file called collect on a stick that the owner signs")
 		if names := stickNames(t, b.stick); slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "assaygate-export") }) {
 			t.Errorf("%s: exported: %q", name, names)
 		}
