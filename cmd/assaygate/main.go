@@ -28,11 +28,11 @@ type commands struct {
 	Profiles        profilesCommand `cmd:"" help:"Instrument profiles. Example: assaygate profiles list"`
 	Ports           portsCommand    `cmd:"" help:"Serial ports, their stable names, and the settings of a line. Example: assaygate ports"`
 	Owner           ownerCommand    `cmd:"" help:"The owner's key, and what is signed or encrypted with it. Example: assaygate owner sign DIR"`
-	ConsolePassword laterCommand    `cmd:"" help:"A password hash for the config (not active in this version)."`
-	Update          laterCommand    `cmd:"" help:"Firmware updates (not active in this version)."`
-	Apply           applyCommand    `cmd:"" hidden:"" help:"Root's part on the box: network, firewall and clock from the saved configuration."`
-	Stick           stickCommand    `cmd:"" hidden:"" help:"Root's part of the USB stick on the box."`
-	ResetButton     buttonCommand   `cmd:"" hidden:"" help:"Look at the reset button when the box starts."`
+	ConsolePassword laterCommand    `cmd:"" help:"A password hash for the config (not active in this version). Example: assaygate console-password"`
+	Update          laterCommand    `cmd:"" help:"Firmware updates (not active in this version). Example: assaygate update status"`
+	Apply           applyCommand    `cmd:"" hidden:"" help:"Root's part on the box: network, firewall and clock from the saved configuration. Example: assaygate apply --config /data/config/assaygate.yaml"`
+	Stick           stickCommand    `cmd:"" hidden:"" help:"Root's part of the USB stick on the box. Example: assaygate stick mount /dev/sda1"`
+	ResetButton     buttonCommand   `cmd:"" hidden:"" help:"Look at the reset button when the box starts. Example: assaygate reset-button --config /data/config/assaygate.yaml"`
 	Support         supportCommand  `cmd:"" help:"Write a bundle for the help desk, without message content. Example: assaygate support --output bundle.tar.gz"`
 }
 

@@ -4,8 +4,8 @@ package main
 // the gateway reads and writes the stick, and cannot mount one.
 type stickCommand struct {
 	Mount    stickMount    `cmd:"" help:"Mount a stick for reading. Example: assaygate stick mount /dev/sda1"`
-	Unmount  stickUnmount  `cmd:"" help:"Let go of a stick that was pulled."`
-	Writable stickWritable `cmd:"" help:"Make the stick writable for as long as the request is there."`
+	Unmount  stickUnmount  `cmd:"" help:"Let go of a stick that was pulled. Example: assaygate stick unmount /dev/sda1"`
+	Writable stickWritable `cmd:"" help:"Make the stick writable for as long as the request is there. Example: assaygate stick writable"`
 }
 
 type stickMount struct {
