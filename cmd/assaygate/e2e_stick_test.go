@@ -642,6 +642,44 @@ func TestStickRestoresABox(t *testing.T) {
 	fresh.wantReport(t, runs, "restore.age: backup of box old-box", "Do not use the old one any more", "Name: old-box", "Public key of the box: "+identity)
 }
 
+// TestTakenBackIdentity: a backup that is taken back takes the old box's identity
+// with it; two boxes must not sign as one until somebody restarts this one.
+func TestTakenBackIdentity(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	b := newStickBox(t, baseConfig)
+	own, other := b.identity(t), ownerKey(1)
+	text, err := owner.MarshalKey(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.adopt(t.Context(), change{
+		config: []byte(strings.Replace(b.text(baseConfig), "127.0.0.1:0", taken.Addr().String(), 1)), by: byStick, trial: 3 * time.Second,
+		files: map[string][]byte{filepath.Join(b.root, "spool", spool.IdentityFile): []byte(text)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Reopen(t.Context(), func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	is := func(key ed25519.PublicKey) func() bool {
+		return func() bool {
+			g, _ := b.standing.now()
+			return g != nil && key.Equal(g.store.Identity())
+		}
+	}
+	eventually(t, "the identity of the backup is used", is(publicOf(other)))
+	eventually(t, "the box has its own identity again", is(own))
+	if b.changes.onTrial() != nil {
+		t.Error("it was not taken back")
+	}
+}
+
 // run1 runs a command line and expects that it does its work.
 func (b *stickBox) run1(t *testing.T, args ...string) {
 	t.Helper()

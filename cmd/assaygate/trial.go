@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/assaygate/assaygate/device/config"
+	"github.com/assaygate/assaygate/device/owner"
+	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // shortestTrial is the least time that a change is given.
@@ -187,5 +190,19 @@ func (d *daemon) takeBack(ctx context.Context, by, why string) error {
 		return err
 	}
 	d.standIn(before)
-	return nil
+	return d.useOwnIdentity(ctx, before.config)
+}
+
+// useOwnIdentity has the store read the identity of the box anew where that is
+// another one: that of another box had come with a backup that was taken back.
+func (d *daemon) useOwnIdentity(ctx context.Context, c Config) error {
+	g, _ := d.standing.now()
+	if g == nil {
+		return nil // it is read when the store is opened
+	}
+	key, err := owner.ReadKey(filepath.Join(c.Spool.Directory, spool.IdentityFile))
+	if err != nil || publicOf(key).Equal(g.store.Identity()) {
+		return nil // one that is not there, or cannot be read, is another matter
+	}
+	return d.Reopen(ctx, func() error { return nil })
 }
