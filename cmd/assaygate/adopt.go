@@ -80,7 +80,11 @@ func (d *daemon) adopt(ctx context.Context, c change) error {
 		return errors.Join(err, d.takeBack(context.WithoutCancel(ctx), c.by, err.Error()))
 	case c.trial == 0:
 		d.changes.begin(nil)
-		return d.changes.journal.Confirm()
+		if err := d.changes.journal.Confirm(); err != nil {
+			return err
+		}
+		d.keepCopy()
+		return nil
 	}
 	d.changes.begin(newTrial(c.by, c.trial))
 	return nil

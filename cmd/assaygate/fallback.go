@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+
+	"github.com/assaygate/assaygate/device/config"
 )
 
 const (
@@ -10,6 +13,10 @@ const (
 	previousSuffix = ".previous"
 	// byBefore is who brings that one back: nobody.
 	byBefore = "the one before"
+	// keptSuffix is what the name of a second copy of the configuration ends with,
+	// which is written once that stands.
+	keptSuffix = ".kept"
+	byKept     = "its second copy"
 )
 
 // started is the configuration that the gateway starts with.
@@ -24,17 +31,19 @@ type started struct {
 // load loads what the gateway is to start with. A box whose file cannot be used,
 // because the card has spoilt it or another release wrote it, starts all the
 // same: a person reaches it by a stick only, and that needs a gateway. It starts
-// with the configuration before, else with the factory's. One that is on trial
-// is taken back instead: alone says that none is.
+// with the second copy of what ran last, else with the factory's. Never with an
+// older one: that may store what an allowlist drops now, send to another LIMS with
+// the new one's password, and park what waits for that. One that is on trial is
+// taken back instead: alone says that none is.
 func (f flags) load(alone bool) (s started, err error) {
 	s.config, s.warnings, err = loadWhole(f)
 	if err == nil || f.Factory == "" || !alone {
 		return s, err
 	}
 	s.refused = err
-	before := f
-	before.Config, before.Factory = f.Config+previousSuffix, ""
-	if s.config, s.warnings, err = loadWhole(before); err == nil {
+	kept := f
+	kept.Config, kept.Factory = f.Config+keptSuffix, ""
+	if s.config, s.warnings, err = loadWhole(kept); err == nil {
 		return s, nil
 	}
 	factory := f
@@ -56,7 +65,7 @@ func (d *daemon) standIn(s started) {
 	}
 	d.changes.standsIn(s.factory)
 	d.refuse(s.refused)
-	which := byBefore
+	which := byKept
 	if s.factory {
 		which = "the factory's"
 	}
@@ -67,10 +76,28 @@ func (d *daemon) standIn(s started) {
 func (s *changes) standsIn(factory bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.standing.By, s.standing.Factory = byBefore, factory
+	s.standing.By, s.standing.Factory = byKept, factory
 	if factory {
 		s.standing.Path = s.source.Factory
 	} else {
-		s.standing.Path += previousSuffix
+		s.standing.Path += keptSuffix
+	}
+}
+
+// keepCopy writes the second copy of the configuration of a box, where it stands.
+func (d *daemon) keepCopy() {
+	s := &d.changes
+	if s.source.Factory == "" || s.atFactory() || s.onTrial() != nil {
+		return
+	}
+	text, err := os.ReadFile(s.path)
+	if err == nil {
+		if held, missing := os.ReadFile(s.path + keptSuffix); missing == nil && bytes.Equal(held, text) {
+			return
+		}
+		err = config.Replace(s.path+keptSuffix, text)
+	}
+	if err != nil {
+		d.log.Warn("there is no second copy of the configuration, should the card spoil it", "error", err)
 	}
 }

@@ -19,9 +19,9 @@ func TestStartsWithAnotherConfigurationThanASpoiltOne(t *testing.T) {
 		want            string // the box's name; "" where it must not start
 		aside           bool   // the store is not the box's own
 	}{
-		"the one before":                         {before: "before", factory: "factory", want: "before"},
+		"its second copy":                        {before: "before", factory: "factory", want: "before"},
 		"the factory's":                          {before: spoilt, factory: "factory", want: "factory", aside: true},
-		"none before":                            {factory: "factory", want: "factory", aside: true},
+		"no copy":                                {factory: "factory", want: "factory", aside: true},
 		"nothing that can be used":               {before: spoilt, factory: spoilt},
 		"a computer":                             {before: "before"},
 		"a trial is taken back and not replaced": {before: "before", factory: "factory", onTrial: true},
@@ -42,7 +42,7 @@ func TestStartsWithAnotherConfigurationThanASpoiltOne(t *testing.T) {
 			}
 			f := flags{Config: write("assaygate.yaml", spoilt)}
 			if test.before != "" {
-				write("assaygate.yaml"+previousSuffix, test.before)
+				write("assaygate.yaml"+keptSuffix, test.before)
 			}
 			if test.factory != "" {
 				f.Factory = write("factory.yaml", test.factory)
@@ -88,7 +88,7 @@ func TestAStickMendsASpoiltConfiguration(t *testing.T) {
 	b := &stickBox{root: root, stick: filepath.Join(root, "stick"), path: filepath.Join(root, "config", "assaygate.yaml")}
 	b.write(t, filepath.Join(root, "factory.yaml"), b.text(baseConfig))
 	b.write(t, b.path, "version: [")
-	b.write(t, b.path+previousSuffix, b.text(baseConfig))
+	b.write(t, b.path+keptSuffix, b.text(baseConfig))
 	b.start(t)
 	b.plug(t, map[string]string{"assaygate.yaml": strings.Replace(b.text(baseConfig), "127.0.0.1:0", taken.Addr().String(), 1)})
 	b.wantReport(t, "The new configuration runs, on trial")
@@ -96,5 +96,28 @@ func TestAStickMendsASpoiltConfiguration(t *testing.T) {
 	b.plug(t, map[string]string{"assaygate.yaml": b.text(baseConfig)})
 	if report := b.wantReport(t, runs); strings.Contains(report, "in its place") {
 		t.Errorf("reported was\n%s", report)
+	}
+}
+
+// What stands in is the configuration that ran last, never one before it.
+func TestTheSecondCopyIsOfWhatStands(t *testing.T) {
+	t.Parallel()
+	b := newStickBox(t, baseConfig)
+	copied := func(want string) func() bool {
+		return func() bool {
+			got, err := os.ReadFile(b.path + keptSuffix)
+			return err == nil && string(got) == want
+		}
+	}
+	eventually(t, "the copy of the start", copied(b.text(baseConfig)))
+	second := strings.Replace(b.text(baseConfig), "box-1", "box-2", 1)
+	b.plug(t, map[string]string{"assaygate.yaml": second})
+	b.wantReport(t, runs)
+	eventually(t, "the copy of what a stick brought", copied(second))
+	b.end()
+	b.write(t, b.path, "version: [")
+	b.start(t)
+	if name := b.config().Box.Name; name != "box-2" {
+		t.Errorf("%s stands in", name)
 	}
 }

@@ -41,6 +41,7 @@ func (d *daemon) reload(ctx context.Context) {
 		d.refuse(err)
 	default:
 		d.confirm("its file was changed by hand")
+		d.keepCopy()
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 
 // ownFiles are the files and directories beside the configuration.
 func (r resetting) ownFiles() []string {
-	return []string{filepath.Base(r.config), filepath.Base(r.config) + previousSuffix, filepath.Base(journalBeside(r.config)), secretsFolder, pinFile, takenFile}
+	return []string{filepath.Base(r.config), filepath.Base(r.config) + previousSuffix, filepath.Base(r.config) + keptSuffix, filepath.Base(journalBeside(r.config)), secretsFolder, pinFile, takenFile}
 }
 
 // ownSiblings are the directories beside that of the configuration, on the image.
@@ -88,7 +88,7 @@ type found struct {
 // factory's say, and on the image the places where things are.
 func (r resetting) look() found {
 	var f found
-	for _, path := range []string{r.config, r.config + previousSuffix, r.factory} {
+	for _, path := range []string{r.config, r.config + keptSuffix, r.config + previousSuffix, r.factory} {
 		if path != "" && f.read(path) {
 			break
 		}

@@ -103,6 +103,9 @@ func prepare(f flags, errs io.Writer) (*daemon, error) {
 	d.changes.taken("start")
 	d.metrics.configLoaded(time.Now())
 	d.standIn(start)
+	if start.refused == nil {
+		d.keepCopy()
+	}
 	d.forgiving.Store(onTrial != nil)
 	return d, err
 }

@@ -170,6 +170,7 @@ func (d *daemon) confirm(why string) {
 		return
 	}
 	d.changes.begin(nil)
+	d.keepCopy()
 	d.log.Info("the configuration stands", "by", t.by, "reason", why)
 }
 
