@@ -17,11 +17,29 @@ func digestOf(files ...string) string {
 		if file == "" {
 			continue
 		}
-		content, err := os.ReadFile(file)
+		content, err := readFile(file)
 		fmt.Fprintf(hash, "%q %t %d\n", file, err == nil, len(content))
 		hash.Write(content)
 	}
 	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// readFile reads a file, and nothing else: a pipe in its place would be waited for
+// without end, and with it whoever waits for the one who reads.
+func readFile(path string) ([]byte, error) {
+	if err := isFile(path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+// isFile is why there is no file of that path, nil where there is one.
+func isFile(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file", path)
+	}
+	return err
 }
 
 // profileFiles are the own profiles in the directory, in order.

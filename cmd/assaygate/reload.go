@@ -57,6 +57,9 @@ func (d *daemon) readAgain() (Config, []string, error) {
 		_, err := os.Stat(s.path)
 		return Config{}, nil, fmt.Errorf("read configuration: %w", err)
 	}
+	if err := isFile(path); err != nil {
+		return Config{}, nil, fmt.Errorf("read configuration: %w", err)
+	}
 	document, err := config.Load(path)
 	if err != nil {
 		return Config{}, nil, err

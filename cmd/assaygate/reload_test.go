@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -300,4 +301,29 @@ func TestNewTLSFilesAreLookedAt(t *testing.T) {
 	if strings.Contains(r.log.text(), inUse) {
 		t.Error("the configuration was gone over to anew")
 	}
+}
+
+// What is no file in place of the configuration keeps nobody: not the running
+// gateway, not its end, and not the file that comes back.
+func TestReloadOfWhatIsNoFile(t *testing.T) {
+	t.Parallel()
+	directory, address := t.TempDir(), freePort(t)
+	path := filepath.Join(directory, "assaygate.yaml")
+	must(t, os.WriteFile(path, []byte(listensAt(directory, address)), 0o600))
+	r := startFile(t, path)
+	for i, put := range []func() error{
+		func() error { return syscall.Mkfifo(path, 0o600) },
+		func() error { return os.Symlink(path, path) },
+		func() error { return os.Symlink("/dev/zero", path) },
+	} {
+		must(t, os.Remove(path))
+		must(t, put())
+		r.logs(i+1, "the configuration is refused; the running one goes on")
+	}
+	must(t, os.Remove(path))
+	must(t, os.WriteFile(path, []byte(strings.Replace(listensAt(directory, address), "name: one", "name: two", 1)), 0o600))
+	r.logs(1, inUse)
+	must(t, os.Remove(path))
+	must(t, syscall.Mkfifo(path, 0o600))
+	r.logs(4, "the configuration is refused; the running one goes on")
 }
