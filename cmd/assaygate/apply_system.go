@@ -39,6 +39,9 @@ func (a applying) apply(c Config) error {
 	)
 }
 
+// rules is the file with the firewall's rules that were carried out last.
+func (a applying) rules() string { return filepath.Join(a.state, "rules.nft") }
+
 // applyFirewall gives the rules to the kernel in one transaction, always: what
 // it has may have been changed. They come by a file so that a person can read
 // what holds.
@@ -47,7 +50,7 @@ func (a applying) applyFirewall(settings network.Settings, listeners []network.L
 	for _, one := range closed {
 		fmt.Fprintf(a.out, "firewall: closed: %s\n", one)
 	}
-	path := filepath.Join(a.state, "rules.nft")
+	path := a.rules()
 	changed, err := writeChanged(path, rules)
 	if err != nil {
 		return fmt.Errorf("firewall: %w", err)
