@@ -55,6 +55,11 @@ func mountStick(device, at string, formats []stickFormat) (format string, err er
 	if info.Mode&unix.S_IFMT != unix.S_IFBLK {
 		return "", fmt.Errorf("%s is not a disk", device)
 	}
+	unlock, err := lockPlace(at)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	mounts, err := mountTable()
 	if err != nil {
 		return "", err
@@ -80,6 +85,21 @@ func mountStick(device, at string, formats []stickFormat) (format string, err er
 		errs = append(errs, fmt.Errorf("as %s: %w", one.name, err))
 	}
 	return "", fmt.Errorf("%s cannot be mounted; format it as FAT32: %w", device, errors.Join(errs...))
+}
+
+// lockPlace lets one at a time look at the place and change what is mounted there:
+// a stick with two partitions has two services started at once. Two mounts, one
+// over the other, would be taken away the wrong one first, and what stayed would
+// keep every later stick out.
+func lockPlace(at string) (unlock func(), err error) {
+	directory, err := os.Open(filepath.Dir(at))
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(directory.Fd()), unix.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", directory.Name(), err), directory.Close())
+	}
+	return func() { directory.Close() }, nil
 }
 
 // mountAs mounts the file system for reading, but the mount itself is one that
@@ -117,6 +137,11 @@ func mountAs(device, at string, format stickFormat) error {
 // Run implements a kong command. A stick that somebody pulled is gone already;
 // what still reads from it gets errors until it lets go.
 func (c stickUnmount) Run(s *streams) error {
+	unlock, err := lockPlace(c.At)
+	if err != nil {
+		return fmt.Errorf("stick: %w", err)
+	}
+	defer unlock()
 	mounts, err := mountTable()
 	if err != nil {
 		return fmt.Errorf("stick: %w", err)

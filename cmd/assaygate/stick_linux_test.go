@@ -239,3 +239,39 @@ func TestStickIsRefused(t *testing.T) {
 		t.Errorf("a place without a stick: %v", err)
 	}
 }
+
+// TestTwoSticksAtOnce has one of two that come at the same moment, as the
+// partitions of one stick do, and is free again when they are pulled.
+func TestTwoSticksAtOnce(t *testing.T) {
+	if !inOwnMounts(t) {
+		return
+	}
+	devices := []string{stickDisk(t), stickDisk(t)}
+	_, at := stickPlace(t)
+	for range 20 {
+		errs := make(chan error, len(devices))
+		for _, device := range devices {
+			go func() {
+				_, err := mountStick(device, at, testFormats)
+				errs <- err
+			}()
+		}
+		if one, other := <-errs, <-errs; (one == nil) == (other == nil) {
+			t.Fatalf("mounted with %v and %v", one, other)
+		}
+		for _, device := range devices {
+			if err := (stickUnmount{Device: device, At: at}).Run(&streams{out: io.Discard}); err != nil {
+				t.Error(err)
+			}
+		}
+		mounts, err := mountTable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range mounts {
+			if one.at == at {
+				t.Fatalf("%s is still there", one.source)
+			}
+		}
+	}
+}
