@@ -163,16 +163,41 @@ func (b *brought) takeProfiles(session *configdrive.Session, file string) (errs 
 // wrong judges the whole without changing anything. Errors name the file of the
 // stick, and the places in it as it was written.
 func (s *sticks) wrong(b brought, session *configdrive.Session) (errs []string) {
-	if _, _, err := s.d.judged(b.config.document, b.files); err != nil {
+	to, _, err := s.d.judged(b.config.document, b.files)
+	if err != nil {
 		return errorLines(err, "", "")
 	}
 	if err := s.owns.judge(b.config, b.files); err != nil {
 		return errorLines(err, "", "")
 	}
+	if session.Has(configdrive.ConfigName) {
+		errs = s.lockedOut(to)
+	}
+	if errs = append(errs, b.unusableTLS(session)...); len(errs) > 0 {
+		return errs
+	}
 	if err := s.rememberFirst(b, session.Content); err != nil {
 		return errorLines(err, "", "")
 	}
-	return b.unusableTLS(session)
+	return nil
+}
+
+// lockedOut reports a configuration with which no stick would be read, or none
+// could be written to: whoever brings it by stick has no other way in afterwards
+// but a factory reset. At the computer the file itself can say so.
+func (s *sticks) lockedOut(to Config) []string {
+	now := s.d.config().ConfigDrive
+	if now == nil {
+		return nil
+	}
+	if then := to.ConfigDrive; then != nil && absolute(then.Directory) == absolute(now.Directory) && absolute(then.WriteRequest) == absolute(now.WriteRequest) {
+		return nil
+	}
+	section := "config_drive: {directory: " + now.Directory
+	if now.WriteRequest != "" {
+		section += ", write_request: " + now.WriteRequest
+	}
+	return errorLines(to.document.At("config_drive", "the box would read no stick any more, or could not write to it; write  %s}", section), "", "")
 }
 
 // held reports whether the box has all of it already.

@@ -109,7 +109,7 @@ func (s *sticks) remarks(standing configStanding) (lines []string) {
 		lines = append(lines, part.Where+": is "+part.state()+": "+part.What)
 	}
 	if c.ConfigDrive == nil {
-		lines = append(lines, "This configuration has no config_drive: the box reads no stick after this one. Who wants that back needs the box's console, or a factory reset.")
+		lines = append(lines, "This configuration has no config_drive: the box reads no stick after this one. Who wants that back writes it into the configuration file, or resets the box.")
 	}
 	if standing.Refused != "" {
 		lines = append(lines, "The configuration file on the box cannot be used as it stands now, so another runs in its place: "+standing.Refused)

@@ -353,6 +353,26 @@ func TestStickBringsAPassword(t *testing.T) {
 	}
 }
 
+// TestStickKeepsTheSocket: after a configuration without the section, or with
+// another place in it, no stick would be read any more, and a box has no other way
+// in but a factory reset.
+func TestStickKeepsTheSocket(t *testing.T) {
+	t.Parallel()
+	b := newStickBox(t, "")
+	section := regexp.MustCompile(`config_drive: .*\n`)
+	for name, line := range map[string]string{
+		"none": "", "another place": "config_drive: {directory: ROOT/stik}\n", "asks somebody else": "config_drive: {directory: ROOT/stick, write_request: ROOT/ask}\n",
+	} {
+		b.plug(t, map[string]string{"assaygate.yaml": b.text(section.ReplaceAllString(baseConfig, line))})
+		b.wantReport(t, "Not all is well: one thing has to be put right", "config_drive: the box would read no stick any more, or could not write to it; write  config_drive: {directory: "+b.root+"/stick}")
+		if _, err := os.Stat(b.path); err == nil {
+			t.Errorf("%s: saved is %s", name, b.read(t, b.path))
+		}
+	}
+	b.plug(t, map[string]string{"assaygate.yaml": b.text(section.ReplaceAllString(baseConfig, "config_drive: {directory: ROOT/stick, confirm_within: 20s}\n"))})
+	b.wantReport(t, runs)
+}
+
 // TestStickOfABoxBefore: a stick that has configured one box is without its
 // password when it comes to the next.
 func TestStickOfABoxBefore(t *testing.T) {
