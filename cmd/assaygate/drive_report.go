@@ -51,7 +51,7 @@ func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.
 	}
 }
 
-// verdict is the first line. A destination that waits for a person is no fault of
+// verdict is the first line. A destination that takes nothing is no fault of
 // the stick, but where somebody asks how the box is, all is not well.
 func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configStanding, takenBack bool, waiting []string) string {
 	many := "one thing has"
@@ -77,10 +77,8 @@ func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configSt
 		return "All is well: the new configuration runs."
 	case len(h.Notes) > 0 && len(h.Files) == 0:
 		return "Nothing was done: the box takes no file of this stick, because of their names. See what is to be noted."
-	case len(waiting) == 1:
-		return "Not all is well: " + waiting[0] + " needs a person (see Destinations)."
-	case len(waiting) > 1:
-		return "Not all is well: " + list(waiting) + " need a person (see Destinations)."
+	case len(waiting) > 0:
+		return "Not all is well with " + list(waiting) + " (see Destinations)."
 	}
 	return "All is well."
 }

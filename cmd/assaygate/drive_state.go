@@ -33,6 +33,11 @@ func (s *sticks) identity(ctx context.Context) []string {
 		lines = append(lines, "Name in the network: "+s.d.board.Hostname()+".local")
 	}
 	lines = append(lines, addressLines()...)
+	for _, part := range c.inactiveServers() {
+		if part.Closes == consoleServer {
+			return append(lines, "Console: not open, because of what is to be noted above")
+		}
+	}
 	return append(lines, consoleLine(c.Console.Listen))
 }
 
@@ -136,7 +141,7 @@ func (s *sticks) instruments() (lines []string) {
 	return lines
 }
 
-// destinations says how delivery is, and which of them wait for a person.
+// destinations says how delivery is, and which of them are not well.
 func (s *sticks) destinations(ctx context.Context) (lines, waiting []string) {
 	states := map[string]spool.DestinationStatus{}
 	g, away := s.d.standing.now()
@@ -161,7 +166,11 @@ func (s *sticks) destinations(ctx context.Context) (lines, waiting []string) {
 		}
 		if state, known := states[one.Name]; known {
 			text += fmt.Sprintf(", %d delivered, %d waiting", state.Delivered, state.Pending)
-			if state.Parked > 0 || state.Held != "" {
+			unreached := state.Pending > 0 && s.d.face.unreached(one.Name)
+			if unreached {
+				text += "; NOT REACHED: look at its address, at the network and at the LIMS"
+			}
+			if state.Parked > 0 || state.Held != "" || unreached {
 				waiting = append(waiting, one.Name)
 			}
 			if state.Parked > 0 {

@@ -462,7 +462,24 @@ func TestReportSaysWhatKeepsTheBoxFromItsWork(t *testing.T) {
 	b.takeIn(t)
 	b.logs(1, "refuses the credentials")
 	b.plug(t, map[string]string{"assaygate-report.txt": ""})
-	b.wantReport(t, "Not all is well: lims needs a person (see Destinations).", "HELD: SENAITE refuses the credentials")
+	b.wantReport(t, "Not all is well with lims (see Destinations).", "HELD: SENAITE refuses the credentials")
+
+	// Nobody listens there; and the console, which is not open, has no address.
+	config = strings.NewReplacer(server.URL, "http://127.0.0.1:1/s", "console: {listen: \"127.0.0.1:0\"}", "console: {listen: \":0\"}").Replace(config)
+	b.plug(t, map[string]string{"assaygate.yaml": config})
+	b.wantReport(t, runs, "Console: not open", "console.listen: is not active")
+	b.takeIn(t)
+	eventually(t, "nobody is reached", func() bool {
+		b.face.mu.Lock()
+		defer b.face.mu.Unlock()
+		_, failing := b.face.failing["lims"]
+		if failing {
+			b.face.failing["lims"] = time.Now().Add(-time.Hour) // nobody waits for it here
+		}
+		return failing
+	})
+	b.plug(t, map[string]string{"assaygate-report.txt": ""})
+	b.wantReport(t, "Not all is well with lims", "NOT REACHED: ")
 }
 
 func TestStickExportsAndBegins(t *testing.T) {
