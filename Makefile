@@ -20,8 +20,8 @@ STAMP   := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.buildTime
 
 PACKAGE  := ./cmd/assaygate
 # Calls stay calls but where time matters: a tenth of the binary.
-HOT      := runtime/... internal/... strings bytes strconv slices maps sort sync/... unicode/... hash/... bufio io math math/bits \
-	$(addprefix github.com/assaygate/assaygate/,protocols/... envelope/... device/profile/... device/instrument/...) modernc.org/...
+HOT      := runtime/... internal/runtime/... internal/abi internal/bytealg strings bytes strconv slices sync/... unicode/utf8 \
+	$(addprefix github.com/assaygate/assaygate/,protocols/... envelope/... device/profile/...) modernc.org/...
 # Nothing that the box talks to needs HTTP/2, which is half a megabyte.
 TAGS     := -tags nethttpomithttp2
 RELEASE  := $(TAGS) -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)' -gcflags=all=-l $(foreach path,$(HOT),-gcflags='$(path)=')

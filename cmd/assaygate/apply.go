@@ -63,7 +63,7 @@ func (c *applyCommand) Run(s *streams) error {
 		last = text
 		settled, err := parseConfig(text, name)
 		if err != nil {
-			return fmt.Errorf("the network stays as it is, where it says nothing else: %w", errors.Join(err, c.applyBefore(a)))
+			return fmt.Errorf("the network stays as it is, where it says nothing else: %w", errors.Join(err, c.applyKept(a)))
 		}
 		if err := a.apply(settled); err != nil {
 			return fmt.Errorf("the network stays as it is, where it says nothing else: %w", err)
@@ -72,14 +72,14 @@ func (c *applyCommand) Run(s *streams) error {
 	return nil
 }
 
-// applyBefore carries out the configuration before, where the saved one is spoilt
-// and nothing was carried out yet since the box was switched on: the gateway starts
-// with that too, and its instruments are to reach it.
-func (c *applyCommand) applyBefore(a applying) error {
+// applyKept carries out the second copy of the configuration, where the saved one
+// is spoilt and nothing was carried out yet since the box was switched on: the
+// gateway starts with that too, and its instruments are to reach it.
+func (c *applyCommand) applyKept(a applying) error {
 	if _, err := os.Lstat(a.rules()); err == nil {
 		return nil
 	}
-	name := c.Config + previousSuffix
+	name := c.Config + keptSuffix
 	text, err := readPlain(name, config.MaxSize+1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -91,7 +91,7 @@ func (c *applyCommand) applyBefore(a applying) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(a.out, "network: that of the configuration before is used, as the gateway uses it")
+	fmt.Fprintln(a.out, "network: that of the configuration's second copy is used, as the gateway uses it")
 	return a.apply(settled)
 }
 

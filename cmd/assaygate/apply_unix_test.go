@@ -180,21 +180,21 @@ func TestApplyAfterAFailure(t *testing.T) {
 	b.expect("without a VLAN that could never be made", done, callNft, callActive, callReload, callTime)
 }
 
-// TestApplyOfTheOneBefore opens what the gateway listens on that has started with
-// the configuration before. Later a spoilt file changes nothing.
-func TestApplyOfTheOneBefore(t *testing.T) {
+// TestApplyOfTheSecondCopy opens what the gateway listens on that has started with
+// the second copy of its configuration. Later a spoilt file changes nothing.
+func TestApplyOfTheSecondCopy(t *testing.T) {
 	b := newFakeBox(t)
 	b.write("data/config/assaygate.yaml", "")
 	b.expect("a spoilt file alone", failed)
-	b.write("data/config/assaygate.yaml.previous", twoPorts)
-	if said := b.expect("with the one before", failed, callNft, callActive, callReload, callTime); !strings.Contains(said, "that of the configuration before is used") || !strings.Contains(said, "assaygate.yaml:1:1: ") {
+	b.write("data/config/assaygate.yaml.kept", twoPorts)
+	if said := b.expect("with the second copy", failed, callNft, callActive, callReload, callTime); !strings.Contains(said, "that of the configuration's second copy is used") || !strings.Contains(said, "assaygate.yaml:1:1: ") {
 		t.Errorf("says %q", said)
 	}
 	rules := b.read("run/assaygate-apply/rules.nft")
 	if !strings.Contains(rules, "tcp dport 4010") {
 		t.Errorf("the instruments' port is closed:\n%s", rules)
 	}
-	b.write("data/config/assaygate.yaml.previous", "version: 1\n")
+	b.write("data/config/assaygate.yaml.kept", "version: 1\n")
 	b.expect("again", failed)
 	if b.read("run/assaygate-apply/rules.nft") != rules {
 		t.Error("a spoilt file changed the network")

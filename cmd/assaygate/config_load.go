@@ -93,7 +93,7 @@ func (f flags) compose(document *config.Document) (Config, []string, error) {
 	if err != nil {
 		return Config{}, nil, err
 	}
-	f.keepWriteRequest(&c)
+	f.keepPlaces(&c)
 	if alone && f.Admin == "" {
 		c.Admin = AdminSettings{}
 	}
@@ -106,20 +106,29 @@ func (f flags) compose(document *config.Document) (Config, []string, error) {
 	return c, warnings, nil
 }
 
-// keepWriteRequest has a box ask for writing to its stick as the factory's
-// configuration says, where its own does not say: else it could neither report to
-// the stick that is mounted for reading nor take passwords off it.
-func (f flags) keepWriteRequest(c *Config) {
-	if f.Factory == "" || c.ConfigDrive == nil || c.document.Has("config_drive.write_request") {
+// keepPlaces has a box keep its store where the factory's configuration says, and
+// ask for writing to its stick as that says, where its own does not say: else the
+// store would be looked for where nothing can be written, and no report would come
+// to a stick that is mounted for reading, nor a password be taken off it.
+func (f flags) keepPlaces(c *Config) {
+	if f.Factory == "" {
 		return
 	}
 	document, err := config.Load(f.Factory)
 	if err != nil {
 		return // whoever needs the factory's configuration says what is wrong with it
 	}
-	if factory, err := decodeConfig(document); err == nil && factory.ConfigDrive != nil && factory.ConfigDrive.Directory == c.ConfigDrive.Directory {
-		drive := *c.ConfigDrive
-		drive.WriteRequest = factory.ConfigDrive.WriteRequest
+	factory, err := decodeConfig(document)
+	if err != nil {
+		return
+	}
+	if !c.document.Has("spool.directory") {
+		c.Spool.Directory = factory.Spool.Directory
+	}
+	own, asks := c.ConfigDrive, factory.ConfigDrive
+	if own != nil && asks != nil && own.Directory == asks.Directory && !c.document.Has("config_drive.write_request") {
+		drive := *own
+		drive.WriteRequest = asks.WriteRequest
 		c.ConfigDrive = &drive
 	}
 }

@@ -166,3 +166,30 @@ func TestTheFactorysWriteRequestStays(t *testing.T) {
 		t.Errorf("without the section: %+v, error %v", c.ConfigDrive, err)
 	}
 }
+
+// A configuration that does not say where the store is must not have a box look
+// for it where it can write nothing.
+func TestTheFactorysStoreStays(t *testing.T) {
+	directory := t.TempDir()
+	file := func(name, spool string) string {
+		path := filepath.Join(directory, name)
+		if err := os.WriteFile(path, []byte("version: 1\n"+spool+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	factory := file("factory.yaml", "spool: {directory: /data/spool}")
+	for spool, want := range map[string]string{
+		"":                                "/data/spool",
+		"spool: {keep_days: 30}":          "/data/spool",
+		"spool: {directory: /data/other}": "/data/other",
+	} {
+		own := file("own.yaml", spool)
+		if c, _, err := loadConfig(flags{Config: own, Factory: factory}); err != nil || c.Spool.Directory != want {
+			t.Errorf("%q: the store is in %s, error %v", spool, c.Spool.Directory, err)
+		}
+		if c, _, err := loadConfig(flags{Config: own}); err != nil || c.Spool.Directory == "/data/spool" {
+			t.Errorf("%q: elsewhere the store is in %s, error %v", spool, c.Spool.Directory, err)
+		}
+	}
+}

@@ -88,10 +88,13 @@ type found struct {
 // factory's say, and on the image the places where things are.
 func (r resetting) look() found {
 	var f found
-	for _, path := range []string{r.config, r.config + keptSuffix, r.config + previousSuffix, r.factory} {
-		if path != "" && f.read(path) {
+	for _, path := range []string{r.config, r.config + keptSuffix, r.config + previousSuffix} {
+		if f.read(path) {
 			break
 		}
+	}
+	if r.factory != "" {
+		f.read(r.factory) // where the store is that the box's own does not name
 	}
 	if text, err := os.ReadFile(r.beside(pinFile)); err == nil {
 		f.owner = strings.TrimSpace(string(text))
