@@ -53,6 +53,16 @@ func (d *daemon) setClock(at time.Time) error {
 	return nil
 }
 
+// setClockBy sets the clock to a time that a person wrote, in the time zone of the
+// box where it names none.
+func (d *daemon) setClockBy(text string) error {
+	at, err := parseClock(text, time.Local)
+	if err != nil {
+		return err
+	}
+	return d.setClock(at)
+}
+
 // refuses says why the clock cannot be set to a time. Back it can be set, to the
 // time of the build at most: somebody may have set it wrong. A stick that stays in
 // its socket does not do that, for it is carried out once.

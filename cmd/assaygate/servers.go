@@ -92,7 +92,7 @@ func (c *consoleOnce) of(g *gateway, host string) *console.Console {
 	c.once.Do(func() {
 		c.console = console.New(console.Options{
 			Store: g.store, Instruments: g.instruments, Box: g.config().Box.Name, Version: version,
-			Hosts: []string{host}, Log: g.log.With("part", "console"),
+			Itself: g.itself(), Hosts: []string{host}, Log: g.log.With("part", "console"),
 		})
 	})
 	return c.console

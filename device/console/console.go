@@ -36,6 +36,8 @@ type Options struct {
 	Instruments func() []Instrument
 	// Box and Version name what the person is looking at.
 	Box, Version string
+	// Itself is the box that the gateway runs on.
+	Itself Box
 	// Hosts are further names, without port, that the console may be asked for
 	// by. Loopback names and the address that a connection came to are known.
 	Hosts []string
@@ -74,6 +76,7 @@ func New(o Options) *Console {
 	mux.HandleFunc("GET /messages/{id}/raw", c.raw)
 	mux.HandleFunc("POST /messages/{id}/retry", c.retry)
 	mux.HandleFunc("POST /messages/{id}/drop", c.drop)
+	mux.HandleFunc("POST /clock", c.setClock)
 	mux.HandleFunc("GET /static/{name}", static)
 	mux.Handle("/api/", http.StripPrefix("/api", API(o.Store, operator)))
 	c.handler = c.guard(mux)

@@ -33,10 +33,14 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 	if c.options.Instruments != nil {
 		view.Instruments = c.options.Instruments()
 	}
+	c.options.Itself.describe(&view)
 	c.render(w, http.StatusOK, "overview.html", "Overview", view)
 }
 
 type overviewView struct {
+	Notes       []string // on the box itself
+	ClockUnset  bool
+	CanSetClock bool
 	Instruments []Instrument
 	Status      spool.Status
 	Newest      []spool.Summary
