@@ -43,7 +43,7 @@ func TestValidate(t *testing.T) {
 		"interfaces: {a: {addresses: [10.0.0.5/24], gateway: 10.0.0.1}, b: {addresses: ['fd00::5/64'], gateway: 'fe80::1'}}": "",
 		"interfaces: {a: {addresses: [10.0.0.4/31], gateway: 10.0.0.5}, a.1: {addresses: [10.0.0.9/32]}}":                    "",
 		"interfaces: {" + manyInterfaces(32) + "}": "",
-		"": "",
+		"{}": "",
 	} {
 		var s Settings
 		errs := config.Decode([]byte(text), "f", &s)
