@@ -308,7 +308,7 @@ func TestNoConfigurationLeadsToASealedStore(t *testing.T) {
 }
 
 func FuzzParseErasure(f *testing.F) {
-	for _, text := range []string{"1 because", "\ufeff2 because\r\n", "\xff\xfe3\x00 \x00b\x00", "", "1", "x y", "-1 \x1b[2J"} {
+	for _, text := range []string{"1 because", "\ufeff2 because\r\n", "\xff\xfe3\x00 \x00b\x00", "", "1", "x y", "-1 \x1b[2J", "0 \xa0"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

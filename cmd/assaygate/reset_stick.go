@@ -174,11 +174,12 @@ func parseErasure(data []byte) (id int, reason string, err error) {
 	// As Notepad writes it: with a byte order mark, and perhaps in UTF-16.
 	text := strings.TrimPrefix(string(bytes.ReplaceAll(bytes.TrimPrefix(data, []byte("\xff\xfe")), []byte{0}, nil)), "\ufeff")
 	number, reason, _ := strings.Cut(strings.Join(strings.Fields(text), " "), " ")
-	reason = readable([]byte(reason))
+	reason = strings.Join(strings.Fields(readable([]byte(reason))), " ")
+	reason = strings.TrimSpace(strings.ToValidUTF8(reason[:min(len(reason), mostReason)], ""))
 	if id, err = strconv.Atoi(number); err != nil || reason == "" {
 		return 0, "", errors.New("write the number of the sealed store and the reason into the file, such as: 1 the old owner has agreed")
 	}
-	return id, strings.TrimSpace(strings.ToValidUTF8(reason[:min(len(reason), mostReason)], "")), nil
+	return id, reason, nil
 }
 
 // sealedLines tell a person what was set aside.
