@@ -11,8 +11,8 @@ type inactive struct {
 	// Where is the path of its key, and What says what is left out.
 	Where, What string
 	// Closes is what must not be opened, because without this part it would be
-	// open to more than was meant: adminServer, consoleServer or driveServer. ""
-	// means that nothing is weakened by leaving it out.
+	// open to more than was meant: adminServer or consoleServer. "" means that
+	// nothing is weakened by leaving it out.
 	Closes string
 	// Host: another host would do it.
 	Host bool
@@ -71,5 +71,5 @@ func (c Config) inactiveServers() []inactive {
 	return list
 }
 
-// driveServer is what an owner keeps closed: the reading of sticks.
-const driveServer = "config_drive"
+// drivePart is what the reading of sticks is called in logs: no instrument's name.
+const drivePart = "config_drive"

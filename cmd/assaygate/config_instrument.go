@@ -78,7 +78,7 @@ func (i Instrument) line() string {
 func (i Instrument) Validate() error {
 	errs := []error{validateName(i.Name)}
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if slices.Contains([]string{adminServer, consoleServer, driveServer}, i.Name) {
+	if slices.Contains([]string{adminServer, consoleServer, drivePart}, i.Name) {
 		add("name: %s is the name of a part of the box; take another", i.Name)
 	}
 	kinds := i.lines()
