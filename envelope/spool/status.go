@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/assaygate/assaygate/envelope"
 )
 
 // Status is the store at one moment.
@@ -233,4 +235,24 @@ func (s *Spool) storeStatus(ctx context.Context, status *Status) error {
 		}
 	}
 	return nil
+}
+
+// CountSince returns how many messages came since a time, by the configured name
+// of their instrument.
+func (s *Spool) CountSince(ctx context.Context, since time.Time) (map[string]int, error) {
+	counts := map[string]int{}
+	err := s.read(ctx, func(scan func(...any) error) error {
+		var instrument string
+		var n int
+		if err := scan(&instrument, &n); err != nil {
+			return err
+		}
+		counts[instrument] = n
+		return nil
+	}, `SELECT instrument, count(*) FROM messages INDEXED BY messages_time
+		WHERE received_at >= ? AND part = 0 AND intake <> ? GROUP BY instrument`, since.UnixMicro(), string(envelope.Incomplete))
+	if err != nil {
+		return nil, fmt.Errorf("counting messages: %w", err)
+	}
+	return counts, nil
 }
