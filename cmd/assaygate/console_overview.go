@@ -1,10 +1,32 @@
 package main
 
-import "github.com/assaygate/assaygate/device/console"
+import (
+	"fmt"
+	"time"
 
-// itself is what the console shows of the box, and can do there.
-func (d *daemon) itself() console.Box {
-	return console.Box{Notes: d.boxNotes, ClockSet: d.clock.set, SetClock: d.setClockBy}
+	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/owner"
+)
+
+// consoleOverview is what the console shows of lines and box, and can do there.
+func (d *daemon) consoleOverview() console.Overview {
+	return console.Overview{
+		Instruments: d.instruments, Facts: d.boxFacts, Notes: d.boxNotes, ClockSet: d.clock.set, SetClock: d.setClockBy,
+	}
+}
+
+// instruments is how the lines stand.
+func (d *daemon) instruments() []console.Instrument {
+	var list []console.Instrument
+	for _, i := range d.config().Instruments {
+		state := d.metrics.state(i.Name)
+		list = append(list, console.Instrument{
+			Name: i.Name, Protocol: string(i.protocol()), Line: i.describeLine(),
+			Up: state.up, Connections: state.connections, Messages: state.messages, LastMessage: state.last,
+			Noisy: state.noisy, Refused: state.refused, LastRefusal: state.refusal, LineErrors: state.errors,
+		})
+	}
+	return list
 }
 
 // boxNotes are what a person should know of the box.
@@ -16,4 +38,38 @@ func (d *daemon) boxNotes() (notes []string) {
 		notes = append(notes, "The configuration file cannot be used as it stands now, so another one runs; the log says what is wrong with it.")
 	}
 	return notes
+}
+
+// boxFacts tell of disk, clock, version and owner.
+func (d *daemon) boxFacts() []console.Fact {
+	facts := []console.Fact{d.diskFact(), d.clockFact(), {Name: "Version", Value: version}}
+	if key, err := d.ownership().of(d.config()); err != nil {
+		facts = append(facts, console.Fact{Name: "Owner", Value: "in doubt: " + err.Error(), Bad: true})
+	} else if key == nil {
+		facts = append(facts, console.Fact{Name: "Owner", Value: "none"})
+	} else {
+		facts = append(facts, console.Fact{Name: "Owner", Value: owner.FormatKey(key)})
+	}
+	if serial := d.board.Serial(); serial != "" {
+		facts = append(facts, console.Fact{Name: "Serial number", Value: serial})
+	}
+	return append(facts, console.Fact{Name: "Running for", Value: time.Since(d.metrics.started).Round(time.Second).String()})
+}
+
+func (d *daemon) diskFact() console.Fact {
+	free, known := diskFree(d.config().Spool.Directory)
+	switch trouble := d.storeTrouble(); {
+	case trouble != nil:
+		return console.Fact{Name: "Disk", Value: trouble.Error(), Bad: true}
+	case !known:
+		return console.Fact{Name: "Disk", Value: "not known"}
+	}
+	return console.Fact{Name: "Disk", Value: fmt.Sprintf("%.1f GiB free", free/(1<<30))}
+}
+
+func (d *daemon) clockFact() console.Fact {
+	if !d.clock.set() {
+		return console.Fact{Name: "Clock", Value: "not set", Bad: true}
+	}
+	return console.Fact{Name: "Clock", Value: shownMoment(time.Now())}
 }

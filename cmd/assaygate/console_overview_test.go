@@ -29,7 +29,7 @@ func TestWhatTheConsoleSaysOfTheBox(t *testing.T) {
 			if test.change != nil {
 				test.change(d)
 			}
-			notes := strings.Join(d.itself().Notes(), "\n")
+			notes := strings.Join(d.boxNotes(), "\n")
 			if test.want == "" && notes != "" || !strings.Contains(notes, test.want) {
 				t.Errorf("says %q", notes)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,8 +39,9 @@ type daemon struct {
 	board       board.System
 	clock       *clock
 	face        face
-	recent      *recentLog  // of its own log; may be nil
-	servers     *parts      // the admin endpoint and the console
+	recent      *recentLog // of its own log; may be nil
+	servers     *parts     // the admin endpoint and the console
+	console     http.Handler
 	fail        func(error) // ends the process, with the reason
 	doors       doors       // listeners that are not open
 	forgiving   atomic.Bool
@@ -65,6 +67,7 @@ func newDaemon(config Config, log *slog.Logger) *daemon {
 	d.clock.remember(config.Spool.Directory)
 	d.noise = &instrument.Noise{Observer: d.metrics, Log: log, Noisy: d.metrics.Noisy}
 	d.use(config)
+	d.console = d.newConsole()
 	return d
 }
 

@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"github.com/assaygate/assaygate/device/configdrive"
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -88,7 +88,7 @@ func (s seen) api(t testing.TB, where string, transport http.RoundTripper) (ids 
 func (a *aviary) everywhere() seen {
 	a.t.Helper()
 	s := seen{}
-	ids := s.api(a.t, "socket", console.Socket(controlSocket(a.config().Spool.Directory)))
+	ids := s.api(a.t, "socket", api.Socket(controlSocket(a.config().Spool.Directory)))
 	pages := "http://" + a.addresses[consoleServer]
 	s.fetch(a.t, http.DefaultClient, "overview", pages+"/")
 	s.fetch(a.t, http.DefaultClient, "messages page", pages+"/messages")
@@ -148,7 +148,7 @@ func (a *aviary) recovered() seen {
 		a.t.Fatalf("%d drafts were recovered, %v", len(found), err)
 	}
 	s := seen{}
-	s.api(a.t, "draft", console.InProcess(console.API(store, nil)))
+	s.api(a.t, "draft", api.InProcess(api.API(store, nil)))
 	return s
 }
 

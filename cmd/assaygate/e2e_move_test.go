@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 	"github.com/assaygate/assaygate/uplink/senaite/senaitetest"
 )
@@ -85,7 +85,7 @@ func TestRecordsMoveToAnotherBox(t *testing.T) {
 	if err := server.Set(senaitetest.Up); err != nil {
 		t.Fatal(err)
 	}
-	client := &console.Client{Transport: console.Socket(controlSocket(filepath.Join(to, "spool")))}
+	client := &api.Client{Transport: api.Socket(controlSocket(filepath.Join(to, "spool")))}
 	eventually(t, "nothing is pending at the new box", func() bool {
 		pending, err := client.List(t.Context(), spool.Filter{State: spool.Pending, Destination: "lims"})
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -122,7 +122,7 @@ func TestWhoAsksToReopenIsAnswered(t *testing.T) {
 		running.Wait()
 		time.Sleep(1500 * time.Millisecond) // longer than others have
 	}), func(err error) { t.Error(err) })
-	client := http.Client{Transport: console.Socket(socket)}
+	client := http.Client{Transport: api.Socket(socket)}
 	response, err := client.Get("http://spool/")
 	if err != nil || response.StatusCode != http.StatusOK {
 		t.Fatalf("%v, %v", response, err)

@@ -7,10 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope/spool"
@@ -25,7 +24,6 @@ type gateway struct {
 	made      serviceMade // what service was made of
 	listeners listenerSet // bound, and not served yet
 	control   net.Listener
-	console   atomic.Pointer[consoleOnce]
 
 	lines, destinations, traces *parts
 	fail                        func(error) // ends the gateway
@@ -36,7 +34,6 @@ type gateway struct {
 func (d *daemon) open(ctx context.Context) (_ *gateway, err error) {
 	defer d.within("opening the store", openingDeadline)()
 	g := &gateway{daemon: d}
-	g.console.Store(&consoleOnce{})
 	c := d.config()
 	defer func() {
 		if err != nil {
@@ -107,7 +104,7 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 	}
 	g.startDestinations(c, receivers)
 	g.service.Tap = g.startTraces(c.traced())
-	g.serve(controlled, &control, g.questioned("control socket", g.control), g.withPorts(console.Control(g.store, console.ControlOptions{
+	g.serve(controlled, &control, g.questioned("control socket", g.control), g.withPorts(api.Control(g.store, api.ControlOptions{
 		From: g.origin, Reopen: g.Reopen,
 	})), g.fail)
 	g.metrics.setRefusing(nil)

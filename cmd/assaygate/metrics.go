@@ -168,11 +168,15 @@ func (m *metrics) Message(name string, protocol envelope.Protocol, outcome strin
 func (m *metrics) Query(name, outcome string) { m.queries.WithLabelValues(name, outcome).Inc() }
 
 // NegativeAck implements instrument.Observer.
-func (m *metrics) NegativeAck(name, reason string) { m.naks.WithLabelValues(name, reason).Inc() }
+func (m *metrics) NegativeAck(name, reason string) {
+	m.naks.WithLabelValues(name, reason).Inc()
+	m.change(name, func(s *lineState) { s.refused++; s.refusal = reason })
+}
 
 // SerialErrors implements instrument.Observer.
 func (m *metrics) SerialErrors(name, kind string, n uint64) {
 	m.serial.WithLabelValues(name, kind).Add(float64(n))
+	m.change(name, func(s *lineState) { s.errors += n })
 }
 
 // Noisy is told when a line becomes noisy, and when it is quiet again.
@@ -243,6 +247,9 @@ type lineState struct {
 	connections int
 	messages    uint64
 	last        time.Time // zero for never
+	refused     uint64    // negative acknowledgements and refused connections
+	refusal     string    // why the last one was refused
+	errors      uint64    // of the serial driver
 }
 
 // state returns the state of the named instrument.

@@ -8,7 +8,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/device/port"
 )
 
@@ -95,7 +95,7 @@ func askPorts(ctx context.Context, socket string) (g gatewayPorts, err error) {
 	if err != nil {
 		return g, fmt.Errorf("asking the gateway: %w", err)
 	}
-	response, err := (&http.Client{Transport: console.Socket(socket)}).Do(request)
+	response, err := (&http.Client{Transport: api.Socket(socket)}).Do(request)
 	if err != nil {
 		return g, fmt.Errorf("asking the gateway: %w", err)
 	}

@@ -52,10 +52,10 @@ func (d *daemon) startServers(ctx context.Context, fail func(error)) error {
 	wanted := c.serversMade()
 	for _, one := range []struct {
 		name, address string
-		handler       func(address string) http.Handler
+		handler       http.Handler
 	}{
-		{adminServer, c.Admin.Listen, func(string) http.Handler { return adminHandler(d.health, d.metrics) }},
-		{consoleServer, c.Console.Listen, d.consoleHandler},
+		{adminServer, c.Admin.Listen, adminHandler(d.health, d.metrics)},
+		{consoleServer, c.Console.Listen, d.console},
 	} {
 		made, is := wanted[one.name]
 		if !is || d.servers.is(one.name, made) {
@@ -68,39 +68,9 @@ func (d *daemon) startServers(ctx context.Context, fail func(error)) error {
 	return nil
 }
 
-// consoleHandler is the console of the gateway that has the store.
-func (d *daemon) consoleHandler(address string) http.Handler {
-	host, _, _ := net.SplitHostPort(address)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g, away := d.standing.now()
-		if g == nil {
-			http.Error(w, away.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		g.console.Load().of(g, host).ServeHTTP(w, r)
-	})
-}
-
-// consoleOnce is the console of one opened store, made when it is first asked
-// for.
-type consoleOnce struct {
-	once    sync.Once
-	console *console.Console
-}
-
-func (c *consoleOnce) of(g *gateway, host string) *console.Console {
-	c.once.Do(func() {
-		c.console = console.New(console.Options{
-			Store: g.store, Instruments: g.instruments, Box: g.config().Box.Name, Version: version,
-			Itself: g.itself(), Hosts: []string{host}, Log: g.log.With("part", "console"),
-		})
-	})
-	return c.console
-}
-
 // startServer starts one HTTP server. That it cannot be bound is an error at the
 // start of the process; later it is bound when it can be.
-func (d *daemon) startServer(ctx context.Context, name, address string, made any, handler func(address string) http.Handler, fail func(error)) error {
+func (d *daemon) startServer(ctx context.Context, name, address string, made any, handler http.Handler, fail func(error)) error {
 	listener, err := d.tryServer(ctx, name, address)
 	if err != nil && !d.forgiving.Load() {
 		return err
@@ -116,7 +86,7 @@ func (d *daemon) startServer(ctx context.Context, name, address string, made any
 			listener, _ = d.tryServer(ctx, name, address) // it has said why
 		}
 		var serving sync.WaitGroup
-		d.serve(ctx, &serving, d.questioned(name, listener), handler(listener.Addr().String()), fail)
+		d.serve(ctx, &serving, d.questioned(name, listener), handler, fail)
 		serving.Wait()
 	})
 	return nil
@@ -180,18 +150,4 @@ func listenControl(path string) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("control socket: %w", err), listener.Close())
 	}
 	return listener, nil
-}
-
-// instruments is what the console's overview shows of the lines.
-func (d *daemon) instruments() []console.Instrument {
-	var list []console.Instrument
-	for _, i := range d.config().Instruments {
-		state := d.metrics.state(i.Name)
-		list = append(list, console.Instrument{
-			Name: i.Name, Protocol: string(i.protocol()), Line: i.describeLine(),
-			Up: state.up, Connections: state.connections, Messages: state.messages, LastMessage: state.last,
-			Noisy: state.noisy,
-		})
-	}
-	return list
 }

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 	"github.com/assaygate/assaygate/uplink/senaite/senaitetest"
 )
@@ -73,7 +73,7 @@ destinations: [{name: lims, senaite: {url: %q, username: %q, password: %q, confi
 	sick.recover(t)
 
 	last := spawn(t, config)
-	client := &console.Client{Transport: console.Socket(controlSocket(directory + "/spool")), By: "soak"}
+	client := &api.Client{Transport: api.Socket(controlSocket(directory + "/spool")), By: "soak"}
 	settleSoak(ctx, t, client, false)
 	parked := parkedByRefusals(ctx, t, client)
 	if len(parked) > 0 {
@@ -187,7 +187,7 @@ func (p *process) killRunning(t *testing.T) {
 }
 
 // settleSoak waits until nothing is pending, nor parked where that is wanted.
-func settleSoak(ctx context.Context, t *testing.T, client *console.Client, noneParked bool) {
+func settleSoak(ctx context.Context, t *testing.T, client *api.Client, noneParked bool) {
 	t.Helper()
 	for {
 		status, err := client.Status(ctx)
@@ -209,7 +209,7 @@ func settleSoak(ctx context.Context, t *testing.T, client *console.Client, noneP
 }
 
 // parkedByRefusals returns what is parked. Nothing may be for another reason.
-func parkedByRefusals(ctx context.Context, t *testing.T, client *console.Client) []spool.Summary {
+func parkedByRefusals(ctx context.Context, t *testing.T, client *api.Client) []spool.Summary {
 	t.Helper()
 	parked, err := client.List(ctx, spool.Filter{State: spool.Parked, Limit: 10000})
 	if err != nil {

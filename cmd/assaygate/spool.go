@@ -14,7 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -68,19 +68,19 @@ func storeIn(data string) string {
 // ask calls f, which may change the store, with a client of it. The first signal
 // ends its context, so that what is half done is put in order; a second one ends
 // the program.
-func (c *spoolCommand) ask(f func(context.Context, *console.Client) error) error {
+func (c *spoolCommand) ask(f func(context.Context, *api.Client) error) error {
 	return c.with(spool.OpenExisting, f)
 }
 
 // read is ask for what only reads: the store stays as it is, and its card may be
 // read-only or full.
-func (c *spoolCommand) read(f func(context.Context, *console.Client) error) error {
+func (c *spoolCommand) read(f func(context.Context, *api.Client) error) error {
 	return c.with(openToRead, f)
 }
 
 // with calls f with a client of the store, which it has opened where no gateway
 // runs.
-func (c *spoolCommand) with(open opener, f func(context.Context, *console.Client) error) error {
+func (c *spoolCommand) with(open opener, f func(context.Context, *api.Client) error) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
@@ -89,7 +89,7 @@ func (c *spoolCommand) with(open opener, f func(context.Context, *console.Client
 		return err
 	}
 	if socket := controlSocket(directory); answers(socket) {
-		return f(ctx, &console.Client{Transport: console.Socket(socket), By: whoami()})
+		return f(ctx, &api.Client{Transport: api.Socket(socket), By: whoami()})
 	}
 	store, err := open(ctx, directory)
 	if errors.Is(err, spool.ErrNoStore) {
@@ -102,8 +102,8 @@ func (c *spoolCommand) with(open opener, f func(context.Context, *console.Client
 		return err
 	}
 	offline := &offline{store, directory}
-	api := console.Control(store, console.ControlOptions{From: func() spool.Origin { return from }, Reopen: offline.reopen})
-	err = f(ctx, &console.Client{Transport: console.InProcess(api), By: whoami()})
+	control := api.Control(store, api.ControlOptions{From: func() spool.Origin { return from }, Reopen: offline.reopen})
+	err = f(ctx, &api.Client{Transport: api.InProcess(control), By: whoami()})
 	return errors.Join(err, offline.store.Close())
 }
 

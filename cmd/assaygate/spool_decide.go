@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -38,7 +38,7 @@ func (c *spoolRetry) Run(parent *spoolCommand, s *streams) error {
 	if !c.All && (which != spool.Selection{} || c.DryRun) {
 		return usageError{errors.New("--destination, --instrument, --state, --reason and --dry-run are for --all")}
 	}
-	return parent.ask(func(ctx context.Context, client *console.Client) error {
+	return parent.ask(func(ctx context.Context, client *api.Client) error {
 		switch {
 		case !c.All:
 			if err := client.Retry(ctx, c.ID); err != nil {
@@ -73,7 +73,7 @@ func (c *spoolDrop) Run(parent *spoolCommand, s *streams) error {
 	case strings.TrimSpace(c.Reason) == "":
 		return usageError{errors.New("--reason: is blank; say why, for the audit")}
 	}
-	return parent.ask(func(ctx context.Context, client *console.Client) error {
+	return parent.ask(func(ctx context.Context, client *api.Client) error {
 		if err := client.Drop(ctx, c.ID, c.Reason); err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -30,8 +30,8 @@ type spoolList struct {
 
 // Run implements a kong command.
 func (l *spoolList) Run(c *spoolCommand, s *streams) error {
-	if l.Limit < 1 || l.Limit > console.ListLimit {
-		return usageError{fmt.Errorf("--limit: %d is not 1 to %d", l.Limit, console.ListLimit)}
+	if l.Limit < 1 || l.Limit > api.ListLimit {
+		return usageError{fmt.Errorf("--limit: %d is not 1 to %d", l.Limit, api.ListLimit)}
 	}
 	filter := spool.Filter{
 		Destination: l.Destination, Instrument: l.Instrument, SampleID: l.Sample, Reason: l.Reason,
@@ -46,7 +46,7 @@ func (l *spoolList) Run(c *spoolCommand, s *streams) error {
 	if l.Kind != "any" {
 		filter.Kind = envelope.Kind(l.Kind)
 	}
-	return c.read(func(ctx context.Context, client *console.Client) error {
+	return c.read(func(ctx context.Context, client *api.Client) error {
 		messages, err := client.List(ctx, filter)
 		if err != nil {
 			return err

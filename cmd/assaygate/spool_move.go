@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -26,7 +26,7 @@ type exportResult struct {
 
 // Run implements a kong command.
 func (c *spoolExport) Run(parent *spoolCommand, s *streams) error {
-	return parent.with(openToExport, func(ctx context.Context, client *console.Client) error {
+	return parent.with(openToExport, func(ctx context.Context, client *api.Client) error {
 		going := newProgress(s.err)
 		m, report, err := client.Export(ctx, c.Directory, going.steps())
 		going.end()
@@ -78,7 +78,7 @@ func (c *spoolImport) Run(parent *spoolCommand, s *streams) error {
 		}
 	}
 	var m spool.Manifest
-	err = parent.ask(func(ctx context.Context, client *console.Client) (err error) {
+	err = parent.ask(func(ctx context.Context, client *api.Client) (err error) {
 		going := newProgress(s.err)
 		m, err = client.Import(ctx, c.Directory, terms, going.steps())
 		going.end()

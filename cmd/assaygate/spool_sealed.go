@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -72,7 +72,7 @@ func (c *spoolEraseSealed) Run(parent *spoolCommand, s *streams) error {
 	if strings.TrimSpace(c.Reason) == "" {
 		return usageError{errors.New("--reason: is blank; say why, for the audit")}
 	}
-	return parent.ask(func(ctx context.Context, client *console.Client) error {
+	return parent.ask(func(ctx context.Context, client *api.Client) error {
 		if err := client.EraseSealed(ctx, c.ID, c.Reason); err != nil {
 			return err
 		}

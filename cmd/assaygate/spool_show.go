@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope"
 )
 
@@ -23,7 +23,7 @@ func (c *spoolShow) Run(parent *spoolCommand, s *streams) error {
 	if c.ID == "" {
 		return errNoID
 	}
-	return parent.read(func(ctx context.Context, client *console.Client) error {
+	return parent.read(func(ctx context.Context, client *api.Client) error {
 		m, err := client.Show(ctx, c.ID)
 		if err != nil {
 			return err
@@ -40,7 +40,7 @@ func (c *spoolShow) Run(parent *spoolCommand, s *streams) error {
 
 // showMessage tells a person who sent it and when, what became of it, what it
 // says, and who did what to it.
-func showMessage(w io.Writer, m console.Message, results []envelope.Result) {
+func showMessage(w io.Writer, m api.Message, results []envelope.Result) {
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(w, "%s\t%s\n", name, cell(value))
@@ -76,7 +76,7 @@ func showMessage(w io.Writer, m console.Message, results []envelope.Result) {
 	}
 }
 
-func showDeliveries(w io.Writer, m console.Message) {
+func showDeliveries(w io.Writer, m api.Message) {
 	if len(m.Deliveries) == 0 {
 		fmt.Fprintln(w, "\nno destination gets this message")
 		return
@@ -115,7 +115,7 @@ func (c *spoolRaw) Run(parent *spoolCommand, s *streams) error {
 	if c.ID == "" {
 		return errNoID
 	}
-	return parent.read(func(ctx context.Context, client *console.Client) error {
+	return parent.read(func(ctx context.Context, client *api.Client) error {
 		raw, err := client.Raw(ctx, c.ID)
 		if err != nil {
 			return err

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -15,7 +15,7 @@ type spoolStatus struct{}
 
 // Run implements a kong command.
 func (*spoolStatus) Run(c *spoolCommand, s *streams) error {
-	return c.read(func(ctx context.Context, client *console.Client) error {
+	return c.read(func(ctx context.Context, client *api.Client) error {
 		status, err := client.Status(ctx)
 		if err != nil {
 			return err

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 )
 
 type spoolVerify struct{}
@@ -17,7 +17,7 @@ var errDamaged = errors.New("the store is damaged: see the problems above")
 
 // Run implements a kong command.
 func (*spoolVerify) Run(parent *spoolCommand, s *streams) error {
-	return parent.read(func(ctx context.Context, client *console.Client) error {
+	return parent.read(func(ctx context.Context, client *api.Client) error {
 		going := newProgress(s.err)
 		report, err := client.Verify(ctx, going.of("checking"))
 		going.end()

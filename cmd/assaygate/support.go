@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -93,7 +93,7 @@ func statusOf(ctx context.Context, directory string) (spool.Status, error) {
 		return spool.Status{}, errUnknown
 	}
 	if socket := controlSocket(directory); answers(socket) {
-		return (&console.Client{Transport: console.Socket(socket)}).Status(ctx)
+		return (&api.Client{Transport: api.Socket(socket)}).Status(ctx)
 	}
 	store, err := openToRead(ctx, directory)
 	if err != nil {

@@ -6,14 +6,14 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // supportSources are those of a bundle that the gateway writes itself, as to a
 // stick.
 func (d *daemon) supportSources() supportSources {
-	admin := &http.Client{Transport: console.InProcess(adminHandler(d.health, d.metrics))}
+	admin := &http.Client{Transport: api.InProcess(adminHandler(d.health, d.metrics))}
 	return supportSources{
 		version: version, board: d.board, directories: d.config().directories(), log: d.recent.read,
 		config: func() ([]byte, string, error) {

@@ -110,7 +110,6 @@ func (g *gateway) settle(ctx context.Context, to Config, made serviceMade, remad
 		ended()
 		service.Tap = g.startTraces(to.traced())
 		g.service, g.made = service, made
-		g.console.Store(&consoleOnce{})
 	}
 	return nil
 }

@@ -2,9 +2,7 @@ package console
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -17,64 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
+	"github.com/assaygate/assaygate/envelope/spool/spooltest"
 )
-
-// newStore opens a real store with two destinations.
-func newStore(t *testing.T) *spool.Spool {
-	t.Helper()
-	return openStore(t, t.TempDir())
-}
-
-func openStore(t *testing.T, directory string) *spool.Spool {
-	t.Helper()
-	settings := spool.Defaults()
-	settings.Directory = directory
-	store, err := spool.Open(t.Context(), settings, spool.Options{
-		Destinations: []spool.Destination{
-			{Name: "lims", Binding: "https://lims.example.org/senaite"},
-			{Name: "captures", Everything: true},
-		},
-		Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return store
-}
-
-// put stores one message and returns its id.
-func put(t *testing.T, store *spool.Spool, sample string, change func(*envelope.Envelope)) string {
-	t.Helper()
-	id := uuid.Must(uuid.NewV7()).String()
-	e := envelope.Envelope{
-		ID: id, MessageID: id, Digest: id, Protocol: envelope.ASTM, Instrument: "xn-550", Lane: "xn-550",
-		Profile: "sysmex_xn", Box: "haematology-1", Remote: "10.0.0.7:1234",
-		ReceivedAt: time.Date(2026, 3, 1, 12, 30, 5, 0, time.UTC), Clock: envelope.ClockSet,
-		Intake: envelope.Accepted, Kind: envelope.KindResult, SampleID: sample,
-		Results: []envelope.Result{{Test: "WBC", Value: "<0.5", Units: "10*3/uL", Kind: envelope.KindResult}},
-		Raw:     []byte("\x021H|\\^&\r\x0341\r\n\x022L|1|N\r\x0305\r\n"),
-	}
-	if change != nil {
-		change(&e)
-	}
-	if _, err := store.Put(t.Context(), e); err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
-func parked(e *envelope.Envelope) {
-	e.Intake, e.Reason = envelope.Parked, "no terminator record"
-}
 
 // browser asks the console as a person's browser does.
 type browser struct {
@@ -82,17 +27,21 @@ type browser struct {
 	console *Console
 }
 
+// newConsole is a console over a store, with one of its pages as the test wants it.
+func newConsole(store *spool.Spool, o Overview) *Console {
+	return New(Options{
+		Store: func() (*spool.Spool, error) { return store, nil }, Box: func() string { return "haematology-1" }, Version: "v1.2.3",
+		Hosts: func() []string { return []string{"assaygate-0042.local"} }, Log: slog.New(slog.DiscardHandler), Overview: o,
+	})
+}
+
 func newBrowser(t *testing.T, store *spool.Spool) browser {
-	return browser{t, New(Options{
-		Store: store, Box: "haematology-1", Version: "v1.2.3", Hosts: []string{"assaygate-0042.local"},
-		Log: slog.New(slog.DiscardHandler),
-		Instruments: func() []Instrument {
-			return []Instrument{
-				{Name: "xn-550", Protocol: "astm", Line: "serial /dev/ttyUSB0", Up: true, Messages: 41},
-				{Name: "hl7-lan", Protocol: "hl7", Line: "listens on :2575", Problem: "address in use"},
-			}
-		},
-	})}
+	return browser{t, newConsole(store, Overview{Instruments: func() []Instrument {
+		return []Instrument{
+			{Name: "xn-550", Protocol: "astm", Line: "serial /dev/ttyUSB0", Up: true, Messages: 41},
+			{Name: "hl7-lan", Protocol: "hl7", Line: "listens on :2575", Problem: "address in use"},
+		}
+	}})}
 }
 
 func (b browser) get(path string) *httptest.ResponseRecorder {
@@ -141,32 +90,32 @@ func contains(t *testing.T, page string, want ...string) {
 }
 
 func TestOverviewShowsInstrumentsAndDestinations(t *testing.T) {
-	store := newStore(t)
-	put(t, store, "S-1", nil)
-	put(t, store, "S-2", parked)
+	store := spooltest.New(t)
+	spooltest.Put(t, store, "S-1", nil)
+	spooltest.Put(t, store, "S-2", spooltest.Parked)
 	if err := store.SetHeld(t.Context(), "lims", spool.Hold{Reason: "401 Unauthorized"}); err != nil {
 		t.Fatal(err)
 	}
 	page := newBrowser(t, store).page("/")
 	contains(t, page,
 		`<a href="/messages">`, "haematology-1", "v1.2.3",
-		"xn-550 (astm)", "serial /dev/ttyUSB0", `<td data-label="Messages since start">41</td>`,
+		"xn-550 (astm)", "serial /dev/ttyUSB0", `<td data-label="Since start">41</td>`,
 		"hl7-lan (hl7)", "down</span>: address in use",
 		"lims", "held: 401 Unauthorized", "captures", "S-1", "S-2", "2 kept",
 	)
 }
 
 func TestOverviewOfAnEmptyBox(t *testing.T) {
-	b := newBrowser(t, newStore(t))
-	b.console.options.Instruments = nil
+	b := newBrowser(t, spooltest.New(t))
+	b.console.options.Overview.Instruments = nil
 	contains(t, b.page("/"), "No instrument is configured.", "0 kept")
 	contains(t, b.page("/messages"), "No messages.")
 }
 
 func TestMessagesListsTheNewestFirstByPages(t *testing.T) {
-	store := newStore(t)
+	store := spooltest.New(t)
 	for n := range pageSize + 3 {
-		put(t, store, fmt.Sprintf("S-%03d", n), nil)
+		spooltest.Put(t, store, fmt.Sprintf("S-%03d", n), nil)
 	}
 	b := newBrowser(t, store)
 	samples := func(page string) []string { return regexp.MustCompile(`S-\d+`).FindAllString(page, -1) }
@@ -189,10 +138,10 @@ func TestMessagesListsTheNewestFirstByPages(t *testing.T) {
 }
 
 func TestMessagesAreSearched(t *testing.T) {
-	store := newStore(t)
-	put(t, store, "S-1", nil)
-	put(t, store, "S-2", parked)
-	put(t, store, "S-3", func(e *envelope.Envelope) { e.Instrument = "architect" })
+	store := spooltest.New(t)
+	spooltest.Put(t, store, "S-1", nil)
+	spooltest.Put(t, store, "S-2", spooltest.Parked)
+	spooltest.Put(t, store, "S-3", func(e *envelope.Envelope) { e.Instrument = "architect" })
 	b := newBrowser(t, store)
 	for query, want := range map[string]string{
 		"sample_id=S-2": "S-2", "state=parked": "S-2", "instrument=architect": "S-3",
@@ -212,8 +161,8 @@ func TestMessagesAreSearched(t *testing.T) {
 }
 
 func TestMessageShowsEverything(t *testing.T) {
-	store := newStore(t)
-	id := put(t, store, "S-1", func(e *envelope.Envelope) { e.Problem = "R.4 is empty" })
+	store := spooltest.New(t)
+	id := spooltest.Put(t, store, "S-1", func(e *envelope.Envelope) { e.Problem = "R.4 is empty" })
 	b := newBrowser(t, store)
 	contains(t, b.page("/messages/"+id),
 		"S-1", "WBC", "&lt;0.5", "10*3/uL", "R.4 is empty", time.Date(2026, 3, 1, 12, 30, 5, 0, time.UTC).Local().Format("2006-01-02 15:04:05 MST"), "10.0.0.7:1234", "sysmex_xn",
@@ -235,58 +184,46 @@ func TestMessageShowsEverything(t *testing.T) {
 }
 
 func TestRetryAndDropFromTheMessagePage(t *testing.T) {
-	store := newStore(t)
+	store := spooltest.New(t)
 	b := newBrowser(t, store)
-	retried, dropped := put(t, store, "S-1", parked), put(t, store, "S-2", parked)
+	retried, dropped := spooltest.Put(t, store, "S-1", spooltest.Parked), spooltest.Put(t, store, "S-2", spooltest.Parked)
 
 	if w := b.post("/messages/"+retried+"/retry", url.Values{"csrf": {b.token("/messages/" + retried)}}); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/messages/"+retried {
 		t.Fatalf("retry: %d %s", w.Code, w.Body)
 	}
-	expectState(t, store, retried, spool.Pending)
+	spooltest.ExpectState(t, store, retried, spool.Pending)
 
 	token := b.token("/messages/" + dropped)
 	if w := b.post("/messages/"+dropped+"/drop", url.Values{"csrf": {token}}); w.Code != http.StatusConflict {
 		t.Fatalf("drop without a reason: %d", w.Code)
 	}
-	expectState(t, store, dropped, spool.Parked)
+	spooltest.ExpectState(t, store, dropped, spool.Parked)
 	if w := b.post("/messages/"+dropped+"/drop", url.Values{"csrf": {token}, "reason": {"a test tube"}}); w.Code != http.StatusSeeOther {
 		t.Fatalf("drop: %d %s", w.Code, w.Body)
 	}
-	expectState(t, store, dropped, spool.Dropped)
+	spooltest.ExpectState(t, store, dropped, spool.Dropped)
 	contains(t, b.page("/messages/"+dropped), "a test tube", "console")
-}
-
-// expectState checks what became of the message for the LIMS.
-func expectState(t *testing.T, store *spool.Spool, id string, want spool.State) {
-	t.Helper()
-	detail, err := store.Show(context.WithoutCancel(t.Context()), id)
-	if err != nil && !errors.Is(err, spool.ErrDamaged) {
-		t.Fatal(err)
-	}
-	for _, d := range detail.Deliveries {
-		if d.Destination == "lims" && d.State == want {
-			return
-		}
-	}
-	t.Errorf("message %s: deliveries %+v, want lims %s", id, detail.Deliveries, want)
 }
 
 // TestPagesNeedNothingFromOutside holds what the content security policy
 // promises: a page that broke it would look broken in a browser only.
 func TestPagesNeedNothingFromOutside(t *testing.T) {
-	store := newStore(t)
+	store := spooltest.New(t)
 	hostile := `"><script>alert(1)</script><img src=x onerror=alert(1)>`
-	id := put(t, store, hostile, func(e *envelope.Envelope) {
-		parked(e)
+	id := spooltest.Put(t, store, hostile, func(e *envelope.Envelope) {
+		spooltest.Parked(e)
 		e.Instrument, e.Problem, e.Results[0].Value = hostile, hostile, hostile
 		e.Raw = []byte(hostile)
 	})
 	b := newBrowser(t, store)
 	values := regexp.MustCompile(`"[^"]*"`)
-	inline := regexp.MustCompile(`(?i)<(script|style|iframe)|<[^>]*\s(style|on[a-z]+)\s*=`)
+	inline := regexp.MustCompile(`(?i)<script[^>]*>[^<]|<(style|iframe)|<[^>]*\s(style|on[a-z]+)\s*=`)
 	foreign := regexp.MustCompile(`(?i)(src|href|action)\s*=\s*"?([a-z]+:|//)`)
 	for _, path := range []string{"/", "/messages", "/messages?sample_id=" + url.QueryEscape(hostile), "/messages/" + id} {
 		page := b.page(path)
+		if n := strings.Count(page, "<script"); n != 1 { // our own file, and nothing of a message
+			t.Errorf("%s has %d scripts", path, n)
+		}
 		if found := inline.FindString(values.ReplaceAllString(page, `""`)); found != "" {
 			t.Errorf("%s has %q", path, found)
 		}
@@ -295,7 +232,7 @@ func TestPagesNeedNothingFromOutside(t *testing.T) {
 		}
 	}
 	linked := regexp.MustCompile(`(?:src|href)="(/static/[^"]+)"`).FindAllStringSubmatch(b.page("/"), -1)
-	if len(linked) != 2 {
+	if len(linked) != 3 {
 		t.Fatalf("linked: %q", linked)
 	}
 	for _, link := range linked {
@@ -306,19 +243,20 @@ func TestPagesNeedNothingFromOutside(t *testing.T) {
 }
 
 func TestFailuresOfTheStoreAreLoggedWithoutContent(t *testing.T) {
-	store := newStore(t)
-	id := put(t, store, "S-1", nil)
+	store := spooltest.New(t)
+	id := spooltest.Put(t, store, "S-1", nil)
 	var log bytes.Buffer
 	b := newBrowser(t, store)
 	b.console.options.Log = slog.New(slog.NewTextHandler(&log, nil))
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/", "/messages", "/messages/" + id} {
+	for _, path := range []string{"/messages", "/messages/" + id, "/audit"} {
 		if w := b.get(path); w.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s with the store closed: %d", path, w.Code)
 		}
 	}
+	contains(t, b.page("/"), "There is no store", "xn-550", "listens on :2575") // the rest is still told
 	if n := strings.Count(log.String(), "level=ERROR"); n != 3 || strings.Contains(log.String(), "S-1") {
 		t.Errorf("log:\n%s", &log)
 	}
@@ -328,8 +266,8 @@ func TestFailuresOfTheStoreAreLoggedWithoutContent(t *testing.T) {
 // read that message again, but somebody has to write it off.
 func TestADamagedMessageCanStillBeDecidedOn(t *testing.T) {
 	directory := t.TempDir()
-	store := openStore(t, directory)
-	id := put(t, store, "S-1", parked)
+	store := spooltest.Open(t, directory)
+	id := spooltest.Put(t, store, "S-1", spooltest.Parked)
 	database, err := sql.Open("sqlite", filepath.Join(directory, "spool.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -347,11 +285,11 @@ func TestADamagedMessageCanStillBeDecidedOn(t *testing.T) {
 	if w := b.post("/messages/"+id+"/drop", url.Values{"csrf": {b.token("/messages/" + id)}, "reason": {"unreadable"}}); w.Code != http.StatusSeeOther {
 		t.Errorf("drop: %d %s", w.Code, w.Body)
 	}
-	message, err := (&Client{Transport: InProcess(API(store, nil))}).Show(t.Context(), id)
+	message, err := (&api.Client{Transport: api.InProcess(api.API(store, nil))}).Show(t.Context(), id)
 	if err != nil || message.Damaged == "" || message.ID != id || len(message.Audit) == 0 {
 		t.Errorf("over the API: %+v, error %v", message, err)
 	}
-	expectState(t, store, id, spool.Dropped)
+	spooltest.ExpectState(t, store, id, spool.Dropped)
 }
 
 func TestVisible(t *testing.T) {
@@ -368,5 +306,23 @@ func TestVisible(t *testing.T) {
 		if got := visible([]byte(raw)); got != want {
 			t.Errorf("%q: %q, want %q", raw, got, want)
 		}
+	}
+}
+
+// TestConsoleDoesNotMoveTheRecords holds what keeps patients' data in: over
+// the network nobody is given all records, nor can replace them.
+func TestConsoleDoesNotMoveTheRecords(t *testing.T) {
+	b := newBrowser(t, spooltest.New(t))
+	for _, path := range []string{"/api/v1/export", "/api/v1/import"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8080"+path, nil)
+		r.Header.Set(tokenHeader, b.console.token)
+		if w := b.send(r); w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8080/api/v1/verify", nil)
+	r.Header.Set(tokenHeader, b.console.token)
+	if w := b.send(r); w.Code != http.StatusOK {
+		t.Errorf("what it does offer: %d %s", w.Code, w.Body)
 	}
 }

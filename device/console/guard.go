@@ -17,9 +17,9 @@ const (
 
 const bodyLimit = 64 << 10
 
-// policy allows what the pages need and nothing else: no script at all, and
-// styles and images from here only.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// policy allows what the pages need and nothing else: scripts, styles, images
+// and streams from here only, and nothing inline.
+const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // guard refuses what does not come from a page of ours, and sets the headers
 // that every answer carries.
@@ -56,7 +56,7 @@ func (c *Console) knows(r *http.Request) bool {
 	}
 	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 	named := func(own string) bool { return strings.EqualFold(own, host) }
-	if host == "localhost" || host != "" && slices.ContainsFunc(c.options.Hosts, named) {
+	if host == "localhost" || host != "" && c.options.Hosts != nil && slices.ContainsFunc(c.options.Hosts(), named) {
 		return true
 	}
 	asked, err := netip.ParseAddr(host)
@@ -79,5 +79,8 @@ func (c *Console) holdsToken(r *http.Request) bool {
 	if token == "" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		token = r.PostFormValue(tokenField)
 	}
-	return subtle.ConstantTimeCompare([]byte(token), []byte(c.token)) == 1
+	return subtle.ConstantTimeCompare([]byte(token), []byte(c.tokenOf(r))) == 1
 }
+
+// tokenOf is the token of the pages that the person has open.
+func (c *Console) tokenOf(*http.Request) string { return c.token }

@@ -1,9 +1,20 @@
 package console
 
-import "net/http"
+import (
+	"net/http"
+	"time"
 
-// Box is what the overview shows of the box itself, and what it can do there.
-type Box struct {
+	"github.com/assaygate/assaygate/device/console/api"
+	"github.com/assaygate/assaygate/envelope/spool"
+)
+
+// Overview is what the first page shows beside the store.
+type Overview struct {
+	// Instruments gives the present state of each configured instrument, in the
+	// order of the configuration. Nil shows none.
+	Instruments func() []Instrument
+	// Facts are those of the box itself: disk, clock, version, owner. Nil: none.
+	Facts func() []Fact
 	// Notes are what a person should know, such as that the box has no owner. Nil
 	// shows none.
 	Notes func() []string
@@ -14,23 +25,103 @@ type Box struct {
 	SetClock func(text string) error
 }
 
-// describe fills in what the overview shows of the box.
-func (b Box) describe(view *overviewView) {
-	if b.Notes != nil {
-		view.Notes = b.Notes()
+// Instrument is the state of one configured instrument, as the overview shows it.
+type Instrument struct {
+	Name        string
+	Protocol    string    // "astm", "hl7", "vendor"
+	Line        string    // "serial /dev/ttyUSB0", "listens on :4010"
+	Up          bool      // serial port opened, dial connected, listener bound
+	Problem     string    // why it is not up, or ""
+	Connections int       // open now
+	Messages    uint64    // whole messages since start
+	LastMessage time.Time // zero where there was none since start
+	Noisy       bool      // bytes or frames arrive damaged again and again
+	Refused     uint64    // negative acknowledgements and refused connections since start
+	LastRefusal string    // the reason of the last one, or ""
+	LineErrors  uint64    // what the serial driver has counted since start
+}
+
+// Fact is one line on the box itself.
+type Fact struct {
+	Name, Value string
+	Bad         bool // a person has to see to it
+}
+
+func (c *Console) overviewRoutes() []route {
+	return []route{
+		{"GET /{$}", Viewer, c.overview},
+		{"POST /clock", Admin, c.setClock},
 	}
-	view.ClockUnset = b.ClockSet != nil && !b.ClockSet()
-	view.CanSetClock = b.SetClock != nil
+}
+
+type overviewView struct {
+	Notes       []string
+	Facts       []Fact
+	Away        string // why there is no store; the rest on it is empty then
+	ClockUnset  bool
+	CanSetClock bool
+	Instruments []Instrument
+	Today       map[string]int // messages by instrument since midnight; nil where nobody knows when that was
+	Status      spool.Status
+	Newest      []spool.Summary
+}
+
+func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
+	o := c.options.Overview
+	view := overviewView{ClockUnset: o.ClockSet != nil && !o.ClockSet(), CanSetClock: o.SetClock != nil}
+	if o.Notes != nil {
+		view.Notes = o.Notes()
+	}
+	if o.Facts != nil {
+		view.Facts = o.Facts()
+	}
+	if o.Instruments != nil {
+		view.Instruments = o.Instruments()
+	}
+	if err := c.addStore(r, &view); err != nil {
+		view.Away = err.Error()
+	}
+	c.render(w, r, http.StatusOK, "overview.html", "Overview", view)
+}
+
+// addStore adds what the store knows.
+func (c *Console) addStore(r *http.Request, view *overviewView) error {
+	store, err := c.options.Store()
+	if err != nil {
+		return err
+	}
+	if view.Status, err = store.Status(r.Context()); err != nil {
+		return err
+	}
+	if !view.ClockUnset {
+		if view.Today, err = store.CountSince(r.Context(), midnight(time.Now())); err != nil {
+			return err
+		}
+	}
+	view.Newest, err = store.List(r.Context(), spool.Filter{Limit: 5})
+	return err
+}
+
+// midnight is when the day began in the time zone of the box.
+func midnight(now time.Time) time.Time {
+	year, month, day := now.Local().Date()
+	return time.Date(year, month, day, 0, 0, 0, 0, time.Local)
 }
 
 // setClock sets the clock of the box, which follows within seconds.
 func (c *Console) setClock(w http.ResponseWriter, r *http.Request) {
-	if c.options.Itself.SetClock == nil {
+	set := c.options.Overview.SetClock
+	if set == nil {
 		http.NotFound(w, r)
 		return
 	}
-	if err := c.options.Itself.SetClock(r.PostFormValue("time")); err != nil {
-		c.fail(w, r, badRequest{err})
+	text := r.PostFormValue("time")
+	if err := c.note(r, spool.ClockSetByHand, 0, text); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	if err := set(text); err != nil {
+		c.fail(w, r, api.BadRequest{Err: err})
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)

@@ -3,13 +3,11 @@ package console
 import (
 	"bytes"
 	"embed"
-	"fmt"
 	"html/template"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/assaygate/assaygate/device/console/api"
 )
 
 //go:embed pages static
@@ -28,14 +26,51 @@ func parsePages() *template.Template {
 type page struct {
 	Title, Box, Version string
 	Token               string
+	Person              Person
+	Menu                []menuItem
 	View                any
 }
 
+// IsAdmin is for pages that show more to admins.
+func (p page) IsAdmin() bool { return p.Person.Role >= Admin }
+
+// menuItem is one entry of the main menu.
+type menuItem struct {
+	Path, Title string
+	least       Role
+}
+
+func menu() []menuItem {
+	return []menuItem{
+		{"/", "Overview", Viewer},
+		{"/live", "Live", Admin},
+		{"/messages", "Messages", Viewer},
+		{"/captures", "Captures", Admin},
+		{"/setup", "Setup", Admin},
+		{"/commission", "Commissioning", Viewer},
+		{"/update", "Update", Viewer},
+		{"/support", "Support", Viewer},
+		{"/audit", "Audit", Viewer},
+	}
+}
+
+// menuFor is the menu as the person gets it.
+func menuFor(p Person) (list []menuItem) {
+	for _, item := range menu() {
+		if p.Role >= item.least {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
 // render writes a page whole or not at all.
-func (c *Console) render(w http.ResponseWriter, status int, name, title string, view any) {
+func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, name, title string, view any) {
 	var body bytes.Buffer
+	person := c.who(r)
 	err := c.pages.ExecuteTemplate(&body, name, page{
-		Title: title, Box: c.options.Box, Version: c.options.Version, Token: c.token, View: view,
+		Title: title, Box: c.options.Box(), Version: c.options.Version, Token: c.tokenOf(r),
+		Person: person, Menu: menuFor(person), View: view,
 	})
 	if err != nil {
 		c.options.Log.Error("console", "page", name, "error", err)
@@ -47,45 +82,20 @@ func (c *Console) render(w http.ResponseWriter, status int, name, title string, 
 	_, _ = w.Write(body.Bytes()) // a failed write means that the reader left
 }
 
-// static serves the style sheet and the icon.
-func static(w http.ResponseWriter, r *http.Request) {
-	http.ServeFileFS(w, r, files, "static/"+r.PathValue("name"))
+// fail tells the person what went wrong. What is not of the person's making is
+// logged too, since nobody may be looking at the page.
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, fault := api.Describe(err)
+	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		c.options.Log.Error("console", "path", r.Pattern, "error", err)
+	}
+	c.render(w, r, status, "error.html", http.StatusText(status), fault.Error)
 }
 
-// visible makes raw bytes readable: control characters by their names, a line
-// for each record. Bytes that are not UTF-8 are shown as Latin-1, which is what
-// most instruments send.
-func visible(raw []byte) string {
-	var text strings.Builder
-	latin := !utf8.Valid(raw)
-	for len(raw) > 0 {
-		r, n := rune(raw[0]), 1
-		if !latin {
-			r, n = utf8.DecodeRune(raw)
-		}
-		raw = raw[n:]
-		switch {
-		case r == '\n' || r == '\r':
-			text.WriteString(controlName(r))
-			if len(raw) == 0 || raw[0] != '\n' {
-				text.WriteByte('\n')
-			}
-		case unicode.IsControl(r):
-			text.WriteString(controlName(r))
-		default:
-			text.WriteRune(r)
-		}
+// clock is how pages show a time: in the time zone of the box, to the second.
+func clock(at time.Time) string {
+	if at.IsZero() {
+		return "never"
 	}
-	return text.String()
-}
-
-func controlName(r rune) string {
-	const names = "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
-	if fields := strings.Fields(names); int(r) < len(fields) {
-		return "<" + fields[r] + ">"
-	}
-	if r == 0x7F {
-		return "<DEL>"
-	}
-	return fmt.Sprintf("<%02X>", r)
+	return at.Local().Format("2006-01-02 15:04:05 MST")
 }

@@ -1,4 +1,11 @@
-package console
+// Package api is the HTTP API over the spool, and its client.
+//
+// The API is one handler in three places: below /api of the console, on the unix
+// socket beside the spool, and in process where no gateway runs. `assaygate spool`
+// speaks to the last two through [Client], so that a command behaves alike whether
+// the gateway runs or not. In these two places the API also moves the records as a
+// whole ([Control]); the console does not offer that.
+package api
 
 import (
 	"encoding/json"
@@ -12,6 +19,9 @@ import (
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
+
+// bodyLimit is how long a body may be, in bytes.
+const bodyLimit = 64 << 10
 
 // byHeader carries who asks, where the asker is to be believed.
 const byHeader = "X-Assaygate-By"
@@ -66,60 +76,60 @@ type api struct {
 
 func (a api) status(w http.ResponseWriter, r *http.Request) {
 	status, err := a.store.Status(r.Context())
-	answer(w, status, err)
+	Answer(w, status, err)
 }
 
 func (a api) list(w http.ResponseWriter, r *http.Request) {
-	filter, err := parseFilter(r.URL.Query())
+	filter, err := ParseFilter(r.URL.Query())
 	if err != nil {
-		answer(w, nil, err)
+		Answer(w, nil, err)
 		return
 	}
 	messages, err := a.store.List(r.Context(), filter)
 	if messages == nil {
 		messages = []spool.Summary{} // an array also where there is nothing
 	}
-	answer(w, messages, err)
+	Answer(w, messages, err)
 }
 
 func (a api) show(w http.ResponseWriter, r *http.Request) {
-	message, err := show(r.Context(), a.store, r.PathValue("id"))
-	answer(w, message, err)
+	message, err := Show(r.Context(), a.store, r.PathValue("id"))
+	Answer(w, message, err)
 }
 
 func (a api) raw(w http.ResponseWriter, r *http.Request) {
 	raw, err := a.store.Raw(r.Context(), r.PathValue("id"))
 	if err != nil {
-		answer(w, nil, err)
+		Answer(w, nil, err)
 		return
 	}
-	writeRaw(w, raw)
+	WriteRaw(w, raw)
 }
 
-// writeRaw sends the bytes as kept. A failed write means that the reader left.
-func writeRaw(w http.ResponseWriter, raw []byte) {
+// WriteRaw sends the bytes as kept. A failed write means that the reader left.
+func WriteRaw(w http.ResponseWriter, raw []byte) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.Itoa(len(raw)))
 	_, _ = w.Write(raw)
 }
 
 func (a api) retry(w http.ResponseWriter, r *http.Request) {
-	answer(w, struct{}{}, a.store.Retry(r.Context(), r.PathValue("id"), a.by(r)))
+	Answer(w, struct{}{}, a.store.Retry(r.Context(), r.PathValue("id"), a.by(r)))
 }
 
 func (a api) drop(w http.ResponseWriter, r *http.Request) {
 	var body dropRequest
 	if err := readBody(w, r, &body); err != nil {
-		answer(w, nil, err)
+		Answer(w, nil, err)
 		return
 	}
-	answer(w, struct{}{}, a.store.Drop(r.Context(), r.PathValue("id"), a.by(r), body.Reason))
+	Answer(w, struct{}{}, a.store.Drop(r.Context(), r.PathValue("id"), a.by(r), body.Reason))
 }
 
 func (a api) retryAll(w http.ResponseWriter, r *http.Request) {
 	var body retryAllRequest
 	if err := readBody(w, r, &body); err != nil {
-		answer(w, nil, err)
+		Answer(w, nil, err)
 		return
 	}
 	var n int
@@ -129,7 +139,7 @@ func (a api) retryAll(w http.ResponseWriter, r *http.Request) {
 	} else {
 		n, err = a.store.RetryAll(r.Context(), body.Selection, a.by(r))
 	}
-	answer(w, retryAllReply{Retried: n}, err)
+	Answer(w, retryAllReply{Retried: n}, err)
 }
 
 type dropRequest struct {
@@ -150,13 +160,13 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return badRequest{fmt.Errorf("body: %w", err)}
+		return BadRequest{fmt.Errorf("body: %w", err)}
 	}
 	return nil
 }
 
-// parseFilter reads a list's query; pages and API share it.
-func parseFilter(query map[string][]string) (spool.Filter, error) {
+// ParseFilter reads a list's query; pages and API share it.
+func ParseFilter(query map[string][]string) (spool.Filter, error) {
 	var f spool.Filter
 	var errs []error
 	for key, values := range query {
@@ -199,7 +209,7 @@ func parseFilter(query map[string][]string) (spool.Filter, error) {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return f, badRequest{err}
+		return f, BadRequest{err}
 	}
 	return f, nil
 }

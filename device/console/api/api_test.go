@@ -1,4 +1,4 @@
-package console
+package api
 
 import (
 	"context"
@@ -15,13 +15,14 @@ import (
 
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
+	"github.com/assaygate/assaygate/envelope/spool/spooltest"
 )
 
 // transports runs a test over both ways to the API: what works on a running
 // gateway works without one.
 func transports(t *testing.T, test func(t *testing.T, store *spool.Spool, client *Client)) {
 	t.Run("socket", func(t *testing.T) {
-		store := newStore(t)
+		store := spooltest.New(t)
 		path := filepath.Join(t.TempDir(), "control")
 		listener, err := net.Listen("unix", path)
 		if err != nil {
@@ -35,7 +36,7 @@ func transports(t *testing.T, test func(t *testing.T, store *spool.Spool, client
 		test(t, store, &Client{Transport: Socket(path), By: "anna"})
 	})
 	t.Run("in process", func(t *testing.T) {
-		store := newStore(t)
+		store := spooltest.New(t)
 		test(t, store, &Client{Transport: InProcess(API(store, nil)), By: "anna"})
 	})
 }
@@ -45,8 +46,8 @@ func TestClientReads(t *testing.T) {
 		if messages, err := client.List(t.Context(), spool.Filter{}); err != nil || messages == nil || len(messages) != 0 {
 			t.Errorf("list of nothing: %v, error %v", messages, err)
 		}
-		first := put(t, store, "S-1", nil)
-		second := put(t, store, "S-2/ü &?", parked)
+		first := spooltest.Put(t, store, "S-1", nil)
+		second := spooltest.Put(t, store, "S-2/ü &?", spooltest.Parked)
 
 		status, err := client.Status(t.Context())
 		if err != nil || status.Messages != 2 || len(status.Destinations) != 2 {
@@ -93,27 +94,27 @@ func TestClientReads(t *testing.T) {
 
 func TestClientDecides(t *testing.T) {
 	transports(t, func(t *testing.T, store *spool.Spool, client *Client) {
-		one, two, three := put(t, store, "S-1", parked), put(t, store, "S-2", parked), put(t, store, "S-3", parked)
+		one, two, three := spooltest.Put(t, store, "S-1", spooltest.Parked), spooltest.Put(t, store, "S-2", spooltest.Parked), spooltest.Put(t, store, "S-3", spooltest.Parked)
 		if err := client.Retry(t.Context(), one); err != nil {
 			t.Fatal(err)
 		}
-		expectState(t, store, one, spool.Pending)
+		spooltest.ExpectState(t, store, one, spool.Pending)
 		if err := client.Drop(t.Context(), two, ""); !errors.Is(err, spool.ErrRefused) {
 			t.Errorf("drop without a reason: %v", err)
 		}
 		if err := client.Drop(t.Context(), two, "a test tube"); err != nil {
 			t.Fatal(err)
 		}
-		expectState(t, store, two, spool.Dropped)
+		spooltest.ExpectState(t, store, two, spool.Dropped)
 		which := spool.Selection{Destination: "lims", Instrument: "xn-550", State: spool.Parked, Reason: "no terminator"}
 		if n, err := client.Selected(t.Context(), which); err != nil || n != 1 {
 			t.Errorf("selected: %d, error %v", n, err)
 		}
-		expectState(t, store, three, spool.Parked)
+		spooltest.ExpectState(t, store, three, spool.Parked)
 		if n, err := client.RetryAll(t.Context(), which); err != nil || n != 1 {
 			t.Errorf("retry all: %d, error %v", n, err)
 		}
-		expectState(t, store, three, spool.Pending)
+		spooltest.ExpectState(t, store, three, spool.Pending)
 
 		message, err := client.Show(t.Context(), two)
 		if err != nil {
@@ -128,7 +129,7 @@ func TestClientDecides(t *testing.T) {
 func TestClientVerifies(t *testing.T) {
 	transports(t, func(t *testing.T, store *spool.Spool, client *Client) {
 		for range 5 {
-			put(t, store, "S-1", nil)
+			spooltest.Put(t, store, "S-1", nil)
 		}
 		var done, total uint64
 		report, err := client.Verify(t.Context(), func(d, n uint64) { done, total = d, n })
@@ -174,7 +175,7 @@ func TestClientsErrorsAreTheSpools(t *testing.T) {
 }
 
 func TestAPIRefusesUnknownFields(t *testing.T) {
-	handler := API(newStore(t), nil)
+	handler := API(spooltest.New(t), nil)
 	for path, body := range map[string]string{
 		"/v1/retry":           `{"destinations": "lims"}`, // a slip that would retry everything
 		"/v1/messages/x/drop": `{"reason": "why", "all": true}`,

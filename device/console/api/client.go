@@ -1,4 +1,4 @@
-package console
+package api
 
 import (
 	"bytes"
@@ -168,15 +168,15 @@ func (c *Client) ok(request *http.Request) (*http.Response, error) {
 		return response, nil
 	}
 	defer response.Body.Close()
-	var fault apiError
+	var fault Failure
 	if err := json.NewDecoder(io.LimitReader(response.Body, bodyLimit)).Decode(&fault); err != nil {
 		return nil, fmt.Errorf("the gateway answered %s", response.Status)
 	}
 	return nil, fault.asError()
 }
 
-// asError gives back what describe took apart.
-func (e apiError) asError() error {
+// asError gives back what Describe took apart.
+func (e Failure) asError() error {
 	for _, f := range faults() {
 		if f.code == e.Code {
 			return remoteError{e.Error, f.is}
@@ -194,7 +194,7 @@ type remoteError struct {
 func (e remoteError) Error() string { return e.text }
 func (e remoteError) Unwrap() error { return e.is }
 
-// formatFilter is the other half of parseFilter.
+// formatFilter is the other half of ParseFilter.
 func formatFilter(f spool.Filter) url.Values {
 	query := make(url.Values)
 	set := func(key, value string) {

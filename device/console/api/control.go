@@ -1,4 +1,4 @@
-package console
+package api
 
 import (
 	"context"
@@ -69,9 +69,9 @@ func (c *control) export(w http.ResponseWriter, r *http.Request) {
 	err := c.store.Export(r.Context(), out, c.options.From())
 	switch {
 	case err != nil && !out.began:
-		answer(w, nil, err)
+		Answer(w, nil, err)
 	case err != nil:
-		_, fault := describe(err)
+		_, fault := Describe(err)
 		if text, err := json.Marshal(fault); err == nil {
 			w.Header().Set(http.TrailerPrefix+errorTrailer, string(text))
 		}
@@ -102,7 +102,7 @@ type importLine struct {
 	Done  uint64          `json:"done,omitempty"`
 	Total uint64          `json:"total,omitempty"`
 	Taken *spool.Manifest `json:"taken,omitempty"`
-	Fault *apiError       `json:"fault,omitempty"`
+	Fault *Failure        `json:"fault,omitempty"`
 }
 
 func (c *control) importRecords(w http.ResponseWriter, r *http.Request) {
@@ -110,7 +110,7 @@ func (c *control) importRecords(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("key"); text != "" {
 		var err error
 		if terms.Key, err = spool.ParseKey(text); err != nil {
-			answer(w, nil, badRequest{err})
+			Answer(w, nil, BadRequest{err})
 			return
 		}
 	}
@@ -123,11 +123,11 @@ func (c *control) importRecords(w http.ResponseWriter, r *http.Request) {
 		}
 	})
 	if err != nil && !lines.began {
-		answer(w, nil, err)
+		Answer(w, nil, err)
 		return
 	}
 	if err != nil {
-		_, fault := describe(err)
+		_, fault := Describe(err)
 		lines.send(importLine{Fault: &fault})
 		return
 	}

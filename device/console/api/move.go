@@ -1,4 +1,4 @@
-package console
+package api
 
 import (
 	"cmp"
@@ -47,7 +47,7 @@ func trailerFault(response *http.Response) error {
 	if _, err := io.Copy(io.Discard, response.Body); err != nil {
 		return nil // without its end there is no trailer
 	}
-	var fault apiError
+	var fault Failure
 	if json.Unmarshal([]byte(response.Trailer.Get(errorTrailer)), &fault) != nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package console
+package api
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/assaygate/assaygate/envelope/spool"
+	"github.com/assaygate/assaygate/envelope/spool/spooltest"
 )
 
 // controls runs a test over both ways to what moves the records.
@@ -79,10 +80,10 @@ func (s *steps) want(names ...string) {
 
 func TestClientMovesTheRecords(t *testing.T) {
 	controls(t, func(t *testing.T, client func(*spool.Spool) *Client) {
-		old := newStore(t)
+		old := spooltest.New(t)
 		var ids []string
 		for range 20 {
-			ids = append(ids, put(t, old, "S-1", nil))
+			ids = append(ids, spooltest.Put(t, old, "S-1", nil))
 		}
 		directory := filepath.Join(t.TempDir(), "export")
 		going := newSteps(t)
@@ -103,7 +104,7 @@ func TestClientMovesTheRecords(t *testing.T) {
 		}
 
 		home := t.TempDir()
-		fresh := openStore(t, home)
+		fresh := spooltest.Open(t, home)
 		if _, err := client(fresh).Import(t.Context(), directory, spool.Terms{Key: fresh.Identity()}, nil); !errors.Is(err, spool.ErrBadExport) {
 			t.Errorf("import with another box's key: %v", err)
 		}
@@ -113,9 +114,9 @@ func TestClientMovesTheRecords(t *testing.T) {
 			t.Fatalf("import: %+v, error %v", m, err)
 		}
 		going.want("importing", spool.StepFiles, spool.StepRecords)
-		moved := openStore(t, home)
+		moved := spooltest.Open(t, home)
 		for _, id := range ids {
-			expectState(t, moved, id, spool.Pending)
+			spooltest.ExpectState(t, moved, id, spool.Pending)
 		}
 		message, err := client(moved).Show(t.Context(), ids[0])
 		if err != nil || message.ID != ids[0] || message.SampleID != "S-1" {
@@ -126,8 +127,8 @@ func TestClientMovesTheRecords(t *testing.T) {
 
 func TestClientIsToldWhyAnExportBreaksOff(t *testing.T) {
 	controls(t, func(t *testing.T, client func(*spool.Spool) *Client) {
-		store := newStore(t)
-		put(t, store, "S-1", nil)
+		store := spooltest.New(t)
+		spooltest.Put(t, store, "S-1", nil)
 		c := client(store)
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
@@ -176,13 +177,13 @@ func (r redirected) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func TestClientSendsNoBadExport(t *testing.T) {
 	controls(t, func(t *testing.T, client func(*spool.Spool) *Client) {
-		old := newStore(t)
-		put(t, old, "S-1", nil)
+		old := spooltest.New(t)
+		spooltest.Put(t, old, "S-1", nil)
 		directory := filepath.Join(t.TempDir(), "export")
 		if _, _, err := client(old).Export(t.Context(), directory, nil); err != nil {
 			t.Fatal(err)
 		}
-		fresh := newStore(t)
+		fresh := spooltest.New(t)
 		if _, err := client(fresh).Import(t.Context(), t.TempDir(), spool.Terms{}, nil); !errors.Is(err, spool.ErrBadExport) || !strings.Contains(err.Error(), "manifest.json") {
 			t.Errorf("of an empty directory: %v", err)
 		}
@@ -205,34 +206,15 @@ func TestClientSendsNoBadExport(t *testing.T) {
 			t.Errorf("with a file missing: %v", err)
 		}
 		// The store is as it was.
-		expectState(t, fresh, put(t, fresh, "S-2", nil), spool.Pending)
+		spooltest.ExpectState(t, fresh, spooltest.Put(t, fresh, "S-2", nil), spool.Pending)
 	})
-}
-
-// TestConsoleDoesNotMoveTheRecords holds what keeps patients' data in: the
-// console has no login, so its API neither gives all records away nor replaces
-// them.
-func TestConsoleDoesNotMoveTheRecords(t *testing.T) {
-	b := newBrowser(t, newStore(t))
-	for _, path := range []string{"/api/v1/export", "/api/v1/import"} {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8080"+path, nil)
-		r.Header.Set(tokenHeader, b.console.token)
-		if w := b.send(r); w.Code != http.StatusNotFound {
-			t.Errorf("%s: %d %s", path, w.Code, w.Body)
-		}
-	}
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8080/api/v1/verify", nil)
-	r.Header.Set(tokenHeader, b.console.token)
-	if w := b.send(r); w.Code != http.StatusOK {
-		t.Errorf("what it does offer: %d %s", w.Code, w.Body)
-	}
 }
 
 // TestImportThatCannotBeOpened tells who asked what became of it, and lets the
 // next one try.
 func TestImportThatCannotBeOpened(t *testing.T) {
-	old, fresh := newStore(t), newStore(t)
-	put(t, old, "S-1", nil)
+	old, fresh := spooltest.New(t), spooltest.New(t)
+	spooltest.Put(t, old, "S-1", nil)
 	directory := filepath.Join(t.TempDir(), "export")
 	if _, _, err := (&Client{Transport: InProcess(newControl(old))}).Export(t.Context(), directory, nil); err != nil {
 		t.Fatal(err)
@@ -262,7 +244,7 @@ func TestImportThatCannotBeOpened(t *testing.T) {
 
 func TestImportRefusesAKeyThatIsNone(t *testing.T) {
 	w := httptest.NewRecorder()
-	newControl(newStore(t)).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/import?key=x", nil))
+	newControl(spooltest.New(t)).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/import?key=x", nil))
 	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "is no public key") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

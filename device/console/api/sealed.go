@@ -1,4 +1,4 @@
-package console
+package api
 
 import (
 	"context"
@@ -11,21 +11,21 @@ import (
 
 func (c *control) sealed(w http.ResponseWriter, r *http.Request) {
 	list, err := c.store.Sealed(r.Context())
-	answer(w, list, err)
+	Answer(w, list, err)
 }
 
 func (c *control) eraseSealed(w http.ResponseWriter, r *http.Request) {
 	var body dropRequest
 	id, err := strconv.Atoi(r.PathValue("id"))
 	if err != nil {
-		err = badRequest{fmt.Errorf("%q is not the number of a sealed store", r.PathValue("id"))}
+		err = BadRequest{fmt.Errorf("%q is not the number of a sealed store", r.PathValue("id"))}
 	} else {
 		err = readBody(w, r, &body)
 	}
 	if err == nil {
 		err = c.store.EraseSealed(r.Context(), id, c.by(r), body.Reason)
 	}
-	answer(w, struct{}{}, err)
+	Answer(w, struct{}{}, err)
 }
 
 // Sealed returns the stores that factory resets have set aside.

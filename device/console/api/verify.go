@@ -1,4 +1,4 @@
-package console
+package api
 
 import (
 	"context"
@@ -13,7 +13,7 @@ type verifyLine struct {
 	Done   uint64        `json:"done,omitempty"`
 	Total  uint64        `json:"total,omitempty"`
 	Report *spool.Report `json:"report,omitempty"`
-	Fault  *apiError     `json:"fault,omitempty"`
+	Fault  *Failure      `json:"fault,omitempty"`
 }
 
 // verify streams: a full store takes minutes on an SD card.
@@ -27,7 +27,7 @@ func (a api) verify(w http.ResponseWriter, r *http.Request) {
 		}
 	})
 	if err != nil {
-		_, fault := describe(err)
+		_, fault := Describe(err)
 		lines.send(verifyLine{Report: &report, Fault: &fault}) // with what was found so far
 		return
 	}

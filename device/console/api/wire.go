@@ -1,4 +1,4 @@
-package console
+package api
 
 import (
 	"context"
@@ -40,10 +40,12 @@ type Message struct {
 	Deliveries  []spool.Delivery  `json:"deliveries"`
 	Audit       []spool.AuditRow  `json:"audit"`
 
-	results []envelope.Result // for the page; in Envelope for everybody else
+	// Results are those in Envelope, for who has it in process.
+	Results []envelope.Result `json:"-"`
 }
 
-func show(ctx context.Context, store *spool.Spool, id string) (Message, error) {
+// Show returns one message, by the id of its envelope.
+func Show(ctx context.Context, store *spool.Spool, id string) (Message, error) {
 	detail, err := store.Show(ctx, id)
 	if errors.Is(err, spool.ErrDamaged) {
 		// Its fate is still known, and a person must be able to decide on it.
@@ -67,15 +69,21 @@ func show(ctx context.Context, store *spool.Spool, id string) (Message, error) {
 		Intake: e.Intake, Reason: e.Reason, Withheld: e.Withheld, Problem: e.Problem,
 		DuplicateOf: e.DuplicateOf, Repeat: e.Repeat,
 		Envelope: document, Deliveries: detail.Deliveries, Audit: detail.Audit,
-		results: e.Results,
+		Results: e.Results,
 	}, nil
 }
 
-// badRequest is an error of the asker.
-type badRequest struct{ error }
+// BadRequest is an error of the asker.
+type BadRequest struct{ Err error }
 
-// apiError is how an error travels.
-type apiError struct {
+// Error implements error.
+func (b BadRequest) Error() string { return b.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (b BadRequest) Unwrap() error { return b.Err }
+
+// Failure is how an error travels: for people, and for programs.
+type Failure struct {
 	Error string `json:"error"`
 	Code  string `json:"code"`
 }
@@ -101,25 +109,26 @@ func faults() []fault {
 	}
 }
 
-func describe(err error) (int, apiError) {
-	var bad badRequest
+// Describe says how an error is told over HTTP.
+func Describe(err error) (int, Failure) {
+	var bad BadRequest
 	if errors.As(err, &bad) {
-		return http.StatusBadRequest, apiError{err.Error(), "bad_request"}
+		return http.StatusBadRequest, Failure{err.Error(), "bad_request"}
 	}
 	for _, f := range faults() {
 		if errors.Is(err, f.is) {
-			return f.status, apiError{err.Error(), f.code}
+			return f.status, Failure{err.Error(), f.code}
 		}
 	}
-	return http.StatusInternalServerError, apiError{err.Error(), "failed"}
+	return http.StatusInternalServerError, Failure{err.Error(), "failed"}
 }
 
-// answer writes the value, or the error where there is one. A failed write means
+// Answer writes the value, or the error where there is one. A failed write means
 // that the asker left.
-func answer(w http.ResponseWriter, value any, err error) {
+func Answer(w http.ResponseWriter, value any, err error) {
 	status := http.StatusOK
 	if err != nil {
-		status, value = describe(err)
+		status, value = Describe(err)
 	}
 	text, err := json.Marshal(value)
 	if err != nil {
