@@ -34,6 +34,19 @@ func visible(raw []byte) string {
 	return text.String()
 }
 
+// visibleLog makes what steers a terminal readable, and leaves lines and tabs.
+func visibleLog(text []byte) string {
+	var shown strings.Builder
+	for _, r := range strings.ToValidUTF8(string(text), "�") {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			shown.WriteString(controlName(r))
+			continue
+		}
+		shown.WriteRune(r)
+	}
+	return shown.String()
+}
+
 func controlName(r rune) string {
 	const names = "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
 	if fields := strings.Fields(names); int(r) < len(fields) {
