@@ -18,15 +18,29 @@ func (d *daemon) consoleOverview() console.Overview {
 // instruments is how the lines stand.
 func (d *daemon) instruments() []console.Instrument {
 	var list []console.Instrument
-	for _, i := range d.config().Instruments {
+	c := d.config()
+	closed := d.closedListeners(c)
+	for _, i := range c.Instruments {
 		state := d.metrics.state(i.Name)
 		list = append(list, console.Instrument{
 			Name: i.Name, Protocol: string(i.protocol()), Line: i.describeLine(),
-			Up: state.up, Connections: state.connections, Messages: state.messages, LastMessage: state.last,
+			Up: state.up, Problem: closed[i.Name], Connections: state.connections, Messages: state.messages, LastMessage: state.last,
 			Noisy: state.noisy, Refused: state.refused, LastRefusal: state.refusal, LineErrors: state.errors,
 		})
 	}
 	return list
+}
+
+// closedListeners is why a listener is not open, by the names of the instruments
+// that share it.
+func (d *daemon) closedListeners(c Config) map[string]string {
+	why := map[string]string{}
+	for _, l := range c.listeners() {
+		for _, i := range l.instruments {
+			why[i.Name] = d.doors.why(l.key())
+		}
+	}
+	return why
 }
 
 // boxNotes are what a person should know of the box.
@@ -69,7 +83,7 @@ func (d *daemon) diskFact() console.Fact {
 
 func (d *daemon) clockFact() console.Fact {
 	if !d.clock.set() {
-		return console.Fact{Name: "Clock", Value: "not set", Bad: true}
+		return console.Fact{Name: "Clock", Value: "not set"} // the page says what follows from that
 	}
 	return console.Fact{Name: "Clock", Value: shownMoment(time.Now())}
 }

@@ -54,6 +54,13 @@ func (d *doors) ready() error {
 	return errors.New("waiting for " + strings.Join(waiting, ", "))
 }
 
+// why is the reason why a listener is not open, "" where it is.
+func (d *doors) why(name string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.shut[name].why
+}
+
 func (d *doors) list(which func(shut) bool) (list []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

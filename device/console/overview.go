@@ -55,6 +55,7 @@ func (c *Console) overviewRoutes() []route {
 }
 
 type overviewView struct {
+	Needs       []need
 	Notes       []string
 	Facts       []Fact
 	Away        string // why there is no store; the rest on it is empty then
@@ -81,6 +82,7 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 	if err := c.addStore(r, &view); err != nil {
 		view.Away = err.Error()
 	}
+	view.Needs = view.needs()
 	c.render(w, r, http.StatusOK, "overview.html", "Overview", view)
 }
 
