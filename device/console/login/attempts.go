@@ -1,0 +1,127 @@
+package login
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"net/netip"
+	"time"
+)
+
+const (
+	// freeFailures is how many failures are taken for mistyping.
+	freeFailures = 3
+	// longestPause is how long anybody has to wait at most.
+	longestPause = time.Minute
+	// forgetAfter is for how long failures are remembered after the last one.
+	forgetAfter = 15 * time.Minute
+	// mostFailing bounds how many addresses, and how many names, are remembered.
+	mostFailing = 1024
+)
+
+// attempts knows who has failed lately, by address and by name. After a few
+// failures each further one doubles the pause, from a second to a minute.
+//
+// The pause for a name holds whoever has failed at his own address too, and no
+// longer than a minute after that: else anybody could keep a person out by
+// guessing at her name. So a person who knows her password gets in at once from an
+// address of her own, and a minute after her last mistake otherwise.
+type attempts struct {
+	addresses, names failures
+	salt             [16]byte // names are kept as digests: some people type their password there
+}
+
+// failures are those of many keys.
+type failures map[[sha256.Size]byte]failing
+
+// failing is how one of them did.
+type failing struct {
+	count int
+	last  time.Time // the last failure
+	until time.Time // the end of the pause
+}
+
+func newAttempts() *attempts {
+	a := &attempts{addresses: failures{}, names: failures{}}
+	rand.Read(a.salt[:]) // it never fails
+	return a
+}
+
+// wait is how long it takes until an attempt from the address for the name is
+// allowed; 0: it is now.
+func (a *attempts) wait(address netip.Addr, name string, now time.Time) time.Duration {
+	own := a.addresses.at(a.address(address), now)
+	until := own.until
+	if own.count > 0 {
+		shared := a.names.at(a.name(name), now).until
+		if mine := own.last.Add(longestPause); shared.After(mine) {
+			shared = mine
+		}
+		if shared.After(until) {
+			until = shared
+		}
+	}
+	return max(0, until.Sub(now))
+}
+
+// failed counts a failure.
+func (a *attempts) failed(address netip.Addr, name string, now time.Time) {
+	a.addresses.add(a.address(address), now)
+	a.names.add(a.name(name), now)
+}
+
+// succeeded forgets the failures for a name. Those of the address stay until they
+// are old: who may log in could else guess at others without a pause.
+func (a *attempts) succeeded(name string) { delete(a.names, a.name(name)) }
+
+// address is the key of an address; of IPv6 that of its network, of which one
+// computer has as many addresses as it likes. Link-local addresses are all of one
+// network and tell neighbours apart.
+func (a *attempts) address(address netip.Addr) [sha256.Size]byte {
+	address = address.Unmap().WithZone("")
+	if address.Is6() && !address.IsLoopback() && !address.IsLinkLocalUnicast() {
+		if network, err := address.Prefix(64); err == nil {
+			address = network.Addr()
+		}
+	}
+	return a.digest("address", address.String())
+}
+
+func (a *attempts) name(name string) [sha256.Size]byte { return a.digest("name", name) }
+
+// digest is one of a text of the kind, that nobody can compute outside.
+func (a *attempts) digest(kind, text string) [sha256.Size]byte {
+	return sha256.Sum256(append(a.salt[:], kind+" "+text...))
+}
+
+// at is how the key did lately.
+func (f failures) at(key [sha256.Size]byte, now time.Time) failing {
+	one := f[key]
+	if now.Sub(one.last) > forgetAfter {
+		return failing{}
+	}
+	return one
+}
+
+func (f failures) add(key [sha256.Size]byte, now time.Time) {
+	one := f.at(key, now)
+	one.count, one.last = one.count+1, now
+	if over := one.count - freeFailures; over > 0 {
+		one.until = now.Add(min(longestPause, time.Second<<min(over-1, 6)))
+	}
+	f[key] = one
+	if len(f) > mostFailing {
+		f.forgetOldest()
+	}
+}
+
+// forgetOldest makes room where more fail than are remembered.
+func (f failures) forgetOldest() {
+	var oldest [sha256.Size]byte
+	var at time.Time
+	for key, one := range f {
+		if at.IsZero() || one.last.Before(at) {
+			oldest, at = key, one.last
+		}
+	}
+	delete(f, oldest)
+}
