@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/assaygate/assaygate/device/board"
 	"github.com/assaygate/assaygate/device/health"
 	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/device/live"
 	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -36,6 +38,7 @@ type daemon struct {
 
 	standing    standing // of the store
 	noise       *instrument.Noise
+	live        live.Hub // what goes over the lines
 	board       board.System
 	clock       *clock
 	face        face
@@ -87,8 +90,12 @@ func (d *daemon) use(to Config) {
 	if from := d.running.Load(); from != nil {
 		before = from.inactive()
 		d.sayZone(from.Box, to.Box)
+		if !reflect.DeepEqual(from.Privacy, to.Privacy) {
+			d.live.Clear() // it may hold what an allowlist now keeps out
+		}
 	}
 	d.running.Store(&to)
+	d.live.Expect(to.lineNames())
 	setLog(d.log, to.Log)
 	for _, part := range to.inactive() {
 		switch {

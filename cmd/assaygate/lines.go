@@ -184,6 +184,22 @@ func (c Config) opened() (list []Instrument) {
 	return list
 }
 
+// lineNames are the names of the instruments of each line, first those that share a
+// listener, in its order.
+func (c Config) lineNames() (list [][]string) {
+	for _, l := range c.listeners() {
+		var names []string
+		for _, i := range l.instruments {
+			names = append(names, i.Name)
+		}
+		list = append(list, names)
+	}
+	for _, i := range c.opened() {
+		list = append(list, []string{i.Name})
+	}
+	return list
+}
+
 func (i Instrument) lineName() string { return "line " + i.Name }
 
 // linesMade are the lines that the configuration asks for, and what they are made

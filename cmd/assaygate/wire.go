@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/instrument"
+	"github.com/assaygate/assaygate/device/live"
 	"github.com/assaygate/assaygate/uplink/capture"
 )
 
@@ -22,56 +23,73 @@ func (c Config) traced() map[string]string {
 	return list
 }
 
-// startTraces makes traces in the directories, until they are stopped, and
-// returns the tap for the lines. These must not be open yet, and must have ended
-// before the traces do.
-func (g *gateway) startTraces(directories map[string]string) func(instrument.LineName) instrument.Tap {
+// startTaps makes traces in the directories, until they are stopped, and returns
+// the tap for the lines: who looks on, and these traces. The lines must not be open
+// yet, and must have ended before the traces do.
+func (g *gateway) startTaps(directories map[string]string) func(instrument.LineName) instrument.Tap {
 	var traces []*capture.Trace
 	for _, name := range sortedKeys(directories) {
 		trace := capture.NewTrace(directories[name], g.log.With("destination", name))
 		g.traces.start(name, nil, trace.Run)
 		traces = append(traces, trace)
 	}
-	if traces == nil {
-		return nil
-	}
 	return func(line instrument.LineName) instrument.Tap {
 		var notes []string
 		if line.Veiled {
 			notes = append(notes, veiledNote)
 		}
-		var tap wireTap
+		tap := lineTap{live: g.live.Open(time.Now(), line.Instrument, line.Remote, line.Veiled)}
 		for _, trace := range traces {
-			tap = append(tap, trace.Open(line.Instrument, line.Remote, notes...))
+			tap.traces = append(tap.traces, trace.Open(line.Instrument, line.Remote, notes...))
 		}
 		return tap
 	}
 }
 
-// wireTap puts what it is told into traces, which do not wait.
-type wireTap []*capture.Line
+// lineTap puts what it is told where a person can look on, and into traces. Neither
+// waits.
+type lineTap struct {
+	live   *live.Opening
+	traces []*capture.Line
+}
 
 // Received implements instrument.Tap.
-func (w wireTap) Received(at time.Time, pieces []instrument.Piece) {
-	w.add(at, capture.Received, pieces)
+func (l lineTap) Received(at time.Time, pieces []instrument.Piece) {
+	l.live.Received(at, livePieces(pieces))
+	l.trace(at, capture.Received, pieces)
 }
 
 // Sent implements instrument.Tap.
-func (w wireTap) Sent(at time.Time, pieces []instrument.Piece) { w.add(at, capture.Sent, pieces) }
+func (l lineTap) Sent(at time.Time, pieces []instrument.Piece) {
+	l.live.Sent(at, livePieces(pieces))
+	l.trace(at, capture.Sent, pieces)
+}
 
 // Ended implements instrument.Tap.
-func (w wireTap) Ended(at time.Time) {
-	for _, line := range w {
+func (l lineTap) Ended(at time.Time) {
+	l.live.End(at)
+	for _, line := range l.traces {
 		line.Close(at)
 	}
 }
 
-func (w wireTap) add(at time.Time, mark capture.Mark, pieces []instrument.Piece) {
+func livePieces(pieces []instrument.Piece) []live.Piece {
+	list := make([]live.Piece, 0, len(pieces))
+	for _, p := range pieces {
+		list = append(list, live.Piece(p))
+	}
+	return list
+}
+
+func (l lineTap) trace(at time.Time, mark capture.Mark, pieces []instrument.Piece) {
+	if len(l.traces) == 0 {
+		return
+	}
 	e := capture.Entry{At: at, Mark: mark, Pieces: make([]capture.Piece, 0, len(pieces))}
 	for _, p := range pieces {
 		e.Pieces = append(e.Pieces, capture.Piece(p))
 	}
-	for _, line := range w {
+	for _, line := range l.traces {
 		line.Add(e)
 	}
 }
