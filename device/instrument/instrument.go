@@ -47,6 +47,11 @@ type Service struct {
 	// Tap gives each line that is opened its tap; nil for none, and so may be what
 	// it returns. It is called from many goroutines.
 	Tap func(LineName) Tap
+	// Trouble is told why a line could not be opened, or a connection was not let
+	// in: its error wraps a port.Refusal or a port.HandshakeError where it is one, and
+	// names who it is about. Nil says that the line is open. It is called from many
+	// goroutines and must not block. Nil: nobody asks.
+	Trouble func(instrument string, err error)
 	// Watch is called for each accepted connection, from its goroutine. The
 	// connection calls progress at least every 10 s while nothing comes, and ended
 	// at its end. Nil: nobody watches.
@@ -72,6 +77,13 @@ func (s *Service) grace() time.Duration {
 		return 0
 	}
 	return s.Grace()
+}
+
+// trouble tells Trouble.
+func (s *Service) trouble(instrument string, err error) {
+	if s.Trouble != nil {
+		s.Trouble(instrument, err)
+	}
 }
 
 // Observer is told what happens on the lines, for metrics. It is called from

@@ -3,6 +3,7 @@ package instrument
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -32,6 +33,7 @@ func (s *Service) keepOpen(ctx context.Context, m Instrument, settings port.Sett
 	}
 	use := func(ctx context.Context, conn port.Line) {
 		news.up()
+		s.trouble(m.Name, nil)
 		s.Observer.Up(m.Name, true)
 		defer s.Observer.Up(m.Name, false)
 		alive := s.countErrors(m.Name, conn, func() { progress(); news.holds() })
@@ -40,6 +42,7 @@ func (s *Service) keepOpen(ctx context.Context, m Instrument, settings port.Sett
 	failed := func(err error) {
 		progress()
 		news.failed(err)
+		s.trouble(m.Name, err)
 		if handshake := (*port.HandshakeError)(nil); errors.As(err, &handshake) {
 			s.Observer.NegativeAck(m.Name, reasonTLS)
 		}
@@ -88,6 +91,7 @@ func (s *Service) Listen(ctx context.Context, listener net.Listener, gate *port.
 	doorLimits := port.Limits{Connections: limits.Connections, PerAddress: limits.PerAddress, AllowFrom: first.AllowFrom}
 	door := gate.Door(doorLimits, func(remote net.Addr, why port.Refusal) {
 		s.Observer.NegativeAck(first.Name, string(why))
+		s.trouble(first.Name, fmt.Errorf("%s: %w", hostOf(remote.String()), why))
 		what := string(why)
 		if why == port.RefusedOrigin { // whom it is about is what a person needs
 			what += " " + hostOf(remote.String())
@@ -150,6 +154,7 @@ func (s *Service) watched(instrument, remote string) (progress, ended func()) {
 // refuseTLS reports a connection without TLS, once for each address and reason.
 func (s *Service) refuseTLS(name, remote string, log *slog.Logger, err error) {
 	s.Observer.NegativeAck(name, reasonTLS)
+	s.trouble(name, fmt.Errorf("%s: %w", hostOf(remote), err))
 	kind := ""
 	if handshake := (*port.HandshakeError)(nil); errors.As(err, &handshake) {
 		kind = handshake.Remedy
