@@ -48,6 +48,7 @@ func mayImport() map[string][]string {
 		"device/console":             {"device/console/...", "envelope", "envelope/spool"},
 		"device/console/api":         {"envelope", "envelope/spool"},
 		"device/console/login":       {},
+		"device/console/picture":     {"envelope"},
 		"device/board":               {},
 		"uplink":                     {"envelope", "envelope/spool"},
 		"uplink/senaite":             {"envelope", "uplink"},
