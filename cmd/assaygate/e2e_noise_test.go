@@ -32,7 +32,7 @@ func TestNoisyLine(t *testing.T) {
 	}
 	wants := map[string][2]string{ // while quiet, while noisy
 		"metrics": {`assaygate_line_noisy{instrument="lan"} 0` + "\n", `assaygate_line_noisy{instrument="lan"} 1` + "\n"},
-		"console": {`data-label="Link">up</td>`, `up, <span class="bad">noisy</span>: check cable`},
+		"console": {`data-label="Link">up</td>`, `connected, <span class="bad">noisy</span>: check cable`},
 		"health":  {"healthy\n", "healthy\nnote: the line of lan is noisy: check cable"},
 		"healthz": {"ok\n", "ok\n"},
 		"log":     {"gateway ready", "line is noisy"},
