@@ -103,7 +103,7 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 		return nil, errors.Join(err, g.listeners.close(), g.control.Close())
 	}
 	g.startDestinations(c, receivers)
-	g.service.Tap = g.startTaps(c.traced())
+	g.startTaps(g.service, c.traced())
 	g.serve(controlled, &control, g.questioned("control socket", g.control), g.withPorts(api.Control(g.store, api.ControlOptions{
 		From: g.origin, Reopen: g.Reopen,
 	})), g.fail)

@@ -108,7 +108,7 @@ func (g *gateway) settle(ctx context.Context, to Config, made serviceMade, remad
 	if remade {
 		_, ended := g.traces.keepOnly(nil)
 		ended()
-		service.Tap = g.startTaps(to.traced())
+		g.startTaps(service, to.traced())
 		g.service, g.made = service, made
 	}
 	return nil

@@ -23,17 +23,18 @@ func (c Config) traced() map[string]string {
 	return list
 }
 
-// startTaps makes traces in the directories, until they are stopped, and returns
-// the tap for the lines: who looks on, and these traces. The lines must not be open
-// yet, and must have ended before the traces do.
-func (g *gateway) startTaps(directories map[string]string) func(instrument.LineName) instrument.Tap {
+// startTaps makes traces in the directories, until they are stopped, and gives the
+// lines of the service their taps: who looks on, and these traces. The lines must
+// not be open yet, and must have ended before the traces do.
+func (g *gateway) startTaps(service *instrument.Service, directories map[string]string) {
 	var traces []*capture.Trace
 	for _, name := range sortedKeys(directories) {
 		trace := capture.NewTrace(directories[name], g.log.With("destination", name))
 		g.traces.start(name, nil, trace.Run)
 		traces = append(traces, trace)
 	}
-	return func(line instrument.LineName) instrument.Tap {
+	service.Digests = func() bool { return len(traces) > 0 || g.live.Watched() }
+	service.Tap = func(line instrument.LineName) instrument.Tap {
 		var notes []string
 		if line.Veiled {
 			notes = append(notes, veiledNote)
@@ -64,6 +65,12 @@ func (l lineTap) Sent(at time.Time, pieces []instrument.Piece) {
 	l.live.Sent(at, livePieces(pieces))
 	l.trace(at, capture.Sent, pieces)
 }
+
+// Timer implements instrument.Tap. Traces hold bytes only.
+func (l lineTap) Timer(at time.Time, text string) { l.live.Note(at, live.Timer, text) }
+
+// Note implements instrument.Tap.
+func (l lineTap) Note(at time.Time, text string) { l.live.Note(at, live.Note, text) }
 
 // Ended implements instrument.Tap.
 func (l lineTap) Ended(at time.Time) {

@@ -100,6 +100,9 @@ func (a *astm) take(ctx context.Context, data []byte, quiet bool) ([]byte, error
 			break
 		}
 		if skipped := data[:advance-len(token)]; lis01.Junk(skipped) > 0 {
+			if a.junk == 0 {
+				a.note(strayNote)
+			}
 			a.junk += lis01.Junk(skipped)
 			a.strange(skipped, "\x0B", "the sender speaks HL7 in MLLP blocks, this line ASTM: point it at an hl7: listener")
 		}
@@ -145,7 +148,11 @@ func (a *astm) answer(reply byte) error {
 	if reply == 0 {
 		return nil
 	}
-	return a.write([]byte{reply})
+	err := a.write([]byte{reply})
+	if err == nil && a.session {
+		a.sayReceiverTimer()
+	}
+	return err
 }
 
 // step takes one token and returns the reply that may now be sent, 0 for none.
@@ -169,6 +176,7 @@ func (a *astm) step(ctx context.Context, token []byte) byte {
 		a.nak(string(a.receiver.Refusal()))
 	}
 	if !deliver {
+		a.sayToken(token[0], reply)
 		return reply
 	}
 	a.junk = 0
@@ -189,6 +197,7 @@ func (a *astm) step(ctx context.Context, token []byte) byte {
 
 func (a *astm) nak(reason string) {
 	a.refused = true
+	a.sayNAK(reason)
 	a.Observer.NegativeAck(a.members[0].Name, reason)
 }
 
@@ -232,6 +241,7 @@ func (a *astm) accept(ctx context.Context, frame lis01.Frame, token []byte) bool
 		a.text, a.frames = text, frames
 		return false
 	}
+	a.sayTaken(complete)
 	a.whole, a.refused = frame.End, false
 	for _, m := range complete {
 		a.ask(m)
@@ -313,11 +323,17 @@ func (a *astm) end(ctx context.Context) {
 	whole := sound && a.whole
 	switch {
 	case len(a.text.Rest()) == 0:
+		if a.session {
+			a.note("the session has ended (LIS01-A2 8.4)")
+		}
 	case sound && (a.quirks.End == "eot" || lis02.Terminated(a.text.Rest())):
+		a.note("the session has ended; what there is of a message is a whole one")
 		a.askIf(a.keepPart(ctx, envelope.Accepted, ""))
 	case whole && lis02.Carries(a.text.Rest()):
+		a.note("the session has ended; its message has no terminator record, and waits for a person")
 		a.askIf(a.keepPart(ctx, envelope.Parked, noTerminator))
 	default:
+		a.note("the session has ended inside a message; what there is of it is kept for the audit")
 		m, kept := a.keepPart(ctx, envelope.Incomplete, "the sender ended the session inside a message")
 		a.askIf(m, kept && whole)
 	}
@@ -328,9 +344,14 @@ func (a *astm) end(ctx context.Context) {
 func (a *astm) leave(ctx context.Context, why string) {
 	switch {
 	case len(a.text.Rest()) == 0:
+		if a.session {
+			a.note("the session is over without EOT")
+		}
 	case !a.refused && (a.quirks.End == "eot" && a.whole || lis02.Terminated(a.text.Rest())) && lis02.Carries(a.text.Rest()):
+		a.note("the session is over without EOT; its message waits for a person")
 		a.keepPart(ctx, envelope.Parked, fmt.Sprintf("no EOT: %s", why))
 	default:
+		a.note("the session is over inside a message; what there is of it is kept for the audit")
 		a.keepPart(ctx, envelope.Incomplete, why)
 	}
 	a.close()
@@ -349,7 +370,7 @@ func (a *astm) expire(ctx context.Context, why string) {
 func (a *astm) close() {
 	if a.session {
 		a.Observer.Sessions(-1)
-		a.rest(answerDelay)
+		a.restForAnswer()
 	}
 	a.session, a.refused = false, false
 }

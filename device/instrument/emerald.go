@@ -62,11 +62,18 @@ func (b *emeraldLink) take(ctx context.Context, data []byte, _ bool) ([]byte, er
 
 // step takes one line and sends what may be answered now.
 func (b *emeraldLink) step(ctx context.Context, line []byte) error {
+	idle := b.idle()
 	out := b.receiver.Step(line)
+	if idle && !b.idle() {
+		b.timer("%s for the rest of the frame, from its last byte", receiverTimer)
+	}
 	if out.Broken != nil {
 		b.keepCut(ctx, vendor.Emerald, out.Broken, "the sender began anew")
 	}
 	if out.Stray > 0 {
+		if b.junk == 0 {
+			b.note(strayNote)
+		}
 		b.junk += out.Stray
 		b.strange(line, "\x02\x05\x0B", "the sender speaks ASTM or HL7, this line the language of the CELL-DYN Emerald: point it at an astm: or hl7: listener")
 	}
@@ -93,6 +100,7 @@ func (b *emeraldLink) receive(ctx context.Context, frame []byte) vendor.Verdict 
 		b.Observer.NegativeAck(m.Instrument, reasonStore)
 		verdict = vendor.NotStored
 	}
+	b.sayVerdict(verdict)
 	return verdict
 }
 

@@ -62,6 +62,7 @@ func (a *astm) ask(m profile.Raw) {
 		return
 	}
 	a.host.answer = &answer{query: query, from: from, quirks: quirks}
+	a.note("a query: it is answered in a session of the box's own")
 	a.rest(answerDelay)
 }
 
@@ -74,6 +75,14 @@ func (a *astm) askIf(m profile.Raw, kept bool) {
 
 // rest puts the next session off.
 func (a *astm) rest(wait time.Duration) { a.host.at = time.Now().Add(wait) }
+
+// restForAnswer puts it off until the instrument has had time to begin another.
+func (a *astm) restForAnswer() {
+	a.rest(answerDelay)
+	if a.host.answer != nil {
+		a.timer("%s of silence until the box begins a session of its own", answerDelay)
+	}
+}
 
 // drop gives the open query up, if there is one.
 func (a *astm) drop(outcome, why string) {
@@ -95,8 +104,13 @@ func (a *astm) due(data []byte) time.Time {
 // speak implements speaker.
 func (a *astm) speak(ctx context.Context) error {
 	if a.host.sending {
-		return a.move(a.host.sender.Step(lis01.Expired))
+		move := a.host.sender.Step(lis01.Expired)
+		if move.Outcome == "" {
+			a.timer("ran out: ENQ again (LIS01-A2 8.2)")
+		}
+		return a.move(move)
 	}
+	a.note("the box begins a session: ENQ (LIS01-A2 8.2)")
 	open := a.host.answer
 	open.begun++
 	a.host.sending = true
@@ -123,6 +137,7 @@ func (a *astm) answerText(ctx context.Context, open *answer) []byte {
 
 // move does what the sender says.
 func (a *astm) move(m lis01.Move) error {
+	a.sayMove(m)
 	if m.Interrupt && m.Outcome == "" {
 		// The instrument has the frame and wants the line (8.3.5). It may have a
 		// result to send, so it gets it; the answer begins anew.
@@ -137,6 +152,7 @@ func (a *astm) move(m lis01.Move) error {
 	if err := a.write(m.Write); err != nil {
 		return err
 	}
+	a.sayWait(m)
 	if m.Wait > 0 {
 		a.rest(time.Duration(m.Wait) * time.Second)
 	}
@@ -158,8 +174,12 @@ func (a *astm) move(m lis01.Move) error {
 // seconds or once the instrument has ended a session of its own.
 func (a *astm) again(seconds int) {
 	a.rest(time.Duration(seconds) * time.Second)
-	if open := a.host.answer; open != nil && open.begun >= answerSessions {
+	switch open := a.host.answer; {
+	case open == nil:
+	case open.begun >= answerSessions:
 		a.drop(QueryUndelivered, fmt.Sprintf("the instrument took the line %d times", open.begun))
+	default:
+		a.timer("%d s until the box begins anew, unless the instrument ends a session before", seconds)
 	}
 }
 
@@ -188,7 +208,11 @@ func (a *astm) hear(data []byte) (rest []byte, err error) {
 			}
 			break
 		}
+		inTransfer := a.host.sender.InTransfer()
 		move := a.host.sender.Step(lis01.Event(data[0]))
+		if inTransfer && data[0] == lis01.NAK && move.Outcome == "" {
+			a.note("NAK: the same frame again (LIS01-A2 8.5.1.2)")
+		}
 		if move.Outcome != lis01.Yielded {
 			data = data[1:] // else it is the ENQ of the instrument's session
 		}

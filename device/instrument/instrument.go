@@ -47,6 +47,10 @@ type Service struct {
 	// Tap gives each line that is opened its tap; nil for none, and so may be what
 	// it returns. It is called from many goroutines.
 	Tap func(LineName) Tap
+	// Digests reports whether taps want digests of hidden text just now; nil:
+	// always. They cost as much as the protocol does, so that nothing is to be
+	// digested for nobody. It is called from many goroutines.
+	Digests func() bool
 	// Trouble is told why a line could not be opened, or a connection was not let
 	// in: its error wraps a port.Refusal or a port.HandshakeError where it is one, and
 	// names who it is about. Nil says that the line is open. It is called from many

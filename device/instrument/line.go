@@ -47,6 +47,7 @@ type speaker interface {
 type line struct {
 	*Service
 	conn     port.Line
+	tap      *tapped // conn, where somebody looks on; else nil
 	remote   string
 	members  []Instrument
 	log      *slog.Logger
@@ -180,11 +181,13 @@ func (l *line) run(ctx context.Context, link link) error {
 			link.expire(ctx, "the line was lost")
 			return err
 		case limit > 0 && time.Since(last) >= limit:
+			l.timer("ran out: nothing came for %s", limit)
 			link.expire(ctx, fmt.Sprintf("nothing came for %s", limit))
 			data, last = nil, time.Now()
 			l.hold(0)
 		case quiet > 0 && !flushed && time.Since(last) >= quiet:
 			flushed = true
+			l.timer("ran out: nothing came for %s, so what has come is taken as it stands", quiet)
 			if data, err = take(true); err != nil {
 				link.expire(ctx, "the line was closed: "+err.Error())
 				return err

@@ -177,9 +177,12 @@ func (s *Service) Serve(ctx context.Context, conn port.Line, remote string, memb
 
 // serve runs one open line. A panic ends this line only.
 func (s *Service) serve(ctx context.Context, conn port.Line, remote string, members []Instrument, log *slog.Logger, progress func(), busy func(bool)) (err error) {
-	conn, ended := s.tapped(conn, remote, members[0].Name, log)
+	tap, ended := s.tapped(conn, remote, members[0].Name, log)
 	defer ended()
-	l := &line{Service: s, conn: conn, remote: remote, members: members, log: log, progress: progress, busy: onChange(busy)}
+	if tap != nil {
+		conn = tap
+	}
+	l := &line{Service: s, conn: conn, tap: tap, remote: remote, members: members, log: log, progress: progress, busy: onChange(busy)}
 	var of link = &astm{line: l}
 	switch envelope.Protocol(members[0].Settings.Protocol) {
 	case envelope.HL7:
@@ -194,6 +197,7 @@ func (s *Service) serve(ctx context.Context, conn port.Line, remote string, memb
 		}
 	}()
 	err = l.run(ctx, of)
+	l.sayEnd(err)
 	if reason := closedFor(err); reason != "" {
 		s.Observer.NegativeAck(members[0].Name, reason)
 	}

@@ -75,6 +75,9 @@ func (b *mllpLink) take(ctx context.Context, data []byte, quiet bool) ([]byte, e
 			b.open = data[:advance]
 			b.expire(ctx, "the sender began anew")
 		case block == nil && mllp.Junk(data[:advance]) > 0:
+			if b.junk == 0 {
+				b.note(strayNote)
+			}
 			b.junk += mllp.Junk(data[:advance])
 			b.strange(data[:advance], "\x02\x05", "the sender speaks ASTM, this line HL7 in MLLP blocks: point it at an astm: listener")
 		}
@@ -90,6 +93,9 @@ func (b *mllpLink) take(ctx context.Context, data []byte, quiet bool) ([]byte, e
 			return nil, err
 		}
 	}
+	if len(b.open) == 0 && len(data) > 0 {
+		b.timer("%s for the rest of the block, from its last byte", blockTimer)
+	}
 	b.open = data
 	if limit := b.members[0].Settings.Limits.Message; int64(len(data)) > limit {
 		b.open = nil
@@ -104,6 +110,7 @@ func (b *mllpLink) take(ctx context.Context, data []byte, quiet bool) ([]byte, e
 // expire implements link.
 func (b *mllpLink) expire(ctx context.Context, why string) {
 	if content := cutStart(b.open); len(content) > 0 {
+		b.note("the block has no end; what there is of it is kept for the audit")
 		m := b.message(b.member(envelope.HL7, content), envelope.HL7)
 		m.Text, m.Intake, m.Reason = slices.Clone(content), envelope.Incomplete, why
 		_ = b.keep(ctx, "", m) // reported there; the sender has no acknowledgement
@@ -153,6 +160,7 @@ func (b *mllpLink) receive(ctx context.Context, raw profile.Raw) (answers [][]by
 	}
 	if b.acknowledges(header, raw.Text) {
 		b.log.Debug("an acknowledgement is not answered")
+		b.note("an acknowledgement is not answered")
 		return nil, nil
 	}
 	if hl7.IsQuery(header) && !holdsResult(raw.Text) {
@@ -196,6 +204,7 @@ func (b *mllpLink) reject(ctx context.Context, raw profile.Raw, code, why string
 func (b *mllpLink) acknowledgements(raw profile.Raw, outcome hl7.Outcome, problem, text string) (list [][]byte) {
 	header, _ := hl7.ParseHeader(raw.Text) // one that is none asks for nothing
 	wanted := b.ackMode(raw).Answers(header, outcome)
+	b.sayOutcome(outcome, wanted)
 	for _, code := range []string{wanted.Accept, wanted.Application} {
 		if code != "" {
 			list = append(list, b.acknowledge(raw.Text, code, wanted.Enhanced, problem, text))

@@ -67,6 +67,7 @@ func (a *astm) keepPacket(ctx context.Context, format vendor.Format, packet []by
 	}
 	this := sha256.Sum256(bytes.TrimRight(packet, "\r\n\x03"))
 	if a.session && this == a.packets.last {
+		a.note("the same packet again: not taken twice")
 		return nil // our ACK was lost
 	}
 	var refused error
@@ -84,6 +85,7 @@ func (a *astm) keepPacket(ctx context.Context, format vendor.Format, packet []by
 		return err
 	}
 	if refused == nil {
+		a.note("the packet is stored")
 		a.packets.last = this
 	}
 	return refused
@@ -93,6 +95,7 @@ func (a *astm) keepPacket(ctx context.Context, format vendor.Format, packet []by
 func (l *line) keepCut(ctx context.Context, format vendor.Format, part []byte, why string) {
 	m := l.packetMessage(format, part)
 	m.Intake, m.Reason = envelope.Incomplete, why
+	l.note("the packet or frame has no end; what there is of it is kept for the audit")
 	_ = l.keep(ctx, "", m) // reported there; nobody has an acknowledgement
 }
 

@@ -26,6 +26,7 @@ func (b *mllpLink) query(ctx context.Context, raw profile.Raw, header hl7.Messag
 	b.Observer.Message(raw.Instrument, raw.Protocol, Queried)
 	status := b.answerQuery(ctx, raw)
 	b.log.Debug("a query is answered", "from", raw.Instrument, "status", status)
+	b.note("a query: it is answered, and not stored")
 	wanted := b.ackMode(raw).Answers(header, hl7.Stored)
 	if wanted.Accept != "" && wanted.Enhanced {
 		answers = append(answers, b.acknowledge(raw.Text, wanted.Accept, false, "", ""))

@@ -21,6 +21,10 @@ type Tap interface {
 	// Received and Sent are told of what one read or one write has moved.
 	Received(at time.Time, pieces []Piece)
 	Sent(at time.Time, pieces []Piece)
+	// Timer and Note are told, in words of this package, of a timer that starts or
+	// has run out, and of what was decided.
+	Timer(at time.Time, text string)
+	Note(at time.Time, text string)
 	// Ended is the last call.
 	Ended(at time.Time)
 }
@@ -30,7 +34,8 @@ type Piece struct {
 	Bytes  []byte
 	Hidden int // how many bytes are left out in place of Bytes
 	// Digest is of all of the text of the frame or block that ends here, with a
-	// key that holds for this opening of the line; "" for none.
+	// key that holds for this opening of the line; "" for none, also where nobody
+	// wanted one when it began.
 	Digest string
 }
 
@@ -49,19 +54,19 @@ type tapped struct {
 	log  *slog.Logger
 }
 
-// tapped returns the line with its tap, if it gets one, and what is to be called
-// when the line has ended.
-func (s *Service) tapped(conn port.Line, remote, instrument string, log *slog.Logger) (_ port.Line, end func()) {
+// tapped returns the line with its tap, nil if it gets none, and what is to be
+// called when the line has ended.
+func (s *Service) tapped(conn port.Line, remote, instrument string, log *slog.Logger) (_ *tapped, end func()) {
 	if s.Tap == nil {
-		return conn, func() {}
+		return nil, func() {}
 	}
 	t := &tapped{Line: conn, log: log}
 	if s.Profiles.Scrubs() {
-		t.veil = newVeil()
+		t.veil = newVeil(s.Digests)
 	}
 	t.safely(func() { t.tap = s.Tap(LineName{Instrument: instrument, Remote: remote, Veiled: t.veil != nil}) })
 	if t.tap == nil {
-		return conn, func() {}
+		return nil, func() {}
 	}
 	return t, func() { t.tell(func(tap Tap) { tap.Ended(time.Now()) }) }
 }
@@ -92,8 +97,9 @@ func (t *tapped) pieces(data []byte, sent bool) []Piece {
 	return t.veil.received.pieces(data, shownPart{})
 }
 
+// tell tells the tap something; on nil, nobody.
 func (t *tapped) tell(what func(Tap)) {
-	if t.tap != nil {
+	if t != nil && t.tap != nil {
 		t.safely(func() { what(t.tap) })
 	}
 }

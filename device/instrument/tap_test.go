@@ -18,6 +18,7 @@ type recorder struct {
 	mu   sync.Mutex
 	line LineName
 	told []string
+	said []string // timers and notes too
 	last time.Time
 	most int // calls before it panics; 0: any number
 }
@@ -31,9 +32,19 @@ func (r *recorder) Received(at time.Time, pieces []Piece) { r.tell(at, "< "+rend
 func (r *recorder) Sent(at time.Time, pieces []Piece)     { r.tell(at, "> "+render(pieces)) }
 func (r *recorder) Ended(at time.Time)                    { r.tell(at, "ended") }
 
+func (r *recorder) Timer(at time.Time, text string) { r.say("timer: " + text) }
+func (r *recorder) Note(at time.Time, text string)  { r.say("note: " + text) }
+
+func (r *recorder) say(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = append(r.said, what)
+}
+
 func (r *recorder) tell(at time.Time, what string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer func() { r.said = append(r.said, what) }()
 	if r.most > 0 && len(r.told) == r.most {
 		panic("a fault")
 	}
@@ -195,7 +206,7 @@ func TestVeil(t *testing.T) {
 		"beyond ASCII":                   {"\xff\x80\x85M\xfcller", "[9]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVeil()
+			v := newVeil(nil)
 			var got []string
 			for read := range strings.SplitSeq(test.reads, "|") {
 				got = append(got, render(v.received.pieces([]byte(strings.ReplaceAll(read, "~", "|")), shownPart{})))
@@ -219,7 +230,7 @@ func TestVeilDigests(t *testing.T) {
 		}
 		return list
 	}
-	one, other := newVeil(), newVeil()
+	one, other := newVeil(nil), newVeil(nil)
 	a, b := frame('1', header, true), frame('1', header+order, true)
 	first := digests(one, a)
 	if len(first) != 2 || first[0] != first[1] || len(first[0]) != 2*shownDigest {
@@ -254,7 +265,7 @@ func FuzzVeil(f *testing.F) {
 	f.Add([]byte("\x0bMSH|^~\\&|Hans\rPID|1\r\x1c\r"), 3)
 	f.Fuzz(func(t *testing.T, data []byte, cut int) {
 		cut = max(0, min(cut, len(data)))
-		v := newVeil()
+		v := newVeil(nil)
 		size, before := 0, byte(0)
 		for _, read := range [][]byte{data[:cut], data[cut:]} {
 			for _, p := range v.received.pieces(read, shownPart{}) {

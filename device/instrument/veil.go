@@ -19,17 +19,26 @@ import (
 // what comes is what the line is for.
 type veil struct{ received, sent veiled }
 
+func always() bool { return true }
+
 // newVeil has a key of its own. With a key that outlives the line, the digest of
-// a frame with the same patient's record would join visits over months.
-func newVeil() *veil {
+// a frame with the same patient's record would join visits over months. It asks
+// wanted, nil meaning always, at the beginning of each text whether its digest is.
+func newVeil(wanted func() bool) *veil {
+	if wanted == nil {
+		wanted = always
+	}
 	key := make([]byte, sha256.Size)
 	rand.Read(key) // it never fails
-	return &veil{veiled{mac: hmac.New(sha256.New, key)}, veiled{mac: hmac.New(sha256.New, key)}}
+	one := func() veiled { return veiled{mac: hmac.New(sha256.New, key), wanted: wanted} }
+	return &veil{one(), one()}
 }
 
 // veiled is what of one direction is left out just now.
 type veiled struct {
+	wanted func() bool
 	mac    hash.Hash
+	sums   bool // mac gets the text
 	size   int  // bytes of the text so far
 	inside bool // a frame or block is open
 	fresh  bool // nothing came since STX
@@ -59,8 +68,10 @@ func (t *veiled) pieces(data []byte, code shownPart) (list []Piece) {
 		case len(run) == 0:
 		case hidden:
 			list = append(list, Piece{Hidden: len(run)})
-			t.mac.Write(run) // what stands outside goes with the next beginning
 			t.size += len(run)
+			if t.sums {
+				t.mac.Write(run) // what stands outside goes with the next beginning
+			}
 		default:
 			list = append(list, Piece{Bytes: run})
 		}
@@ -78,11 +89,11 @@ func (t *veiled) pieces(data []byte, code shownPart) (list []Piece) {
 		case beginByte:
 			flush(at)
 			t.mac.Reset()
-			t.size, t.inside, t.fresh = 0, true, c == lis01.STX
+			t.sums, t.size, t.inside, t.fresh = t.wanted(), 0, true, c == lis01.STX
 		case endByte:
 			flush(at)
 			list = t.seal(list)
-			t.inside = false
+			t.inside, t.sums = false, false
 		}
 	}
 	flush(len(data))
@@ -91,7 +102,7 @@ func (t *veiled) pieces(data []byte, code shownPart) (list []Piece) {
 
 // seal gives the text that ends here its digest.
 func (t *veiled) seal(list []Piece) []Piece {
-	if !t.inside || t.size < leastDigested {
+	if !t.inside || !t.sums || t.size < leastDigested {
 		return list
 	}
 	digest := hex.EncodeToString(t.mac.Sum(nil)[:shownDigest])

@@ -64,8 +64,7 @@ type line struct {
 	open     []*Opening // in the order in which they were opened
 	backlog  backlog
 	waiting  map[*Subscription]struct{}
-	watched  atomic.Bool // there is a subscription
-	gone     bool        // the configuration has it no longer
+	gone     bool // the configuration has it no longer
 }
 
 // Expect says which lines there are: the names of the instruments of each, of which
@@ -100,6 +99,9 @@ func (h *Hub) Expect(lines [][]string) {
 		l.leave()
 	}
 }
+
+// Watched reports whether somebody looks on just now, at whatever line.
+func (h *Hub) Watched() bool { return h.subscriptions.Load() > 0 }
 
 // Clear forgets all entries, and keeps the counters: an allowlist has come, say.
 func (h *Hub) Clear() {

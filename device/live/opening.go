@@ -84,9 +84,6 @@ func (o *Opening) End(at time.Time) {
 	l.add(Entry{At: at, Kind: Note, Opening: o.number, Remote: o.remote, Text: "ended: " + o.remote})
 }
 
-// Watched reports whether somebody looks on just now.
-func (o *Opening) Watched() bool { return o != nil && o.line.watched.Load() }
-
 // add adds an entry and tells the subscriptions. The caller holds the line's lock.
 func (l *line) add(e Entry) {
 	l.backlog.add(e)

@@ -39,7 +39,6 @@ func (h *Hub) Subscribe(instrument, after string) (*Subscription, error) {
 		s.seen = entries[0].Number - 1 // nothing before the backlog is missing: it was not asked for
 	}
 	l.waiting[s] = struct{}{}
-	l.watched.Store(true)
 	return s, nil
 }
 
@@ -91,7 +90,6 @@ func (s *Subscription) Close() {
 	s.line.mu.Lock()
 	defer s.line.mu.Unlock()
 	delete(s.line.waiting, s)
-	s.line.watched.Store(len(s.line.waiting) > 0)
 	s.hub.subscriptions.Add(-1)
 }
 
