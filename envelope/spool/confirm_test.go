@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"slices"
 	"testing"
 )
 
@@ -65,6 +66,9 @@ func TestHeldIsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantState(t, s, e.ID, "lims", Held, "401")
+	if holds, err := s.Holds(ctx, "lims"); err != nil || !slices.Equal(holds, []Hold{{Reason: "401"}, {Scope: "hl7", Reason: "no consumer hl7"}}) {
+		t.Errorf("held for %+v, %v", holds, err)
+	}
 	wantState(t, s, e.ID, "files", Pending, "")
 	for state, want := range map[State]int{Held: 1, Pending: 1, Delivered: 0} {
 		list, err := s.List(ctx, Filter{State: state, Destination: "lims"})

@@ -84,6 +84,21 @@ const shownState = `CASE WHEN d.state = 'pending' AND EXISTS (SELECT 1 FROM hold
 const shownReason = `ifnull(CASE WHEN d.state = 'pending' THEN
 	(SELECT h.reason FROM holds h WHERE h.destination = d.destination AND h.scope = '') END, d.reason)`
 
+// Holds returns why a destination takes nothing, or nothing for some of the
+// receivers behind it, in the order of these.
+func (s *Spool) Holds(ctx context.Context, destination string) (list []Hold, err error) {
+	err = s.read(ctx, func(scan func(...any) error) error {
+		var h Hold
+		err := scan(&h.Scope, &h.Reason)
+		list = append(list, h)
+		return err
+	}, "SELECT scope, reason FROM holds WHERE destination = ? ORDER BY scope", destination)
+	if err != nil {
+		return nil, fmt.Errorf("reading why %s is held: %w", destination, err)
+	}
+	return list, nil
+}
+
 // showHeld turns the pending deliveries of held destinations into held ones.
 func (s *Spool) showHeld(ctx context.Context, list []Delivery) error {
 	return s.read(ctx, func(scan func(...any) error) error {
