@@ -25,6 +25,9 @@ type Traffic struct {
 
 	ENQ, STX, ETX, ETB, EOT, ACK, NAK uint64
 	VT, FS                            uint64 // start and end of an MLLP block
+	// Odd are bytes above 7 bits, and NUL. A text has few of them; a line whose speed
+	// is another than the instrument's has little else.
+	Odd uint64
 }
 
 // count counts what was moved.
@@ -32,7 +35,10 @@ func (t *Traffic) count(at time.Time, pieces []Piece) {
 	for _, p := range pieces {
 		t.Bytes += uint64(len(p.Bytes) + p.Hidden)
 		for _, c := range p.Bytes {
-			if c <= lastControl {
+			switch {
+			case c == 0 || c >= 0x80:
+				t.Odd++
+			case c <= lastControl:
 				t.countControl(c)
 			}
 		}

@@ -75,7 +75,7 @@ func TestCounters(t *testing.T) {
 	begun := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	before, _ := h.Line("analyser")
 	o := h.Open(begun, "analyser", "10.0.0.7:1", false)
-	o.Received(begun.Add(time.Second), shown("garbage"))
+	o.Received(begun.Add(time.Second), shown("garb\x00\xe6\x18"))
 	noENQ, _ := h.Line("analyser")
 	o.Received(begun.Add(2*time.Second), shown("\x05"))
 	o.Sent(begun.Add(3*time.Second), shown("\x06"))
@@ -88,7 +88,7 @@ func TestCounters(t *testing.T) {
 	if r := before.Counters; r.Received.Bytes != 0 || !r.Received.Last.IsZero() || r.Opened != 0 {
 		t.Errorf("before anything came: %+v", r)
 	}
-	if r := noENQ.Counters.Received; r.Bytes != 7 || r.ENQ != 0 {
+	if r := noENQ.Counters.Received; r.Bytes != 7 || r.ENQ != 0 || r.Odd != 2 {
 		t.Errorf("after bytes without ENQ: %+v", r)
 	}
 	if r := noFrame.Counters.Received; r.ENQ != 1 || r.STX != 0 {
@@ -100,7 +100,7 @@ func TestCounters(t *testing.T) {
 	want := Counters{
 		Since: before.Counters.Since, Opened: 1, Ended: 1,
 		LastOpened: begun, OpenedBy: "10.0.0.7:1", LastEnded: begun.Add(6 * time.Second), EndedBy: "10.0.0.7:1",
-		Received: Traffic{Bytes: 37, Last: begun.Add(4 * time.Second), ENQ: 1, STX: 2, ETX: 1, ETB: 1, EOT: 1, NAK: 1, VT: 1, FS: 1},
+		Received: Traffic{Bytes: 37, Last: begun.Add(4 * time.Second), Odd: 2, ENQ: 1, STX: 2, ETX: 1, ETB: 1, EOT: 1, NAK: 1, VT: 1, FS: 1},
 		Sent:     Traffic{Bytes: 2, Last: begun.Add(5 * time.Second), ACK: 1, NAK: 1},
 	}
 	if all.Counters != want || len(all.Open) != 0 {
