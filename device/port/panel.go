@@ -37,6 +37,9 @@ type Held struct {
 // Modem returns the modem lines of the port, without disturbing its line.
 func (h Held) Modem() (ModemLines, error) { return h.line.Modem() }
 
+// Errors returns what the hardware has counted, as that of [SerialLine].
+func (h Held) Errors() (Counters, error) { return h.line.Errors() }
+
 // Devices lists the serial ports that are there now.
 func (p *Panel) Devices() ([]Device, error) {
 	if p == nil || p.System == (System{}) {
