@@ -69,6 +69,7 @@ func (c *Config) Validate() error {
 				break
 			}
 		}
+		errs = append(errs, c.validateStaging(i)...)
 		if one.Capture == nil {
 			continue
 		}
@@ -269,7 +270,7 @@ func loopback(address string) bool {
 // spoolDestinations is what the store has to know of the destinations.
 func (c Config) spoolDestinations() []spool.Destination {
 	list := make([]spool.Destination, 0, len(c.Destinations))
-	for _, d := range c.Destinations {
+	for _, d := range c.live() {
 		list = append(list, spool.Destination{
 			Name: d.Name, Binding: d.binding(), Everything: d.Capture != nil, AcceptTest: d.AcceptTest, Confirm: d.confirm(),
 		})

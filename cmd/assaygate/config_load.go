@@ -288,8 +288,11 @@ func (c Config) warnings() []config.Error {
 	if len(c.Instruments) == 0 {
 		warn("instruments", "there are none, so nothing will be received; add one, or give --astm or --hl7 an address")
 	}
-	if len(c.Destinations) == 0 {
+	switch {
+	case len(c.Destinations) == 0:
 		warn("destinations", "there are none, so messages stay in the store; add one")
+	case len(c.live()) == 0:
+		warn("destinations", "all are for staging, so messages stay in the store; add one that is not")
 	}
 	for i, one := range c.Instruments {
 		path := fmt.Sprintf("instruments[%d]", i)

@@ -129,7 +129,6 @@ func TestConfigFull(t *testing.T) {
 	}
 	want := []spool.Destination{
 		{Name: "lims", Binding: "https://senaite.example.org/lab", AcceptTest: true, Confirm: true},
-		{Name: "staging", Binding: "http://127.0.0.1:8080/senaite"},
 		{Name: "files", Everything: true},
 	}
 	if got := c.spoolDestinations(); !reflect.DeepEqual(got, want) {

@@ -29,7 +29,7 @@ func (d Destination) made(grace time.Duration) destinationMade {
 
 func (c Config) destinationsMade() map[string]any {
 	list := map[string]any{}
-	for _, d := range c.Destinations {
+	for _, d := range c.live() {
 		list[d.Name] = d.made(c.ShutdownGrace)
 	}
 	return list
@@ -46,7 +46,7 @@ type receiver struct {
 // with other settings.
 func (g *gateway) openReceivers(c Config) (map[string]receiver, error) {
 	list := map[string]receiver{}
-	for _, d := range c.Destinations {
+	for _, d := range c.live() {
 		made := d.made(c.ShutdownGrace)
 		if g.destinations.is(d.Name, made) {
 			continue
@@ -62,7 +62,7 @@ func (g *gateway) openReceivers(c Config) (map[string]receiver, error) {
 
 // startDestinations delivers to those of the destinations that have a receiver.
 func (g *gateway) startDestinations(c Config, receivers map[string]receiver) {
-	for _, d := range c.Destinations {
+	for _, d := range c.live() {
 		if r, waits := receivers[d.Name]; waits {
 			g.startDestination(d, r)
 		}

@@ -164,6 +164,9 @@ func (s *sticks) destinations(ctx context.Context) (lines, waiting []string) {
 		} else {
 			text += "files in " + one.Capture.Directory
 		}
+		if one.Staging {
+			text += ", for staging: gets only what is replayed to it"
+		}
 		if state, known := states[one.Name]; known {
 			text += fmt.Sprintf(", %d delivered, %d waiting", state.Delivered, state.Pending)
 			unreached := state.Pending > 0 && s.d.face.unreached(one.Name)

@@ -19,7 +19,7 @@ type replayCommand struct {
 	Input            []string `short:"i" hidden:"" placeholder:"FILE" sep:"none"`
 	Config           string   `help:"The configuration: its LIMS, instruments, profiles and privacy." placeholder:"FILE" type:"path"`
 	URL              string   `name:"url" short:"u" help:"SENAITE's URL, instead of the configured ones." placeholder:"URL"`
-	Destination      []string `help:"Only to this destination; default: every LIMS." placeholder:"NAME"`
+	Destination      []string `aliases:"to" help:"Only to this destination; default: every LIMS that is not for staging." placeholder:"NAME"`
 	Consumer         string   `short:"c" help:"SENAITE's push consumer, instead of the configured one." placeholder:"NAME"`
 	Format           string   `short:"m" aliases:"message-format" help:"What is sent: json, astm, lis2a or hl7; default: as configured." enum:",json,astm,lis2a,hl7" default:"" placeholder:"F"`
 	Retries          int      `short:"r" help:"How often a message is tried before it is given up (default: ${default})." default:"3" placeholder:"N"`
@@ -104,9 +104,10 @@ func (c *replayCommand) configuration() (Config, []string, error) {
 	})
 	var chosen []Destination
 	for _, d := range config.Destinations {
-		if len(c.Destination) == 0 && d.SENAITE == nil || len(c.Destination) > 0 && !slices.Contains(c.Destination, d.Name) {
-			continue // its own captures are what is replayed
+		if len(c.Destination) == 0 && (d.SENAITE == nil || d.Staging) || len(c.Destination) > 0 && !slices.Contains(c.Destination, d.Name) {
+			continue // its own captures are what is replayed, and a LIMS for staging is named
 		}
+		d.Staging = false // a person has chosen it
 		if d.SENAITE != nil {
 			lims := *d.SENAITE
 			if c.Format != "" {
@@ -124,11 +125,15 @@ func (c *replayCommand) configuration() (Config, []string, error) {
 			return Config{}, nil, usageError{fmt.Errorf("--destination: there is no destination %s in the configuration", name)}
 		}
 	}
+	staging := slices.ContainsFunc(config.Destinations, func(d Destination) bool { return d.Staging })
 	config.Destinations = chosen
 	if len(chosen) > 0 || c.DryRun || c.Validate || c.Output != "" {
 		return config, warnings, nil
 	}
 	none := errors.New("no LIMS is named; give its address with --url, a configuration that has one with --config, or --output to write a file")
+	if staging {
+		none = errors.New("no LIMS is named: what is for staging gets only what is sent to it by name, with --destination")
+	}
 	if c.Config == "" {
 		return Config{}, nil, usageError{none}
 	}
