@@ -23,6 +23,15 @@ type change struct {
 	// trial is how long the listeners may take to be open before what was there
 	// before comes back by itself; 0: it stands at once.
 	trial time.Duration
+	// of is the digest of the configuration file that the change was made from; ""
+	// where it does not matter. One that was changed meanwhile is not replaced.
+	of string
+	// may refuses what who brings the change may not change; nil refuses nothing
+	// beyond what nobody may.
+	may func(old, to Config) error
+	// remote says that whoever brings it reaches the box by its console only, and
+	// may be cut off by the change: then it is a person who has to keep it.
+	remote bool
 }
 
 // changes is how the configuration of a running gateway is changed.
@@ -42,6 +51,9 @@ type changes struct {
 	trial    *trial // nil without one
 }
 
+// errMoved is why a change is not made.
+var errMoved = errors.New("the configuration was changed meanwhile; look at what it is now, and make the change again")
+
 // errNoFile is why a configuration cannot be changed.
 var errNoFile = errors.New("the gateway runs without a configuration file that could be changed; start it with --config FILE")
 
@@ -58,15 +70,24 @@ func (d *daemon) adopt(ctx context.Context, c change) error {
 	if d.changes.journal == nil {
 		return errNoFile
 	}
+	if c.of != "" {
+		if text, err := d.changes.text(); err != nil || digestOfText(text) != c.of {
+			return errors.Join(errMoved, err)
+		}
+	}
 	document, err := d.changes.document(c)
 	if err != nil {
 		return err
 	}
 	to, warnings, err := d.judged(document, c.files)
+	if err == nil && c.may != nil {
+		err = c.may(d.config(), to)
+	}
 	if err != nil {
 		return err
 	}
-	if err := d.changes.save(c); err != nil {
+	person := d.needsKeeping(c, to)
+	if err := d.changes.save(c, person); err != nil {
 		return err
 	}
 	for _, warning := range warnings {
@@ -86,8 +107,21 @@ func (d *daemon) adopt(ctx context.Context, c change) error {
 		d.keepCopy()
 		return nil
 	}
-	d.changes.begin(newTrial(c.by, c.trial))
+	d.changes.begin(newTrial(c.by, c.trial, person))
 	return nil
+}
+
+// text is the configuration file as it stands, or the factory's while there is
+// none.
+func (s *changes) text() ([]byte, error) {
+	path, err := s.source.file(systemConfig)
+	switch {
+	case err != nil:
+		return nil, err
+	case path == "":
+		return defaultConfig, nil
+	}
+	return readFile(path)
 }
 
 // document is the configuration file as it will be.
@@ -104,16 +138,18 @@ func (s *changes) document(c change) (*config.Document, error) {
 
 // save puts the files in place, on trial: until the gateway has gone over to
 // them, nobody knows whether it can.
-func (s *changes) save(c change) error {
-	files := maps.Clone(c.files)
-	if files == nil {
+func (s *changes) save(c change, person bool) error {
+	// A history that cannot be read, or written on, keeps nobody from a change.
+	files, err := s.history(c)
+	if err != nil || files == nil {
 		files = map[string][]byte{}
 	}
+	maps.Copy(files, c.files)
 	previous := ""
 	if c.config != nil {
 		previous, files[s.path] = s.path, c.config
 	}
-	note, err := json.Marshal(newTrial(c.by, max(c.trial, shortestTrial)).note())
+	note, err := json.Marshal(newTrial(c.by, max(c.trial, shortestTrial), person).note())
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ type configStanding struct {
 	Refused string
 	OnTrial bool
 	Left    time.Duration // of the trial
+	// NeedsKeeping says that a person has to keep it, however well it runs.
+	NeedsKeeping bool
 	// Missing are the listeners that are not open, each with the reason.
 	Missing   []string
 	TakenBack *takenBack // the last change, where it was taken back
@@ -27,7 +29,7 @@ func (d *daemon) standingConfig() configStanding {
 	s.mu.Lock()
 	is := s.standing
 	if s.trial != nil {
-		is.OnTrial, is.Left = true, max(0, s.trial.left())
+		is.OnTrial, is.Left, is.NeedsKeeping = true, max(0, s.trial.left()), s.trial.person
 	}
 	s.mu.Unlock()
 	is.Missing = d.notOpen()

@@ -24,6 +24,12 @@ func digestOf(files ...string) string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
+// digestOfText tells whether a text is what it was before.
+func digestOfText(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
 // readFile reads a file, and nothing else: a pipe in its place would be waited for
 // without end, and with it whoever waits for the one who reads.
 func readFile(path string) ([]byte, error) {

@@ -92,6 +92,9 @@ func (d *daemon) keepCopy() {
 	}
 	text, err := os.ReadFile(s.path)
 	if err == nil {
+		if err := s.keepHistory(text); err != nil {
+			d.log.Warn("the configuration cannot be noted among those that the box has had", "error", err)
+		}
 		if held, missing := os.ReadFile(s.path + keptSuffix); missing == nil && bytes.Equal(held, text) {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"time"
 
@@ -32,17 +33,21 @@ type trial struct {
 	of    time.Duration // as it was given
 	ends  time.Time     // by the monotonic clock
 	noted time.Duration // what is left by the note on the card
+	// person says that open listeners do not end it: a person has to keep the
+	// configuration, who would not reach the box any more if it were wrong.
+	person bool
 }
 
 // trialNote is a trial as it is kept over restarts.
 type trialNote struct {
-	By   string        `json:"by"`
-	Of   time.Duration `json:"of"`
-	Left time.Duration `json:"left"` // when the step that is going on has passed
+	By     string        `json:"by"`
+	Of     time.Duration `json:"of"`
+	Left   time.Duration `json:"left"` // when the step that is going on has passed
+	Person bool          `json:"person,omitempty"`
 }
 
-func newTrial(by string, of time.Duration) *trial {
-	t := &trial{by: by, of: of, ends: time.Now().Add(of)}
+func newTrial(by string, of time.Duration, person bool) *trial {
+	t := &trial{by: by, of: of, ends: time.Now().Add(of), person: person}
 	t.noted = of - t.step()
 	return t
 }
@@ -51,11 +56,27 @@ func (t *trial) step() time.Duration { return max(t.of/trialSteps, time.Second) 
 
 func (t *trial) left() time.Duration { return time.Until(t.ends) }
 
-func (t *trial) note() trialNote { return trialNote{t.by, t.of, t.noted} }
+func (t *trial) note() trialNote { return trialNote{t.by, t.of, t.noted, t.person} }
+
+// needsKeeping reports whether a person has to keep a change. Where the way in is
+// another with it, and who brings it has no other, that its listeners are open says
+// nothing of whether anybody reaches them. What is added to such a change needs
+// keeping too, unless it replaces it from outside.
+func (d *daemon) needsKeeping(c change, to Config) bool {
+	before := d.changes.onTrial()
+	added := before != nil && before.person && (c.remote || c.config == nil)
+	return c.trial > 0 && (added || c.remote && !sameWayIn(d.config(), to))
+}
+
+// sameWayIn reports whether a person reaches the console of both configurations
+// in the same way.
+func sameWayIn(one, other Config) bool {
+	return reflect.DeepEqual(one.Console, other.Console) && reflect.DeepEqual(one.Network, other.Network) && one.Box.Name == other.Box.Name
+}
 
 // resumed is the trial of an earlier process; its time may be over.
 func (n trialNote) resumed() *trial {
-	t := &trial{by: n.By, of: n.Of, ends: time.Now().Add(n.Left)}
+	t := &trial{by: n.By, of: n.Of, ends: time.Now().Add(n.Left), person: n.Person}
 	t.noted = n.Left - t.step()
 	return t
 }
@@ -86,7 +107,11 @@ func resumeTrial(journal *config.Journal) (*trial, error) {
 	}
 	var note trialNote
 	if err := json.Unmarshal(text, &note); err != nil || note.Left <= 0 {
-		return nil, revert(journal, note.By, "the gateway was started again and again, and its listeners were never all open")
+		why := "the gateway was started again and again, and its listeners were never all open"
+		if note.Person {
+			why = fmt.Sprintf("nobody has kept it within %s", note.Of)
+		}
+		return nil, revert(journal, note.By, why)
 	}
 	t := note.resumed()
 	return t, t.write(journal)
@@ -145,10 +170,13 @@ func (d *daemon) tendTrial(ctx context.Context) {
 	}
 	missing := d.notOpen()
 	switch {
-	case len(missing) == 0:
+	case len(missing) == 0 && !t.person:
 		d.confirm("all its listeners are open")
 	case t.left() <= 0:
 		why := fmt.Sprintf("not within %s: %s", t.of, strings.Join(missing, ", "))
+		if t.person {
+			why = strings.Join(append(missing, fmt.Sprintf("nobody has kept it within %s", t.of)), ", ")
+		}
 		if err := d.takeBack(ctx, t.by, why); err != nil {
 			d.log.Error("the configuration before cannot be put back; trying on", "error", err)
 		}
@@ -172,6 +200,34 @@ func (d *daemon) confirm(why string) {
 	d.changes.begin(nil)
 	d.keepCopy()
 	d.log.Info("the configuration stands", "by", t.by, "reason", why)
+}
+
+// errNoTrial is why there is nothing to keep or to take back.
+var errNoTrial = errors.New("no change is on trial: it was kept, or taken back, meanwhile")
+
+// keepNow ends the trial because a person says so.
+func (d *daemon) keepNow(by string) error {
+	d.changes.one.Lock()
+	defer d.changes.one.Unlock()
+	if d.changes.onTrial() == nil {
+		return errNoTrial
+	}
+	if err := d.changes.journal.Confirm(); err != nil {
+		return err
+	}
+	d.confirm("kept by " + by)
+	return nil
+}
+
+// takeBackNow takes the change that is on trial back because a person says so.
+func (d *daemon) takeBackNow(ctx context.Context, by string) error {
+	d.changes.one.Lock()
+	defer d.changes.one.Unlock()
+	t := d.changes.onTrial()
+	if t == nil {
+		return errNoTrial
+	}
+	return d.takeBack(context.WithoutCancel(ctx), t.by, "taken back by "+by)
 }
 
 // takeBack puts the configuration and files of before back and goes over to them.

@@ -115,7 +115,7 @@ func TestTrialNotesWhatIsLeft(t *testing.T) {
 	must(t, os.WriteFile(path, []byte("before"), 0o600))
 	journal := onTrial(t, path, "after", time.Minute)
 	synctest.Test(t, func(t *testing.T) {
-		one := newTrial("stick", 10*time.Minute)
+		one := newTrial("stick", 10*time.Minute, false)
 		left := func() time.Duration {
 			text, _, err := journal.Trial()
 			must(t, err)
