@@ -95,33 +95,23 @@ func TestMonitoringTestsEveryAlert(t *testing.T) {
 	}
 }
 
+// alertsPage is the manual's page of alerts.
+const alertsPage = "../../docs/alerts.md"
+
 // Who is woken by an alert finds what it means and what to do in itself, in a
-// section of the manual, and in the page's table.
+// section of the manual, and in the table beside the rules.
 func TestMonitoringExplainsEveryAlert(t *testing.T) {
-	manual, err := os.ReadFile("../../docs/operation.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	heading := map[string]bool{}
-	for line := range strings.Lines(string(manual)) {
-		if marks, text, found := strings.Cut(strings.TrimSpace(line), " "); found && marks != "" && strings.Trim(marks, "#") == "" {
-			heading[text] = true
-		}
-	}
+	sections := alertSections(t)
 	inPage := map[string]bool{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `(Assaygate[A-Za-z]+)` \\| ([a-z]+) \\|").FindAllStringSubmatch(string(readMonitoring(t, "README.md")), -1) {
 		inPage[row[1]+" "+row[2]] = true
 	}
-	section := regexp.MustCompile(`^docs/operation\.md, section "(.+)"$`)
 	for _, group := range readRules(t, readMonitoring(t, "assaygate.rules.yml")).Groups {
 		for _, rule := range group.Rules {
 			for _, name := range []string{"summary", "description", "action"} {
 				if rule.Annotations[name] == "" {
 					t.Errorf("%s has no %s", rule.Alert, name)
 				}
-			}
-			if found := section.FindStringSubmatch(rule.Annotations["runbook"]); found == nil || !heading[found[1]] {
-				t.Errorf("%s: the manual has no %q", rule.Alert, rule.Annotations["runbook"])
 			}
 			severity := rule.Labels["severity"]
 			if !slices.Contains([]string{"critical", "warning"}, severity) {
@@ -132,11 +122,52 @@ func TestMonitoringExplainsEveryAlert(t *testing.T) {
 			} else {
 				delete(inPage, row)
 			}
+			for _, fault := range faultsOfSection(sections[rule.Alert], severity) {
+				t.Errorf("docs/alerts.md, section %s: %s", rule.Alert, fault)
+			}
+			delete(sections, rule.Alert)
+			if want := "docs/alerts.md#" + strings.ToLower(rule.Alert); rule.Annotations["runbook"] != want {
+				t.Errorf("%s: the runbook is %q, want %q", rule.Alert, rule.Annotations["runbook"], want)
+			}
 		}
 	}
 	for row := range inPage {
 		t.Errorf("the page's table has %q, the rules do not", row)
 	}
+	for name := range sections {
+		t.Errorf("docs/alerts.md has a section %s, the rules have no such alert", name)
+	}
+}
+
+// alertSections returns the sections of the manual's page, by their headings.
+func alertSections(t *testing.T) map[string]string {
+	t.Helper()
+	page, err := os.ReadFile(alertsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[string]string{}
+	for _, part := range strings.Split(string(page), "\n## ")[1:] {
+		heading, text, _ := strings.Cut(part, "\n")
+		sections[heading] = text
+	}
+	return sections
+}
+
+// faultsOfSection is what a section of the manual lacks.
+func faultsOfSection(text, severity string) (list []string) {
+	if text == "" {
+		return []string{"there is none"}
+	}
+	if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(text)), "*"+severity+":") {
+		list = append(list, "it does not begin with the severity "+severity)
+	}
+	for _, part := range []string{"Means", "For results", "Look at", "Do", "Over"} {
+		if !strings.Contains(text, "\n- **"+part+"**") {
+			list = append(list, "it lacks "+part)
+		}
+	}
+	return list
 }
 
 // dashboard is what Grafana imports, as far as the tests look at it.
