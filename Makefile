@@ -175,6 +175,20 @@ test-peers: go-check ## clients that nobody here wrote, installed to dist/peers,
 	.ci/peers '$(PEERS)'
 	ASSAYGATE_PEERS='$(PEERS)' $(GO) test -timeout 15m -count 1 -v -run Peers $(PACKAGE)
 
+CHROMIUM ?= chromium
+# Where browser tests write pictures of the console: docs/screenshots makes those of the manual anew.
+SCREENSHOTS ?=
+
+.PHONY: test-browser
+test-browser: go-check ## drive the console in a real Chromium, with axe-core; SCREENSHOTS=docs/screenshots makes the manual's pictures
+	@command -v '$(CHROMIUM)' >/dev/null || { \
+		echo '$(CHROMIUM) is not here: make deps, or set CHROMIUM' >&2; exit 1; }
+	.ci/peers '$(PEERS)' axe-core
+	@race=; if command -v "$$($(GO) env CC)" >/dev/null; then race=-race; export CGO_ENABLED=1; fi; \
+	set -x; ASSAYGATE_BROWSER="$$(command -v '$(CHROMIUM)')" ASSAYGATE_PEERS='$(PEERS)' REQUIRE_PEERS=1 \
+		ASSAYGATE_SCREENSHOTS='$(if $(SCREENSHOTS),$(abspath $(SCREENSHOTS)))' \
+		$(GO) test $$race -timeout 15m -count 1 -v -run TestBrowser $(PACKAGE)
+
 PROMTOOL ?= promtool
 
 .PHONY: test-monitoring

@@ -21,5 +21,5 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asMain) == "1" {
 		os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 	}
-	testscript.Main(m, map[string]func(){"assaygate": main})
+	testscript.Main(withBrowser{m}, map[string]func(){"assaygate": main})
 }
