@@ -35,20 +35,27 @@ func (c *checkCommand) Run(s *streams) error {
 			warnings = append(warnings, warning.Error())
 		}
 	}
-	for _, warning := range warnings {
-		fmt.Fprintf(s.err, "%s (warning)\n", warning)
-	}
-	parts := loaded.inactive()
-	for _, part := range parts {
+	var notes []config.Error
+	for _, part := range loaded.inactive() {
 		text := part.state() + ": " + part.What
 		if part.Closes != "" {
 			text += "; so " + part.Closes + " will not be opened"
 		}
-		fmt.Fprintf(s.err, "%s (note)\n", loaded.document.At(part.Where, "%s", text).Error())
+		if said := loaded.document.At(part.Where, "%s", text); part.Unsafe {
+			warnings = append(warnings, said.Error())
+		} else {
+			notes = append(notes, said)
+		}
+	}
+	for _, warning := range warnings {
+		fmt.Fprintf(s.err, "%s (warning)\n", warning)
+	}
+	for _, note := range notes {
+		fmt.Fprintf(s.err, "%s (note)\n", note.Error())
 	}
 	_, err = fmt.Fprintf(s.out, "%s: ok (%s, %s, %s, %s)\n", c.File,
 		count(len(loaded.Instruments), "instrument"), count(len(loaded.Destinations), "destination"),
-		count(len(warnings), "warning"), count(len(parts), "note"))
+		count(len(warnings), "warning"), count(len(notes), "note"))
 	return err
 }
 
@@ -119,7 +126,7 @@ func (c Config) missingFiles() []config.Error {
 			read(path+".ca", one.SENAITE.CA)
 		}
 	}
-	look("admin.token_file", c.Admin.TokenFile)
+	read("admin.token_file", c.Admin.TokenFile)
 	tls("admin.tls", c.Admin.TLS)
 	tls("console.tls", TLSSettings{Certificate: c.Console.TLS.Certificate, Key: c.Console.TLS.Key})
 	return list

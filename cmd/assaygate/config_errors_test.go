@@ -70,7 +70,10 @@ func TestConfigErrors(t *testing.T) {
 		"network":          {"network: {interfaces: {eth0: {gateway: x}}, ntp: ['a b'], hostname: -x}", "f:2:24: network.interfaces.eth0: has neither dhcp: true nor addresses\nf:2:31: network.interfaces.eth0.gateway: x is not an address\nf:2:51: network.ntp[0]: \"a b\" is not the name or address of a host\nf:2:59: network.hostname: \"-x\" is not a host's name; take up to 63 letters, digits and hyphens"},
 		"update":           {"update: {repository: 'ftp://x', window: '2:00-25:00'}", "f:2:10: update.repository: is not a URL; write for example https://updates.example.org/assaygate\nf:2:33: update.window: \"2:00-25:00\" is not a part of the day; write for example \"02:00-05:00\""},
 		"admin":            {"admin: {listen: here, tls: {key: k}}", "f:2:9: admin.listen: here is not host:port; write for example \":4010\" or \"127.0.0.1:4010\"\nf:2:23: admin.tls.certificate: missing; a key needs its certificate"},
-		"role":             {"console: {users: {eva: {password_hash: x, role: root}}}", "f:2:43: console.users.eva.role: root is not known; allowed are admin, viewer"},
+		"hash":             {"console: {users: {eva: {role: admin, password_hash: $argon2i$x}}}", "f:2:38: console.users.eva.password_hash: is no argon2id hash; a hash is one line, as `assaygate console-password` prints it"},
+		"two passwords":    {"console: {users: {eva: {role: admin, password: x, password_hash: x}}}", "f:2:38: console.users.eva.password: password_hash is there too; remove one of them"},
+		"no password":      {"console: {users: {eva: {role: admin}}}", "f:2:19: console.users.eva.password_hash: missing; `assaygate console-password` makes one"},
+		"role":             {"console: {users: {eva: {password: x, role: root}}}", "f:2:38: console.users.eva.role: root is not known; allowed are admin, viewer"},
 		"owner":            {"owner: {public_key: 'a b'}", "f:2:9: owner.public_key: is not one word; write the key as `assaygate owner keygen` prints it"},
 		"log":              {"log: {level: trace, format: xml}", "f:2:7: log.level: trace is not known; allowed are debug, info, warn, error\nf:2:21: log.format: xml is not known; allowed are json, text"},
 	} {

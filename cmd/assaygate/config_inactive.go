@@ -1,27 +1,28 @@
 package main
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // inactive is a part of the configuration that is understood and not done: by
-// this version, or on this host.
+// this version, on this host, or because it would be open to more than was meant.
 type inactive struct {
 	// Where is the path of its key, and What says what is left out.
 	Where, What string
-	// Closes is what must not be opened, because without this part it would be
-	// open to more than was meant: adminServer or consoleServer. "" means that
+	// Closes is what must not be opened: adminServer or consoleServer. "" means that
 	// nothing is weakened by leaving it out.
 	Closes string
 	// Host: another host would do it.
 	Host bool
+	// Unsafe: the configuration lacks what protects it.
+	Unsafe bool
 }
 
 // state says what part is not done by.
 func (i inactive) state() string {
-	if i.Host {
+	switch {
+	case i.Host:
 		return "not active on this host"
+	case i.Unsafe:
+		return "not safe as it stands"
 	}
 	return "not active in this version"
 }
@@ -38,34 +39,27 @@ func (c Config) inactive() []inactive {
 	if c.Update != nil {
 		add("", "update", "there are no updates")
 	}
-	return append(list, c.inactiveServers()...)
+	return append(list, c.unsafe()...)
 }
 
-// inactiveServers lists what keeps admin and console closed.
-func (c Config) inactiveServers() []inactive {
+// unsafe lists what keeps admin and console closed: beyond loopback each of them
+// has to know who asks.
+func (c Config) unsafe() []inactive {
 	var list []inactive
-	add := func(where, what string) {
-		list = append(list, inactive{Where: "admin." + where, What: what, Closes: adminServer})
+	add := func(closes, where, what string) {
+		list = append(list, inactive{Where: where, What: what, Closes: closes, Unsafe: true})
 	}
-	if c.Admin.Listen != "" {
-		if !loopback(c.Admin.Listen) {
-			add("listen", "beyond loopback the admin endpoint needs allow_from and a token; use 127.0.0.1")
+	if c.Admin.Listen != "" && !loopback(c.Admin.Listen) {
+		if len(c.Admin.AllowFrom) == 0 {
+			add(adminServer, "admin.allow_from", "beyond loopback the admin endpoint needs the networks that may ask, such as [10.20.0.0/24]; name them, or listen on 127.0.0.1")
 		}
-		if len(c.Admin.AllowFrom) > 0 {
-			add("allow_from", "addresses are not told apart")
-		}
-		if c.Admin.TokenFile != "" {
-			add("token_file", "no token is asked for")
-		}
-		if c.Admin.TLS != (TLSSettings{}) {
-			add("tls", "there is no TLS")
+		if c.Admin.TokenFile == "" && c.Admin.TLS.ClientCA == "" {
+			add(adminServer, "admin.token_file", "beyond loopback the admin endpoint needs a token (token_file) or certificates of who asks (tls.client_ca); name one of them, or listen on 127.0.0.1")
 		}
 	}
 	if c.Console.Listen != "" {
-		if err := c.Console.NotActive(); err != nil {
-			where, what, _ := strings.Cut(err.Error(), ": ")
-			what = strings.TrimPrefix(what, "not active in this version; ")
-			list = append(list, inactive{Where: where, What: what, Closes: consoleServer})
+		if err := c.Console.Closed(); err != nil {
+			add(consoleServer, "console.users", err.Error())
 		}
 	}
 	return list

@@ -329,10 +329,5 @@ func (c Config) warnings() []config.Error {
 			warn("owner.public_key", "%v; until then no stick is taken", err)
 		}
 	}
-	for _, name := range sortedKeys(c.Console.Users) {
-		if !strings.HasPrefix(c.Console.Users[name].PasswordHash, "$argon2id$") {
-			warn("console.users."+name+".password_hash", "does not look like a hash of `assaygate console-password`")
-		}
-	}
-	return list
+	return append(list, c.accessWarnings()...)
 }

@@ -118,7 +118,7 @@ func (p PrivacySettings) Allowlist() envelope.Allowlist {
 
 // TLSSettings name the files of a TLS listener; its zero value means no TLS.
 type TLSSettings struct {
-	Certificate string `yaml:"certificate"`
+	Certificate string `yaml:"certificate"` // "": the box's own
 	Key         string `yaml:"key"`
 	ClientCA    string `yaml:"client_ca"` // who may connect; "": anybody
 }
@@ -130,8 +130,6 @@ func (t TLSSettings) Validate() error {
 		return errors.New("certificate: missing; a key needs its certificate")
 	case t.Certificate != "" && t.Key == "":
 		return errors.New("key: missing; a certificate needs its key")
-	case t.Certificate == "" && t.ClientCA != "":
-		return errors.New("certificate: missing; client_ca needs a certificate and key of the box")
 	}
 	return nil
 }

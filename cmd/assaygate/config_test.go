@@ -195,20 +195,25 @@ func TestConfigInactive(t *testing.T) {
 	}
 	want := []string{
 		"network", "update",
-		"admin.allow_from admin", "admin.token_file admin", "console.users console",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for text, want := range map[string]string{
-		"admin: {listen: '0.0.0.0:9110'}":              "admin.listen",
-		"admin: {listen: ':9110'}":                     "admin.listen",
-		"admin: {tls: {certificate: a, key: b}}":       "admin.tls",
-		"console: {listen: 'box.example.org:80'}":      "console.listen",
-		"console: {tls: {certificate: a, key: b}}":     "console.tls",
-		"admin: {listen: 'localhost:1'}":               "",
-		"admin: {listen: '[::1]:1', tls: {}}":          "",
-		"console: {listen: '127.1.2.3:80', users: {}}": "",
+		"admin: {listen: '0.0.0.0:9110', token_file: f}":                                    "admin.allow_from",
+		"admin: {listen: ':9110', tls: {client_ca: f}}":                                     "admin.allow_from",
+		"admin: {listen: '192.0.2.1:9110', allow_from: [10.0.0.0/8]}":                       "admin.token_file",
+		"admin: {listen: ':9110', allow_from: [10.0.0.0/8], tls: {certificate: a, key: b}}": "admin.token_file",
+		"admin: {listen: ':9110', allow_from: [10.0.0.0/8], token_file: f}":                 "",
+		"admin: {listen: ':9110', allow_from: [10.0.0.0/8], tls: {client_ca: f}}":           "",
+		"console: {listen: 'box.example.org:80'}":                                           "console.users",
+		"console: {listen: ':8080', tls: {certificate: a, key: b}}":                         "console.users",
+		"console: {listen: ':8080', users: {eva: {password: x, role: admin}}}":              "",
+		"admin: {tls: {certificate: a, key: b}, token_file: f}":                             "",
+		"console: {tls: {certificate: a, key: b}}":                                          "",
+		"admin: {listen: 'localhost:1'}":                                                    "",
+		"admin: {listen: '[::1]:1', tls: {}}":                                               "",
+		"console: {listen: '127.1.2.3:80', users: {}}":                                      "",
 	} {
 		c, err := parseConfig([]byte("version: 1\n"+text), "f")
 		if err != nil {
@@ -231,7 +236,8 @@ instruments:
   - {name: c, hl7: {listen: ":2", ack: auto}, quirks: {end: eot, ack: original}}
   - {name: d, serial: {port: /dev/ttyS9}, limits: {idle: 1h}}
 privacy: {astm: {allow: {R: [3]}}}
-console: {users: {eva: {password_hash: "...", role: admin}}}
+admin: {listen: ":9", allow_from: [10.0.0.0/8], token_file: f}
+console: {users: {eva: {password: "secret", role: viewer}}}
 `)
 	c, warnings := loaded(t, flags{Config: path})
 	if a, b := c.Instruments[0].listens(), c.Instruments[1].listens(); a != ":1" || b != ":1" {
@@ -245,7 +251,10 @@ console: {users: {eva: {password_hash: "...", role: admin}}}
 		"7:52: instruments[3].limits.idle: is about connections; a serial line stays open however long it is silent",
 		"8:1: privacy: has no hl7 part, so nothing is dropped from HL7 messages",
 		"2:9: owner.public_key: this is no public key; give the 44 characters that assaygate owner keygen printed; until then no stick is taken",
-		"9:25: console.users.eva.password_hash: does not look like a hash of `assaygate console-password`",
+		"10:25: console.users.eva.password: stands here for everybody to read who reads this file; put its hash in its place: assaygate console-password eva --config FILE",
+		"10:25: console.users.eva.password: will be guessed: it is too short: take at least 10 characters, such as four words",
+		"10:11: console.users: none has the role admin, so nobody can change anything in the console",
+		"9:49: admin.token_file: without tls the token crosses the network for everybody to read; give admin.tls a certificate, or a client_ca",
 	}
 	for i := range warnings {
 		warnings[i] = strings.TrimPrefix(warnings[i], path+":")

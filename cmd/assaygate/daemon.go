@@ -52,7 +52,9 @@ type daemon struct {
 	transitions chan *transition
 	ended       chan struct{} // closed when no store is opened any more
 	changes     changes       // how the configuration is changed while it runs
-	secured     sync.Map      // the *port.TLS of lines, by the name of the instrument
+	secured     sync.Map      // the *port.TLS of lines, by the name of the instrument, and of servers, by serverName
+	own         own           // its certificate
+	deniedLog   deniedLog     // of its servers
 
 	// watching stands for health.Watch in tests; nil otherwise.
 	watching func(name string, deadline time.Duration) (progress, ended func())
@@ -101,7 +103,7 @@ func (d *daemon) use(to Config) {
 		switch {
 		case slices.Contains(before, part):
 		case part.Closes != "":
-			d.log.Error("not opened: a part of its protection is "+part.state(), "part", part.Where, "closed", part.Closes, "what", part.What)
+			d.log.Error("not opened: "+part.state(), "part", part.Where, "closed", part.Closes, "what", part.What)
 		default:
 			d.log.Warn(part.state(), "part", part.Where, "what", part.What)
 		}
@@ -138,6 +140,10 @@ func (d *daemon) run(ctx context.Context) error {
 		beside.Wait()
 		d.servers.wait()
 	}()
+	if _, _, err := d.ownCertificate(); err != nil {
+		// Where a server needs it, that says so again and stays closed.
+		d.log.Warn("the box has no certificate of its own", "error", err)
+	}
 	if err := d.startServers(serving, d.fail); err != nil {
 		return errors.Join(err, first.close())
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/assaygate/assaygate/device/console"
 	"github.com/assaygate/assaygate/device/owner"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -33,26 +34,39 @@ func (s *sticks) identity(ctx context.Context) []string {
 		lines = append(lines, "Name in the network: "+s.d.board.Hostname()+".local")
 	}
 	lines = append(lines, addressLines()...)
-	for _, part := range c.inactiveServers() {
+	for _, part := range c.inactive() {
 		if part.Closes == consoleServer {
-			return append(lines, "Console: not open, because of what is to be noted above")
+			return append(lines, "Console: not open, because of what is to be noted above", s.fingerprintLine())
 		}
 	}
-	return append(lines, consoleLine(c.Console.Listen))
+	return append(lines, consoleLine(c.Console), s.fingerprintLine())
+}
+
+// fingerprintLine says by what a person knows the box when a browser doubts it.
+func (s *sticks) fingerprintLine() string {
+	print, err := s.d.fingerprint()
+	if err != nil {
+		print = "not known: " + err.Error()
+	}
+	return "Fingerprint (SHA-256) of the console's certificate, to compare with what the browser shows: " + print
 }
 
 // consoleLine says where the console is.
-func consoleLine(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
+func consoleLine(c console.Settings) string {
+	host, port, err := net.SplitHostPort(c.Listen)
+	scheme := "http"
+	if c.Secure() {
+		scheme = "https"
+	}
 	switch {
 	case err != nil:
 		return "Console: off"
-	case loopback(listen):
-		return "Console: http://" + listen + "/ on the box itself only (no TLS yet, so no fingerprint)"
+	case c.Loopback():
+		return "Console: " + scheme + "://" + c.Listen + "/ on the box itself only"
 	case host == "" || host == "0.0.0.0" || host == "::":
-		return "Console: http://ADDRESS:" + port + "/ with an address of this box, see above (no TLS yet, so no fingerprint)"
+		return "Console: " + scheme + "://ADDRESS:" + port + "/ with an address of this box, see above"
 	}
-	return "Console: http://" + listen + "/ (no TLS yet, so no fingerprint)"
+	return "Console: " + scheme + "://" + c.Listen + "/"
 }
 
 // ownerLine says who may change the box. It may have got its owner just now.

@@ -117,11 +117,11 @@ func TestWhoAsksToReopenIsAnswered(t *testing.T) {
 	server := &daemon{log: newLog(LogSettings{}, io.Discard)}
 	ctx, stop := context.WithCancelCause(t.Context())
 	var running sync.WaitGroup
-	server.serve(ctx, &running, listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server.serve(ctx, &running, httpServer{name: "control socket", handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		stop(errAsked)
 		running.Wait()
 		time.Sleep(1500 * time.Millisecond) // longer than others have
-	}), func(err error) { t.Error(err) })
+	})}, listener, func(err error) { t.Error(err) })
 	client := http.Client{Transport: api.Socket(socket)}
 	response, err := client.Get("http://spool/")
 	if err != nil || response.StatusCode != http.StatusOK {

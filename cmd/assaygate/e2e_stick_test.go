@@ -190,7 +190,7 @@ func TestStickBringsAConfiguration(t *testing.T) {
 	config := strings.ReplaceAll(b.limsConfig(`password: "`+secret+`"`), "\n", "\r\n")
 	b.plug(t, map[string]string{"ASSAYGATE.YAML": utf16le(config), "Assaygate.yaml.txt": "x"})
 	report := b.wantReport(t, runs, "ASSAYGATE.YAML: taken.", "Assaygate.yaml.txt: Windows hides the end of its name",
-		"Name: box-1", "lan: listens on 127.0.0.1:0, open", "LIMS: http://127.0.0.1:1/s, 0 delivered, 0 waiting", "This box takes any stick", "MAC ", "Console: http://127.0.0.1:0/ on the box itself only (no TLS yet, so no fingerprint)",
+		"Name: box-1", "lan: listens on 127.0.0.1:0, open", "LIMS: http://127.0.0.1:1/s, 0 delivered, 0 waiting", "This box takes any stick", "MAC ", "Console: http://127.0.0.1:0/ on the box itself only", "Fingerprint (SHA-256) of the console's certificate, to compare with what the browser shows: ",
 		"Public key of the box: "+spool.FormatKey(b.identity(t)))
 	saved, file := b.read(t, b.path), filepath.Join(b.root, "config", "secrets", "LIMS")
 	want := utf16le(strings.Replace(config, `password: "`+secret+`"`, `password_file: "`+file+`"`, 1))
@@ -282,7 +282,7 @@ func TestStickWithAWrongConfigurationChangesNothing(t *testing.T) {
 func TestStickBringsProfilesAndTLS(t *testing.T) {
 	t.Parallel()
 	b := newStickBox(t, baseConfig)
-	mine, other := certificate(t, t.TempDir(), "box"), certificate(t, t.TempDir(), "other")
+	mine, other := issued(t, t.TempDir(), "box"), issued(t, t.TempDir(), "other")
 	shown, key, otherKey := b.read(t, mine.Certificate), b.read(t, mine.Key), b.read(t, other.Key)
 	config := b.text(strings.Replace(strings.Replace(baseConfig, "    astm: {listen: \"127.0.0.1:0\"}\n",
 		"    astm: {listen: \"127.0.0.1:0\"}\n    profile: own_model\n    tls: {certificate: ROOT/tls/box.pem, key: ROOT/tls/Box.key}\n", 1), "spool:", "profiles: ROOT/profiles\nspool:", 1))
@@ -319,7 +319,7 @@ func TestStickBringsNoFileOfTheBox(t *testing.T) {
 	files := map[string]string{}
 	for i, path := range kept {
 		config = strings.Replace(config, "spool:", fmt.Sprintf("  - {name: l%d, senaite: {url: \"https://127.0.0.1:1/s\", username: u, password: p, ca: ROOT/%s}}\nspool:", i, path), 1)
-		files["tls/"+filepath.Base(path)] = b.read(t, certificate(t, t.TempDir(), "ca").Certificate)
+		files["tls/"+filepath.Base(path)] = b.read(t, issued(t, t.TempDir(), "ca").Certificate)
 	}
 	files["assaygate.yaml"] = b.text(config)
 	b.plug(t, files)
@@ -467,7 +467,7 @@ func TestReportSaysWhatKeepsTheBoxFromItsWork(t *testing.T) {
 	// Nobody listens there; and the console, which is not open, has no address.
 	config = strings.NewReplacer(server.URL, "http://127.0.0.1:1/s", "console: {listen: \"127.0.0.1:0\"}", "console: {listen: \":0\"}").Replace(config)
 	b.plug(t, map[string]string{"assaygate.yaml": config})
-	b.wantReport(t, runs, "Console: not open", "console.listen: is not active")
+	b.wantReport(t, runs, "Console: not open", "console.users: is not safe as it stands: beyond loopback the console needs at least one user")
 	b.takeIn(t)
 	eventually(t, "nobody is reached", func() bool {
 		b.face.mu.Lock()

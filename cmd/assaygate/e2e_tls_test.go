@@ -27,7 +27,7 @@ import (
 
 // certificate writes NAME.pem and NAME.key into the directory: a certificate
 // that is its own authority.
-func certificate(t testing.TB, directory, name string) port.TLSFiles {
+func issued(t testing.TB, directory, name string) port.TLSFiles {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -75,8 +75,8 @@ func simulated(t testing.TB, c simulateCommand, capture string) (string, error) 
 // Every network line speaks TLS, for those who have a certificate of client_ca.
 func TestEndToEndTLS(t *testing.T) {
 	directory := t.TempDir()
-	box := certificate(t, directory, "box")
-	analyser := certificate(t, directory, "analyser")
+	box := issued(t, directory, "box")
+	analyser := issued(t, directory, "analyser")
 	tls := fmt.Sprintf("tls: {certificate: %q, key: %q, client_ca: %q}", box.Certificate, box.Key, analyser.Certificate)
 	r := start(t, base(directory)+fmt.Sprintf(`
 instruments:
@@ -102,7 +102,7 @@ instruments:
 // bytes, one that breaks the connection off, and one that tears the writes apart.
 func TestFaultsOverTLS(t *testing.T) {
 	directory := t.TempDir()
-	box := certificate(t, directory, "box")
+	box := issued(t, directory, "box")
 	tls := fmt.Sprintf("tls: {certificate: %q, key: %q}", box.Certificate, box.Key)
 	r := start(t, base(directory)+fmt.Sprintf(`
 instruments:
@@ -162,7 +162,7 @@ instruments:
 	}
 	eventually(t, "the refusal is said", func() bool { return strings.Contains(r.log.text(), "none of the networks of allow_from") })
 
-	made := certificate(t, t.TempDir(), "box")
+	made := issued(t, t.TempDir(), "box")
 	replace := func(from, to string) {
 		t.Helper()
 		if err := os.Rename(from, to); err != nil {
@@ -185,7 +185,7 @@ instruments:
 		t.Errorf("%s, %v", out, err)
 	}
 
-	certificate(t, files, "box")
+	issued(t, files, "box")
 	if out, err := simulated(t, to, "sysmex_xn.astm"); err == nil {
 		t.Errorf("the old certificate is still in use: %s", out)
 	}
@@ -210,7 +210,7 @@ func mustCapture(t testing.TB, name string) []byte {
 // check says of TLS files that are there what is wrong with them.
 func TestCheckTLSFiles(t *testing.T) {
 	directory := t.TempDir()
-	box, other := certificate(t, directory, "box"), certificate(t, directory, "other")
+	box, other := issued(t, directory, "box"), issued(t, directory, "other")
 	_, errs, err := checked(t, written(t, fmt.Sprintf("version: 1\ninstruments:\n- {name: a, astm: {listen: ':1'}, tls: {certificate: %q, key: %q}}\ndestinations: [{name: b, capture: {directory: d}}]\n", box.Certificate, other.Key)))
 	if err != nil || !strings.HasPrefix(errs, "FILE:3:41: instruments[0].tls.certificate: "+box.Certificate+" with the key "+other.Key) || !strings.HasSuffix(errs, "(warning)\n") {
 		t.Errorf("got %s, %v", errs, err)

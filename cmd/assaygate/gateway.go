@@ -104,9 +104,9 @@ func (g *gateway) run(ctx context.Context, begun func()) (asked *reopening, err 
 	}
 	g.startDestinations(c, receivers)
 	g.startTaps(g.service, c.traced())
-	g.serve(controlled, &control, g.questioned("control socket", g.control), g.withPorts(api.Control(g.store, api.ControlOptions{
+	g.serve(controlled, &control, httpServer{name: "control socket", handler: g.withPorts(api.Control(g.store, api.ControlOptions{
 		From: g.origin, Reopen: g.Reopen,
-	})), g.fail)
+	}))}, g.questioned("control socket", g.control), g.fail)
 	g.metrics.setRefusing(nil)
 	g.standing.opened(g)
 	g.startLines(c, g.listeners)

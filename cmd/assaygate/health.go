@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 )
@@ -21,27 +19,20 @@ const askAgain = 200 * time.Millisecond
 
 // Run implements a kong command.
 func (c *healthCommand) Run(s *streams) error {
-	address := c.Admin
-	if address == "" {
-		config, _, err := loadConfig(flags{Config: c.Config})
-		if err != nil {
-			return err
-		}
-		address = config.Admin.Listen
-	}
-	if strings.HasPrefix(address, ":") {
-		address = "127.0.0.1" + address
+	to, err := c.asked()
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.Wait+10*time.Second)
 	defer cancel()
 	end := time.Now().Add(c.Wait)
 	for {
-		err := ask(ctx, address, "/healthz")
+		err := to.ask(ctx, "/healthz")
 		if err == nil {
-			err = ask(ctx, address, "/readyz")
+			err = to.ask(ctx, "/readyz")
 		}
 		if err == nil {
-			return sayHealthy(ctx, s.out, address)
+			return to.sayHealthy(ctx, s.out)
 		}
 		if !time.Now().Before(end) {
 			return err
@@ -52,9 +43,9 @@ func (c *healthCommand) Run(s *streams) error {
 
 // sayHealthy adds what a person should know though it is no reason not to be
 // healthy.
-func sayHealthy(ctx context.Context, out io.Writer, address string) error {
+func (a endpoint) sayHealthy(ctx context.Context, out io.Writer) error {
 	text := "healthy\n"
-	metrics, _ := fetch(ctx, address, "/metrics", 16<<20) // a gateway of another version may tell less
+	metrics, _ := a.fetch(ctx, "/metrics", 16<<20) // a gateway of another version may tell less
 	for _, name := range linesWith(metrics, noisyMetric, 1) {
 		text += "note: the line of " + name + " is noisy: check cable, ground, baud rate and parity\n"
 	}
@@ -74,32 +65,4 @@ func linesWith(metrics, metric string, value int) (names []string) {
 		}
 	}
 	return names
-}
-
-// ask returns the reason that the endpoint gives for not being well.
-func ask(ctx context.Context, address, path string) error {
-	_, err := fetch(ctx, address, path, 4<<10)
-	return err
-}
-
-// fetch returns what the endpoint answers, up to a limit in bytes. Any status
-// but 200 is an error with the answer as its reason.
-func fetch(ctx context.Context, address, path string, limit int64) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
-	if err != nil {
-		return "", fmt.Errorf("asking %s: %w", address, err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", fmt.Errorf("no answer from the gateway at %s; is it running? Name its address with --admin or --config: %w", address, errors.Unwrap(err))
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, limit))
-	if err != nil {
-		return "", fmt.Errorf("asking %s: %w", address, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s: %s", strings.TrimPrefix(path, "/"), strings.TrimSpace(string(text)))
-	}
-	return string(text), nil
 }

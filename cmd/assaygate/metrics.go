@@ -46,6 +46,7 @@ type metrics struct {
 	attempts *prometheus.CounterVec
 	refused  prometheus.Gauge
 	loaded   prometheus.Gauge
+	denied   *prometheus.CounterVec
 
 	arrivals chan struct{} // gets something when messages were stored; for the lights
 
@@ -78,6 +79,7 @@ func newMetrics() *metrics {
 		delivery: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "assaygate_delivery_seconds", Help: "How long a delivery takes", Buckets: commitBuckets}, []string{"destination"}),
 		attempts: counters("assaygate_delivery_attempts_total", "Deliveries tried by result", "destination", "result"),
 		refused:  gauge("assaygate_config_refused", "1 while the configuration as it stands in its files is wrong, so that an earlier one is in use"),
+		denied:   counters("assaygate_http_refused_total", "Connections and requests that console or admin endpoint did not let in", "server", "reason"),
 		loaded:   gauge("assaygate_config_loaded_timestamp_seconds", "When the configuration in use was taken, Unix time"),
 	}
 	uptime := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "senaite_astm_uptime_seconds", Help: "Seconds since the start"}, func() float64 {
@@ -85,9 +87,14 @@ func newMetrics() *metrics {
 	})
 	build := gauges("assaygate_build_info", "Always 1; the labels tell the build", "version", "commit")
 	build.WithLabelValues(version, commit).Set(1)
-	m.registry.MustRegister(m.senaite, uptime, m.messages, m.up, m.open, m.sessions, m.commits, m.naks, m.serial, m.queries, m.noisy, m.last, m.commit, m.delivery, m.attempts, m.refused, m.loaded, build)
+	m.registry.MustRegister(m.senaite, uptime, m.messages, m.up, m.open, m.sessions, m.commits, m.naks, m.serial, m.queries, m.noisy, m.last, m.commit, m.delivery, m.attempts, m.refused, m.loaded, m.denied, build)
 	for _, outcome := range []string{instrument.Received, instrument.Parsed, outcomeForwarded, outcomeDropped, instrument.Rejected} {
 		m.senaite.WithLabelValues(outcome)
+	}
+	for _, server := range []string{adminServer, consoleServer} {
+		for _, reason := range serverRefusals() {
+			m.denied.WithLabelValues(server, reason)
+		}
 	}
 	return m
 }

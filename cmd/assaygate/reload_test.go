@@ -290,7 +290,7 @@ func TestLogChangesWhileItIsInUse(t *testing.T) {
 func TestNewTLSFilesAreLookedAt(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
-	box := certificate(t, directory, "box")
+	box := issued(t, directory, "box")
 	path := configFile(t, directory, base(directory)+fmt.Sprintf("instruments: [{name: lan, hl7: {listen: '127.0.0.1:0'}, tls: {certificate: %q, key: %q}}]\ndestinations: []\n", box.Certificate, box.Key))
 	r := startFile(t, path)
 	good := held(t, box.Key)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/port"
 )
 
 // The names under which a part of its protection that is not active keeps a
@@ -22,7 +22,8 @@ const (
 	consoleServer = "console"
 )
 
-// serverMade is what of the configuration a server is made of.
+// serverMade is what of the configuration a server is made of. The console's users
+// are read anew at each request.
 type serverMade struct {
 	admin   AdminSettings
 	console console.Settings
@@ -36,7 +37,7 @@ func (c Config) serversMade() map[string]any {
 		list[adminServer] = serverMade{admin: c.Admin}
 	}
 	if c.Console.Listen != "" {
-		list[consoleServer] = serverMade{console: c.Console}
+		list[consoleServer] = serverMade{console: console.Settings{Listen: c.Console.Listen, TLS: c.Console.TLS}}
 	}
 	for _, part := range c.inactive() {
 		delete(list, part.Closes)
@@ -44,24 +45,43 @@ func (c Config) serversMade() map[string]any {
 	return list
 }
 
+// httpServer is one of the HTTP servers of a gateway.
+type httpServer struct {
+	name, address string
+	handler       http.Handler
+	from          []Network // who may connect; nil: everybody
+	secure        bool      // it speaks TLS
+	files         port.TLSFiles
+}
+
+// httpServers are those of the configuration that runs.
+func (d *daemon) httpServers() []httpServer {
+	c := d.config()
+	a, at := c.Admin, c.Console
+	admin := httpServer{
+		name: adminServer, address: a.Listen, handler: steadily(adminHandler(d.health, d.metrics)), from: a.AllowFrom,
+		secure: a.TLS != (TLSSettings{}), files: port.TLSFiles{Certificate: a.TLS.Certificate, Key: a.TLS.Key, ClientCA: a.TLS.ClientCA},
+	}
+	if a.TokenFile != "" {
+		admin.handler = d.askingToken(a.TokenFile, admin.handler)
+	}
+	return []httpServer{admin, {
+		name: consoleServer, address: at.Listen, handler: steadily(d.console),
+		secure: at.Secure(), files: port.TLSFiles{Certificate: at.TLS.Certificate, Key: at.TLS.Key},
+	}}
+}
+
 // startServers starts the admin endpoint and the console where they do not run
 // yet, whether the store is open or not. fail is told when one of them ends by
 // itself.
 func (d *daemon) startServers(ctx context.Context, fail func(error)) error {
-	c := d.config()
-	wanted := c.serversMade()
-	for _, one := range []struct {
-		name, address string
-		handler       http.Handler
-	}{
-		{adminServer, c.Admin.Listen, adminHandler(d.health, d.metrics)},
-		{consoleServer, c.Console.Listen, d.console},
-	} {
+	wanted := d.config().serversMade()
+	for _, one := range d.httpServers() {
 		made, is := wanted[one.name]
 		if !is || d.servers.is(one.name, made) {
 			continue
 		}
-		if err := d.startServer(ctx, one.name, one.address, made, one.handler, fail); err != nil {
+		if err := d.startServer(ctx, one, made, fail); err != nil {
 			return err
 		}
 	}
@@ -69,53 +89,75 @@ func (d *daemon) startServers(ctx context.Context, fail func(error)) error {
 }
 
 // startServer starts one HTTP server. That it cannot be bound is an error at the
-// start of the process; later it is bound when it can be.
-func (d *daemon) startServer(ctx context.Context, name, address string, made any, handler http.Handler, fail func(error)) error {
-	listener, err := d.tryServer(ctx, name, address)
-	if err != nil && !d.forgiving.Load() {
+// start of the process; later it is bound when it can be, and so it is where its
+// TLS files cannot be used.
+func (d *daemon) startServer(ctx context.Context, one httpServer, made any, fail func(error)) error {
+	listener, err := d.tryServer(ctx, one)
+	if err != nil && !d.forgiving.Load() && !errors.As(err, &unusableTLS{}) {
 		return err
 	}
-	d.servers.start(name, made, func(ctx context.Context) {
-		defer d.doors.forget(name)
+	d.servers.start(one.name, made, func(ctx context.Context) {
+		defer d.doors.forget(one.name)
 		for listener == nil {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(knockAgain):
 			}
-			listener, _ = d.tryServer(ctx, name, address) // it has said why
+			listener, _ = d.tryServer(ctx, one) // it has said why
 		}
 		var serving sync.WaitGroup
-		d.serve(ctx, &serving, d.questioned(name, listener), handler, fail)
+		d.serve(ctx, &serving, one, listener, fail)
 		serving.Wait()
 	})
 	return nil
 }
 
+// unusableTLS says that a server has no certificate that it could show.
+type unusableTLS struct{ error }
+
+// Unwrap returns why.
+func (u unusableTLS) Unwrap() error { return u.error }
+
 // tryServer binds the address of a server, or notes and logs why it cannot.
-func (d *daemon) tryServer(ctx context.Context, name, address string) (net.Listener, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
+func (d *daemon) tryServer(ctx context.Context, one httpServer) (net.Listener, error) {
+	config, err := d.tlsOf(one)
 	if err != nil {
-		if d.doors.keep(name, err.Error(), false) && d.forgiving.Load() {
-			d.log.Error("the server cannot be opened; trying on", "for", name, "address", address, "error", err)
+		if d.doors.keep(one.name, err.Error(), true) {
+			d.log.Error("the server stays closed until its TLS files can be used", "for", one.name, "address", one.address, "error", err)
 		}
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, unusableTLS{fmt.Errorf("%s: %w", one.name, err)}
 	}
-	d.doors.forget(name)
-	d.tell(name, listener.Addr())
-	return listener, nil
+	var plain net.ListenConfig
+	listener, err := plain.Listen(ctx, "tcp", one.address)
+	if err != nil {
+		if d.doors.keep(one.name, err.Error(), false) && d.forgiving.Load() {
+			d.log.Error("the server cannot be opened; trying on", "for", one.name, "address", one.address, "error", err)
+		}
+		return nil, fmt.Errorf("%s: %w", one.name, err)
+	}
+	d.doors.forget(one.name)
+	d.tell(one.name, listener.Addr())
+	gate := &serverGate{Listener: d.questioned(one.name, listener), from: one.from, refuse: func(reason string, address net.Addr) {
+		d.refused(one.name, reason, address)
+	}}
+	if config == nil {
+		return gate, nil
+	}
+	return secureListener{gate, config}, nil
 }
 
 // serve runs one HTTP server until ctx ends. Requests then have a second left;
 // if it was for one of them that the store is closed, as long as they take.
-func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup, listener net.Listener, handler http.Handler, fail func(error)) {
+func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup, one httpServer, listener net.Listener, fail func(error)) {
 	server := &http.Server{
-		Handler:           handler,
+		Handler: one.handler,
+		// There is no time-out for a whole request or answer: a page may listen to
+		// what goes on for hours. Each step has its own: see steadily and gated.
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
+		ErrorLog:          d.serverLog(one.name),
 	}
 	running.Go(func() {
 		stop := context.AfterFunc(ctx, func() {

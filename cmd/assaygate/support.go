@@ -79,7 +79,11 @@ func (c *supportCommand) sources(path string, config Config) supportSources {
 			if config.Admin.Listen == "" {
 				return nil, errors.New("the gateway has no admin endpoint")
 			}
-			text, err := fetch(ctx, reachable(config.Admin.Listen), "/metrics", maxSupportPart)
+			to, err := flags{Config: path}.asking(config)
+			if err != nil {
+				return nil, err
+			}
+			text, err := to.fetch(ctx, "/metrics", maxSupportPart)
 			return []byte(text), err
 		},
 		ports:  func(ctx context.Context) (any, error) { return portsOf(ctx, config) },
@@ -134,14 +138,6 @@ func portsOf(ctx context.Context, config Config) (any, error) {
 		view.gateway, _ = askPorts(ctx, socket) // a gateway of another version may not tell
 	}
 	return view.list(ctx), nil
-}
-
-// reachable is an address to ask, of one to listen on.
-func reachable(listen string) string {
-	if strings.HasPrefix(listen, ":") {
-		return "127.0.0.1" + listen
-	}
-	return listen
 }
 
 // bundleName is what a box calls a file that it gives out.

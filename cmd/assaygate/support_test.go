@@ -56,7 +56,8 @@ func TestSecretsStayInTheConfiguration(t *testing.T) {
   - {name: lims, senaite: {url: "https://u:HUNTER2hunter@lims.example.org/senaite"}}`,
 		"in the proxy": `destinations:
   - {name: lims, senaite: {url: "https://lims.example.org/senaite", username: u, password: x, proxy: "http://p:HUNTER2hunter@proxy.example.org:3128"}}`,
-		"of the console": `console: {users: {eva: {password_hash: "$argon2id$HUNTER2hunter", role: admin}}}`,
+		"of the console":        `console: {users: {eva: {password_hash: "$argon2id$v=19$m=4096,t=1,p=1$HUNTER2hunterAAA$AAAAAAAAAAAAAAAAAAAAAA", role: admin}}}`,
+		"of the console, plain": `console: {users: {eva: {password: HUNTER2hunter, role: admin}}}`,
 		"by an alias": `box: {name: &p HUNTER2hunter}
 destinations: [{name: lims, senaite: {url: "https://lims.example.org", username: u, password: *p}}]`,
 		"as a part of another value": `profiles: /data/HUNTER2hunter/x

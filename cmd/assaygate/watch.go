@@ -164,6 +164,9 @@ func (s *changes) files(c Config) []string {
 			files[file] = true
 		}
 	}
+	for _, file := range []string{c.Admin.TLS.Certificate, c.Admin.TLS.Key, c.Admin.TLS.ClientCA, c.Console.TLS.Certificate, c.Console.TLS.Key} {
+		files[file] = true
+	}
 	delete(files, "")
 	return slices.Sorted(maps.Keys(files))
 }

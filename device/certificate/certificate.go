@@ -160,3 +160,18 @@ func usable(hosts []string) (list []string) {
 	}
 	return list
 }
+
+// FingerprintOf is the fingerprint of the first certificate in a PEM file, whosever
+// it is.
+func FingerprintOf(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			return Fingerprint(tls.Certificate{Certificate: [][]byte{block.Bytes}}), nil
+		}
+	}
+	return "", fmt.Errorf("%s holds no certificate", file)
+}

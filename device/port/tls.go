@@ -62,6 +62,30 @@ func (e *HandshakeError) Error() string { return fmt.Sprintf("TLS handshake: %v;
 // Unwrap returns what failed.
 func (e *HandshakeError) Unwrap() error { return e.Err }
 
+// Config is the box's side of TLS for a server that makes its handshakes itself. It
+// looks at the files before each one, as Server does.
+func (t *TLS) Config() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		good, err := t.current()
+		if err != nil {
+			return nil, err
+		}
+		return t.server(good), nil
+	}}
+}
+
+func (t *TLS) server(good keys) *tls.Config {
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: good.certificates, Time: t.Clock,
+		// A resumed session would outlive the removal of its certificate's authority.
+		SessionTicketsDisabled: true,
+	}
+	if good.clientCA != nil {
+		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, good.clientCA
+	}
+	return config
+}
+
 // Server makes the box's side of a TLS connection. It blocks for at most 10
 // seconds. Where it fails, its error wraps a HandshakeError, or names the file
 // that cannot be read, and conn is of no use any more; the caller closes it.
@@ -71,15 +95,7 @@ func (t *TLS) Server(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: good.certificates, Time: t.Clock,
-		// A resumed session would outlive the removal of its certificate's authority.
-		SessionTicketsDisabled: true,
-	}
-	if good.clientCA != nil {
-		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, good.clientCA
-	}
-	secure := tls.Server(&greeted{Conn: conn}, config)
+	secure := tls.Server(&greeted{Conn: conn}, t.server(good))
 	if err := handshake(ctx, secure); err != nil {
 		return nil, &HandshakeError{t.serverRemedy(err), err}
 	}
