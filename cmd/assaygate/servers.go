@@ -158,6 +158,9 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup, one httpSer
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          d.serverLog(one.name),
+		BaseContext: func(net.Listener) context.Context {
+			return console.WithClosing(context.Background(), ctx)
+		},
 	}
 	running.Go(func() {
 		stop := context.AfterFunc(ctx, func() {

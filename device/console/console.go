@@ -53,6 +53,7 @@ type Console struct {
 	pages   *template.Template
 	handler http.Handler
 	noted   noted
+	streams streams
 }
 
 // New returns the console.

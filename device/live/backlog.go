@@ -23,6 +23,23 @@ func (b *backlog) add(e Entry) {
 	b.shrink()
 }
 
+// newest is the newest entry, nil for none.
+func (b *backlog) newest() *Entry {
+	if len(b.entries) == 0 {
+		return nil
+	}
+	return &b.entries[len(b.entries)-1]
+}
+
+// goOn adds to the newest entry. Nobody has that yet.
+func (b *backlog) goOn(pieces []Piece) {
+	e := b.newest()
+	b.held -= e.cost()
+	e.Pieces, e.Cut = copied(joined(e.Pieces, pieces))
+	b.held += e.cost()
+	b.shrink()
+}
+
 // clear forgets the entries, not how many there were.
 func (b *backlog) clear() { b.entries, b.held = nil, 0 }
 

@@ -63,6 +63,7 @@ type line struct {
 	counters Counters
 	open     []*Opening // in the order in which they were opened
 	backlog  backlog
+	shown    uint64 // number of the newest entry that somebody has
 	waiting  map[*Subscription]struct{}
 	gone     bool // the configuration has it no longer
 }

@@ -190,7 +190,7 @@ func TestSubscriptionSeesBacklogThenNews(t *testing.T) {
 		if got, want := tell(list), "3 timer 30 s\n4 note ended: peer\n"; got != want {
 			t.Errorf("news %q, want %q", got, want)
 		}
-		again := subscribe(t, h, "a", s.Mark(list[0]))
+		again := subscribe(t, h, "a", list[0].Mark())
 		if list, _ := next(t, again); tell(list) != "4 note ended: peer\n" {
 			t.Errorf("goes on with %q", tell(list))
 		}
@@ -205,6 +205,48 @@ func TestSubscriptionSeesBacklogThenNews(t *testing.T) {
 			t.Errorf("at the end of its context: %v", err)
 		}
 	})
+}
+
+// A serial port gives a frame in many small reads: together they are one entry,
+// unless somebody has seen the beginning, or it took long.
+func TestReadsThatGoOn(t *testing.T) {
+	h := newHub("a")
+	at := time.Now()
+	o, other := h.Open(at, "a", "one", false), h.Open(at, "a", "two", false)
+	after := func(d time.Duration) time.Time { return at.Add(d) }
+	o.Received(at, shown("\x02"))
+	o.Received(after(time.Millisecond), shown("1H"))
+	o.Received(after(2*time.Millisecond), []Piece{{Hidden: 3}})
+	o.Received(after(3*time.Millisecond), []Piece{{Hidden: 4, Digest: "d"}, {Bytes: []byte("\x03")}})
+	other.Received(after(4*time.Millisecond), shown("x"))
+	o.Received(after(5*time.Millisecond), shown("y"))
+	o.Sent(after(6*time.Millisecond), shown("\x06"))
+	o.Received(after(7*time.Millisecond), shown("a"))
+	o.Received(after(7*time.Millisecond+goesOnFor), shown("b"))
+	o.Received(after(8*time.Millisecond+goesOnFor), shown("c"))
+	s := subscribe(t, h, "a", "")
+	list, _ := next(t, s)
+	want := "1 note opened: one\n2 note opened: two\n3 received \x021H[7 d]\x03\n4 received x\n5 received y\n6 sent \x06\n7 received ab\n8 received c\n"
+	if got := tell(list); got != want {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+	o.Received(after(9*time.Millisecond+goesOnFor), shown("d"))
+	if list, _ := next(t, s); tell(list) != "9 received d\n" {
+		t.Errorf("behind what was seen comes %q", tell(list))
+	}
+	if l := h.find("a"); l.backlog.held != func() (sum int) {
+		for _, e := range l.backlog.entries {
+			sum += e.cost()
+		}
+		return sum
+	}() {
+		t.Errorf("%d are accounted for", l.backlog.held)
+	}
+	backlog := h.Backlog("a")
+	o.Received(after(10*time.Millisecond+goesOnFor), shown("e"))
+	if list, _ := next(t, s); len(backlog) != 9 || tell(list) != "10 received e\n" {
+		t.Errorf("behind the backlog comes %q", tell(list))
+	}
 }
 
 // What an allowlist now keeps out is gone, what was counted is not.
@@ -232,7 +274,7 @@ func TestSlowSubscription(t *testing.T) {
 	seen := list[len(list)-1].Number
 	const sent = 3000
 	for n := range sent {
-		o.Received(time.Now(), shown(strings.Repeat("x", n%100)))
+		o.Note(time.Now(), Note, strings.Repeat("x", n%100))
 	}
 	var missed uint64
 	for seen < sent+1 {

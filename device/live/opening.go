@@ -47,7 +47,6 @@ func (o *Opening) moved(at time.Time, kind Kind, pieces []Piece) {
 		return
 	}
 	e := Entry{At: at, Kind: kind, Opening: o.number, Remote: o.remote}
-	e.Pieces, e.Cut = copied(pieces)
 	l := o.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,6 +55,11 @@ func (o *Opening) moved(at time.Time, kind Kind, pieces []Piece) {
 		traffic = &l.counters.Sent
 	}
 	traffic.count(at, pieces)
+	if last := l.backlog.newest(); last != nil && last.Number > l.shown && last.goesOn(e, pieces) {
+		l.backlog.goOn(pieces)
+		return
+	}
+	e.Pieces, e.Cut = copied(pieces)
 	l.add(e)
 }
 
@@ -86,6 +90,7 @@ func (o *Opening) End(at time.Time) {
 
 // add adds an entry and tells the subscriptions. The caller holds the line's lock.
 func (l *line) add(e Entry) {
+	e.epoch = l.epoch
 	l.backlog.add(e)
 	l.wake()
 }

@@ -3,10 +3,16 @@ package live
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
-// mostAtOnce is how many entries Next returns at the most.
-const mostAtOnce = 256
+const (
+	// mostAtOnce is how many entries Next returns at the most.
+	mostAtOnce = 256
+	// settleFor is how long Next waits once something comes: what is read in small
+	// parts is then one entry.
+	settleFor = 100 * time.Millisecond
+)
 
 // Subscription is somebody who looks on at a line. Its methods are called from one
 // goroutine.
@@ -19,9 +25,8 @@ type Subscription struct {
 }
 
 // Subscribe begins to look on at the line of an instrument: first at the backlog,
-// then at what comes. Where after is a mark of an entry that the caller has, see
-// [Subscription.Mark], it begins behind that; a mark of before a restart counts as
-// none. Errors: [ErrUnknown] and [ErrCrowded]. The caller closes the subscription.
+// then at what comes. Where after is the mark of an entry that the caller has, it
+// begins behind that; a mark of before a restart counts as none. Errors: [ErrUnknown] and [ErrCrowded]. The caller closes the subscription.
 func (h *Hub) Subscribe(instrument, after string) (*Subscription, error) {
 	l := h.find(instrument)
 	if l == nil {
@@ -42,9 +47,6 @@ func (h *Hub) Subscribe(instrument, after string) (*Subscription, error) {
 	return s, nil
 }
 
-// Mark is what to subscribe with in order to go on behind an entry.
-func (s *Subscription) Mark(e Entry) string { return fmt.Sprintf("%08x-%d", s.line.epoch, e.Number) }
-
 // seen is the number of the entry that a mark names, 0 for none of this line. The
 // caller holds the line's lock.
 func (l *line) seen(mark string) uint64 {
@@ -64,6 +66,9 @@ func (s *Subscription) Next(ctx context.Context) (list []Entry, lost uint64, err
 	for {
 		s.line.mu.Lock()
 		list, lost = s.line.backlog.after(s.seen, mostAtOnce)
+		if len(list) > 0 {
+			s.line.shown = max(s.line.shown, list[len(list)-1].Number)
+		}
 		gone := s.line.gone
 		s.line.mu.Unlock()
 		if len(list) > 0 {
@@ -77,6 +82,10 @@ func (s *Subscription) Next(ctx context.Context) (list []Entry, lost uint64, err
 		case <-ctx.Done():
 			return nil, 0, ctx.Err()
 		case <-s.news:
+			select {
+			case <-ctx.Done(): // what there is is returned first
+			case <-time.After(settleFor):
+			}
 		}
 	}
 }
@@ -93,14 +102,15 @@ func (s *Subscription) Close() {
 	s.hub.subscriptions.Add(-1)
 }
 
-// Backlog returns the last entries of the line of an instrument, oldest first, and
-// whether it is known.
-func (h *Hub) Backlog(instrument string) ([]Entry, bool) {
+// Backlog returns the last entries of the line of an instrument, oldest first; none
+// where it is not known.
+func (h *Hub) Backlog(instrument string) []Entry {
 	l := h.find(instrument)
 	if l == nil {
-		return nil, false
+		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]Entry(nil), l.backlog.entries...), true
+	l.shown = l.backlog.last
+	return append([]Entry(nil), l.backlog.entries...)
 }
