@@ -162,7 +162,7 @@ func (s *Set) Title(name string) string {
 
 // Generic reports whether a profile is for any instrument, so that it says nothing
 // of which one has sent.
-func (s *Set) Generic(name string) bool { return name == genericASTM || name == genericHL7 }
+func Generic(name string) bool { return name == genericASTM || name == genericHL7 }
 
 // Source returns the text of a profile's definition.
 func (s *Set) Source(name string) (text []byte, known bool) {
