@@ -38,6 +38,8 @@ type daemon struct {
 
 	standing    standing // of the store
 	noise       *instrument.Noise
+	tally       *tally // what checks of lines compare
+	checks      checks
 	live        live.Hub // what goes over the lines
 	board       board.System
 	clock       *clock
@@ -66,11 +68,12 @@ type bound struct{ name, address string }
 func newDaemon(config Config, log *slog.Logger) *daemon {
 	d := &daemon{
 		log: log, metrics: newMetrics(), health: &health.Registry{}, gate: port.NewGate(port.TotalConnections), panel: &port.Panel{},
-		reopenings: make(chan *reopening), transitions: make(chan *transition), ended: make(chan struct{}),
+		checks: newChecks(), reopenings: make(chan *reopening), transitions: make(chan *transition), ended: make(chan struct{}),
 	}
 	d.clock = newClock(d.board, log)
 	d.clock.remember(config.Spool.Directory)
-	d.noise = &instrument.Noise{Observer: d.metrics, Log: log, Noisy: d.metrics.Noisy}
+	d.tally = newTally(d.metrics, d.firstOnLine)
+	d.noise = &instrument.Noise{Observer: d.tally, Log: log, Noisy: d.metrics.Noisy}
 	d.use(config)
 	d.console = d.newConsole()
 	return d
@@ -154,6 +157,7 @@ func (d *daemon) run(ctx context.Context) error {
 	beside.Go(func() { d.watchConfig(serving) })
 	beside.Go(func() { d.watchSticks(serving) })
 	beside.Go(func() { d.showFace(serving) })
+	beside.Go(func() { d.checks.prober.run(serving) })
 	return d.goOn(ctx, first, err, begun)
 }
 

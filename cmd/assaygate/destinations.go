@@ -128,9 +128,11 @@ func (g *gateway) observe(name string) uplink.Observer {
 		Attempt: func(result string) {
 			g.metrics.attempts.WithLabelValues(name, result).Inc()
 			g.face.attempted(name, result)
+			g.tally.attempted(name, result)
 		},
 		Delivered: func(_ envelope.Envelope, took time.Duration) {
 			g.metrics.delivery.WithLabelValues(name).Observe(took.Seconds())
+			g.tally.delivered(name)
 		},
 	}
 }

@@ -45,6 +45,13 @@ func (d *doors) forget(name string) {
 // missing lists the listeners that are not open, each with the reason.
 func (d *doors) missing() []string { return d.list(func(shut) bool { return true }) }
 
+// excuses reports whether a listener is not open for its TLS files.
+func (d *doors) excuses(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.shut[name].excused
+}
+
 // ready is nil where all listeners are open, as far as that counts.
 func (d *doors) ready() error {
 	waiting := d.list(func(s shut) bool { return !s.excused })

@@ -75,10 +75,6 @@ var cardLines = []struct {
 	{"packets", "astm: {listen: %q}, profile: biomerieux_mini_vidas", "sent", "", playTo(simulator.ASTM, "mini_vidas.bin")},
 }
 
-func oneFrame(text string) []byte {
-	return lis01.AppendFrame(nil, lis01.Frame{Number: '1', Text: []byte(text), End: true})
-}
-
 // playTo plays a capture once.
 func playTo(protocol simulator.Protocol, capture string) func(address, id string) string {
 	return func(address, _ string) string {

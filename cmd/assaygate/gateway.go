@@ -219,7 +219,7 @@ func (g *gateway) newService(c Config) (*instrument.Service, error) {
 	return &instrument.Service{
 		Profiles: profiles, Spool: g.store, Clock: g.clock.word,
 		Grace: func() time.Duration { return g.config().ShutdownGrace },
-		Log:   g.log, Observer: g.noise, Watch: g.watchConnection,
+		Log:   g.log, Observer: g.noise, Trouble: g.tally.trouble, Watch: g.watchConnection,
 	}, nil
 }
 

@@ -146,11 +146,13 @@ func (d *daemon) forgetGone(before, now Config) {
 			d.noise.Forget(old.Name)
 			d.secured.Delete(old.Name)
 			d.metrics.forget(old.Name)
+			d.tally.forget(old.Name)
 		}
 	}
 	for _, old := range before.Destinations {
 		if !slices.ContainsFunc(now.Destinations, func(d Destination) bool { return d.Name == old.Name }) {
 			d.metrics.forgetDestination(old.Name)
+			d.tally.forgetDestination(old.Name)
 		}
 	}
 }
