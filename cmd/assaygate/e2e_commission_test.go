@@ -1,8 +1,9 @@
+//go:build unix
+
 package main
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strings"
@@ -13,7 +14,6 @@ import (
 	"github.com/assaygate/assaygate/device/console"
 	"github.com/assaygate/assaygate/protocols/lis01"
 	"github.com/assaygate/assaygate/protocols/mllp"
-	"github.com/assaygate/assaygate/uplink/senaite/senaitetest"
 )
 
 // checking is a person who checks a line.
@@ -98,93 +98,17 @@ func faults(view console.Check) (list []console.Layer) {
 	return list
 }
 
-// checkedLine runs a gateway with one instrument, and SENAITE behind it.
-func checkedLine(t *testing.T, line string, change ...string) (*running, *senaitetest.Server) {
-	t.Helper()
-	server, directory := newLIMS(t), t.TempDir()
-	server.OrderAsPushed(true)
-	to := fmt.Sprintf("destinations: [{name: lims, accept_test: true, senaite: {url: %q, username: %q, password: %q, confirm: {after: 2s}}}]\n",
-		server.URL, senaitetest.Username, senaitetest.Password)
-	to = strings.NewReplacer(change...).Replace(to)
-	return start(t, base(directory)+"instruments: [{name: analyser, "+line+"}]\n"+to), server
-}
-
-// serialLine is checkedLine on a terminal, whose other end is the instrument's.
-func serialLine(t *testing.T, change ...string) (*running, *os.File, *senaitetest.Server) {
-	t.Helper()
-	instrument, path := terminal(t)
-	r, server := checkedLine(t, fmt.Sprintf("serial: {port: %q}", path), change...)
-	eventually(t, "the port is open", func() bool { return r.metrics.state("analyser").up })
-	return r, instrument, server
-}
-
-const lanLine = `astm: {listen: "127.0.0.1:0"}`
-
-// sends writes what an analyser sends, and reads one answer for each.
-func sends(t *testing.T, line io.ReadWriter, units ...[]byte) {
-	t.Helper()
-	for _, unit := range units {
-		if _, err := line.Write(unit); err != nil {
-			t.Fatal(err)
-		}
-		if unit[0] == lis01.EOT {
-			continue
-		}
-		if _, err := io.ReadFull(line, make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// sessionOf is a message as an analyser sends it.
-func sessionOf(text string) [][]byte { return [][]byte{{lis01.ENQ}, oneFrame(text), {lis01.EOT}} }
-
-func oneFrame(text string) []byte {
-	return lis01.AppendFrame(nil, lis01.Frame{Number: '1', Text: []byte(text), End: true})
-}
-
-// knownText is a message of an analyser that a profile knows.
-func knownText(id string) string { return astmText("XN-550^1", id, id) }
-
-func TestCommissionNamesTheLayerOfASerialLine(t *testing.T) {
-	spoilt := oneFrame(knownText("1"))
-	spoilt[len(spoilt)-3] ^= 1
-	withoutEnd, _, _ := strings.Cut(knownText("1"), "L|1")
-	for name, test := range map[string]struct {
-		act  func(*testing.T, *os.File)
-		at   commission.Key
-		seen string
-	}{
-		"no bytes": {func(*testing.T, *os.File) {}, commission.BytesLayer, "Not one byte"},
-		"another speed": {func(t *testing.T, line *os.File) {
-			if _, err := line.Write([]byte("\xf8\x80\x00\xe6\x86\xff\x00\x9e\x78\xfe")); err != nil {
-				t.Fatal(err)
-			}
-		}, commission.FormatLayer, "none that an analyser sends"},
-		"a printer": {func(t *testing.T, line *os.File) {
-			if _, err := line.WriteString("WBC 5.1\r\nRBC 4.2\r\n"); err != nil {
-				t.Fatal(err)
-			}
-		}, commission.GreetingLayer, "none of them is an ENQ"},
-		"ENQ only": {func(t *testing.T, line *os.File) {
-			sends(t, line, []byte{lis01.ENQ}, []byte{lis01.ENQ}, []byte{lis01.ENQ})
-		}, commission.FramesLayer, "greeted 3 times"},
-		"wrong checksums": {func(t *testing.T, line *os.File) {
-			sends(t, line, []byte{lis01.ENQ}, spoilt, spoilt, []byte{lis01.EOT})
-		}, commission.FramesLayer, "checksum was wrong"},
-		"no terminator": {func(t *testing.T, line *os.File) {
-			sends(t, line, sessionOf(withoutEnd)...)
-		}, commission.RecordsLayer, "no terminator record"},
-		"unknown header": {func(t *testing.T, line *os.File) {
-			sends(t, line, sessionOf(astmText("Nobody^9", "1", "S-1"))...)
-		}, commission.RecognisedLayer, "general one (generic_astm)"},
-	} {
-		t.Run(name, func(t *testing.T) {
+func TestCommissionNamesEachFaultByItsLayer(t *testing.T) {
+	for _, planted := range plantedFaults() {
+		t.Run(planted.name, func(t *testing.T) {
 			t.Parallel()
-			r, line, _ := serialLine(t)
-			c := r.check("analyser", "lims").sent()
-			test.act(t, line)
-			c.faultAt(test.at, test.seen)
+			r, act := planted.start(t)
+			c := r.check("analyser", "lims")
+			act(t)
+			if planted.said {
+				c.sent()
+			}
+			c.faultAt(planted.at, planted.seen)
 		})
 	}
 }
@@ -196,20 +120,13 @@ func TestCommissionFindsALineWell(t *testing.T) {
 	if view := c.look(); view.Conclusion.Verdict != string(commission.Waiting) {
 		t.Errorf("before anything came: %+v", view.Conclusion)
 	}
-	spoilt := oneFrame(knownText("1"))
-	spoilt[len(spoilt)-3] ^= 1
-	sends(t, line, []byte{lis01.ENQ}, spoilt)
+	sends(t, line, []byte{lis01.ENQ}, spoiltFrame())
 	c.faultAt(commission.FramesLayer, "checksum")
 	sends(t, line, sessionOf(knownText("1"))[1:]...)
 	c.well(map[commission.Key]commission.Verdict{commission.ModemLayer: commission.NotKnown})
 	if view := c.look(); view.Message == "" {
 		t.Error("the check does not say which message came")
 	}
-}
-
-func TestCommissionOfAPort(t *testing.T) {
-	r, _ := checkedLine(t, `serial: {port: /dev/ttyNOT9}`)
-	r.check("analyser", "lims").faultAt(commission.PortLayer, "No port /dev/ttyNOT9 is there")
 }
 
 func TestCommissionOfAPortInUse(t *testing.T) {
@@ -224,94 +141,6 @@ func TestCommissionOfAPortInUse(t *testing.T) {
 	holder := r.panel.Held()[0].Owner
 	other := map[string]string{"one": "two", "two": "one"}[holder]
 	r.check(other, "lims").faultAt(commission.PortLayer, "in use by the line of "+holder)
-}
-
-func TestCommissionOfAListener(t *testing.T) {
-	t.Run("nobody connects", func(t *testing.T) {
-		t.Parallel()
-		r, _ := checkedLine(t, lanLine)
-		r.check("analyser", "lims").sent().faultAt(commission.ConnectionLayer, "Nobody has connected")
-	})
-	t.Run("allow_from", func(t *testing.T) {
-		t.Parallel()
-		r, _ := checkedLine(t, lanLine+", allow_from: [10.20.0.0/24]")
-		c := r.check("analyser", "lims")
-		dial(t, r.addresses["analyser"])
-		c.faultAt(commission.ConnectionLayer, "127.0.0.1")
-	})
-	t.Run("no TLS", func(t *testing.T) {
-		t.Parallel()
-		box := certificate(t, t.TempDir(), "box")
-		r, _ := checkedLine(t, lanLine+fmt.Sprintf(", tls: {certificate: %q, key: %q}", box.Certificate, box.Key))
-		c := r.check("analyser", "lims")
-		_, _ = dial(t, r.addresses["analyser"]).Write([]byte{lis01.ENQ})
-		c.faultAt(commission.ConnectionLayer, "does not speak TLS")
-	})
-	t.Run("TLS files", func(t *testing.T) {
-		t.Parallel()
-		r, _ := checkedLine(t, lanLine+`, tls: {certificate: /nowhere/box.pem, key: /nowhere/box.key}`)
-		r.check("analyser", "lims").faultAt(commission.AddressLayer, "/nowhere/box")
-	})
-	t.Run("connected, and silent", func(t *testing.T) {
-		t.Parallel()
-		r, _ := checkedLine(t, lanLine)
-		c := r.check("analyser", "lims").sent()
-		dial(t, r.addresses["analyser"])
-		c.faultAt(commission.BytesLayer, "not one byte")
-	})
-	t.Run("HL7 on an ASTM line", func(t *testing.T) {
-		t.Parallel()
-		r, _ := checkedLine(t, lanLine)
-		c := r.check("analyser", "lims")
-		_, _ = dial(t, r.addresses["analyser"]).Write(mllp.AppendBlock(nil, []byte(hl7Text("X", "1", "1"))))
-		c.faultAt(commission.GreetingLayer, "speaks HL7")
-	})
-	t.Run("well", func(t *testing.T) {
-		t.Parallel()
-		r, _ := checkedLine(t, lanLine)
-		c := r.check("analyser", "lims")
-		sends(t, dial(t, r.addresses["analyser"]), sessionOf(knownText("1"))...)
-		c.well(nil)
-	})
-}
-
-func TestCommissionOfAnHL7Line(t *testing.T) {
-	line := `profile: mindray_hl7, hl7: {listen: "127.0.0.1:0"}`
-	says := func(t *testing.T, r *running, text string) {
-		conn := dial(t, r.addresses["analyser"])
-		if _, err := conn.Write(mllp.AppendBlock(nil, []byte(text))); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := conn.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Run("a type that is not taken", func(t *testing.T) {
-		t.Parallel()
-		r, _ := checkedLine(t, line)
-		c := r.check("analyser", "lims")
-		says(t, r, strings.Replace(hl7Text("X", "1", "1"), "ORU^R01", "ADT^A01", 1))
-		c.faultAt(commission.RecordsLayer, "AR")
-	})
-	t.Run("a block without end", func(t *testing.T) {
-		t.Parallel()
-		r, _ := checkedLine(t, line)
-		c := r.check("analyser", "lims")
-		_, _ = dial(t, r.addresses["analyser"]).Write([]byte("\x0bMSH|^~\\&|"))
-		c.faultAt(commission.FramesLayer, "no end of it")
-	})
-	t.Run("well", func(t *testing.T) {
-		t.Parallel()
-		r, _ := checkedLine(t, strings.Replace(line, "mindray_hl7", "generic_hl7", 1))
-		c := r.check("analyser", "lims")
-		says(t, r, hl7Text("X", "1", "S-1"))
-		c.well(nil)
-	})
-}
-
-func TestCommissionOfADialledLine(t *testing.T) {
-	r, _ := checkedLine(t, fmt.Sprintf("astm: {dial: %q}", freePort(t)))
-	r.check("analyser", "lims").faultAt(commission.ReachLayer, "refused")
 }
 
 // Instruments behind one address are told apart, and what is another's is not this
@@ -339,37 +168,20 @@ func portOf(address string) string {
 	return number
 }
 
-func TestCommissionNamesTheLayerOfTheLIMS(t *testing.T) {
+func TestCommissionFindsLinesOfTheNetworkWell(t *testing.T) {
 	for name, test := range map[string]struct {
-		change []string // of the configuration
-		mode   senaitetest.Mode
-		act    func(*senaitetest.Server)
-		at     commission.Key
-		seen   string
+		line  string
+		units [][]byte
 	}{
-		"down":           {mode: senaitetest.Down, at: commission.LIMSLayer, seen: "No connection"},
-		"another site":   {mode: senaitetest.NotJSON, at: commission.LIMSLayer, seen: "not as a SENAITE"},
-		"no TLS there":   {change: []string{"http://", "https://"}, at: commission.LIMSLayer, seen: "No TLS"},
-		"no such name":   {change: []string{"http://127.0.0.1", "https://lims.invalid"}, at: commission.LIMSLayer, seen: "not found"},
-		"wrong password": {change: []string{`"` + senaitetest.Password + `"`, "hunter2"}, at: commission.LoginLayer, seen: "refuses the credentials"},
-		"no consumer":    {change: []string{"confirm:", "consumer: my.consumer, confirm:"}, at: commission.ConsumerLayer, seen: "my.consumer"},
-		"refusing":       {mode: senaitetest.Unsuccessful, at: commission.ReceivedLayer, seen: "without success"},
-		"not there":      {act: func(s *senaitetest.Server) { s.OrderAsPushed(false) }, at: commission.ConfirmedLayer, seen: "do not stand there"},
+		"astm": {lanLine, sessionOf(knownText("S-1"))},
+		"hl7":  {`profile: generic_hl7, hl7: {listen: "127.0.0.1:0"}`, [][]byte{mllp.AppendBlock(nil, []byte(hl7Text("X", "1", "S-1")))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r, server := checkedLine(t, lanLine, test.change...)
-			if test.act != nil {
-				test.act(server)
-			}
-			if test.mode != "" {
-				if err := server.Set(test.mode); err != nil {
-					t.Fatal(err)
-				}
-			}
+			r, _ := checkedLine(t, test.line)
 			c := r.check("analyser", "lims")
-			sends(t, dial(t, r.addresses["analyser"]), sessionOf(knownText("1"))...)
-			c.faultAt(test.at, test.seen)
+			sends(t, dial(t, r.addresses["analyser"]), test.units...)
+			c.well(nil)
 		})
 	}
 }
