@@ -39,6 +39,7 @@ type Options struct {
 	// What the pages show and do, each in the file of its page.
 	Overview   Overview
 	Live       Live
+	Message    Message
 	Captures   Captures
 	Setup      Setup
 	Commission Commission

@@ -173,7 +173,7 @@ func TestMessageShowsEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), raw) || w.Header().Get("Content-Disposition") != "attachment; filename="+id+".bin" {
+	if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), raw) || w.Header().Get("Content-Disposition") != `attachment; filename="`+id+`.astm"` {
 		t.Errorf("raw: %d %q %q", w.Code, w.Body, w.Header())
 	}
 	for _, path := range []string{"/messages/none", "/messages/none/raw"} {

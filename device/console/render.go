@@ -19,6 +19,7 @@ func parsePages() *template.Template {
 		"clock":   clock,
 		"age":     func(d time.Duration) string { return d.Round(time.Second).String() },
 		"visible": visible,
+		"plain":   plain,
 	}).ParseFS(files, "pages/*.html"))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/assaygate/assaygate/envelope"
 )
@@ -15,6 +16,12 @@ type Selection struct {
 	Instrument  string `json:"instrument"`
 	State       State  `json:"state"`  // parked or unconfirmed; "": both
 	Reason      string `json:"reason"` // a part of it, upper and lower case alike: reasons hold ids and times
+
+	Intake   envelope.Intake `json:"intake,omitempty"`
+	Kind     envelope.Kind   `json:"kind,omitempty"`
+	SampleID string          `json:"sample_id,omitempty"`
+	Since    time.Time       `json:"since,omitzero"` // received at or after
+	Until    time.Time       `json:"until,omitzero"` // received before
 }
 
 // Retry makes the message pending again at every destination where it is parked
@@ -100,13 +107,30 @@ func (which *Selection) validate() error {
 // condition is the SQL for the selected deliveries d; the index of exceptions
 // serves it.
 func (which *Selection) condition() (string, []any) {
-	return `d.state IN ('parked', 'unconfirmed') AND d.state NOT IN ('pending', 'delivered', 'confirmed')
-		AND (? = '' OR d.state = ?) AND (? = '' OR d.destination = ?) AND ` + reasonHas("d.reason") + `
-		AND (? = '' OR EXISTS (SELECT 1 FROM messages m WHERE m.seq = d.seq AND m.instrument = ?))`,
-		[]any{
-			string(which.State), string(which.State), which.Destination, which.Destination, which.Reason,
-			which.Instrument, which.Instrument,
+	where := `d.state IN ('parked', 'unconfirmed') AND d.state NOT IN ('pending', 'delivered', 'confirmed')
+		AND (? = '' OR d.state = ?) AND (? = '' OR d.destination = ?) AND ` + reasonHas("d.reason")
+	args := []any{string(which.State), string(which.State), which.Destination, which.Destination, which.Reason}
+	message := ""
+	of := func(condition string, value any) {
+		message, args = message+" AND m."+condition+" ?", append(args, value)
+	}
+	for _, one := range []struct{ column, value string }{
+		{"instrument", which.Instrument}, {"intake", string(which.Intake)}, {"kind", string(which.Kind)}, {"sample_id", which.SampleID},
+	} {
+		if one.value != "" {
+			of(one.column+" =", one.value)
 		}
+	}
+	if !which.Since.IsZero() {
+		of("received_at >=", which.Since.UnixMicro())
+	}
+	if !which.Until.IsZero() {
+		of("received_at <", which.Until.UnixMicro())
+	}
+	if message != "" {
+		where += " AND EXISTS (SELECT 1 FROM messages m WHERE m.seq = d.seq" + message + ")"
+	}
+	return where, args
 }
 
 // Drop ends the delivery of a message wherever it is pending, parked or

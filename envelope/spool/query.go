@@ -25,6 +25,7 @@ type Filter struct {
 	Kind       envelope.Kind
 	Instrument string
 	SampleID   string
+	MessageID  string    // the envelopes of one message
 	Since      time.Time // received at or after
 	Until      time.Time // received before
 	Before     uint64    // sequences below this one, for the next page
@@ -128,13 +129,20 @@ func (f *Filter) query() (string, []any) {
 		where, args = append(where, condition), append(args, values...)
 	}
 	from := "messages m"
-	if f.SampleID != "" {
-		add("m.sample_id = ? AND m.sample_id <> ''", f.SampleID)
-	} else if f.Instrument != "" || !f.Since.IsZero() || !f.Until.IsZero() {
+	switch {
+	case f.MessageID != "":
+		from = "messages m INDEXED BY messages_message"
+		add("m.message_id = ?", f.MessageID)
+	case f.SampleID != "":
+		from = "messages m INDEXED BY messages_sample"
+	case f.Instrument != "" || !f.Since.IsZero() || !f.Until.IsZero():
 		from = "messages m INDEXED BY messages_time"
 		if f.Since.IsZero() {
 			add("m.received_at > -9e18") // for the index to be of use
 		}
+	}
+	if f.SampleID != "" {
+		add("m.sample_id = ? AND m.sample_id <> ''", f.SampleID)
 	}
 	if f.Instrument != "" {
 		add("m.instrument = ?", f.Instrument)

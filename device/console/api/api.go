@@ -190,6 +190,8 @@ func ParseFilter(query map[string][]string) (spool.Filter, error) {
 			f.Instrument = value
 		case "sample_id":
 			f.SampleID = value
+		case "message_id":
+			f.MessageID = value
 		case "since":
 			f.Since, err = time.Parse(time.RFC3339, value)
 		case "until":

@@ -209,6 +209,7 @@ func formatFilter(f spool.Filter) url.Values {
 	set("kind", string(f.Kind))
 	set("instrument", f.Instrument)
 	set("sample_id", f.SampleID)
+	set("message_id", f.MessageID)
 	if !f.Since.IsZero() {
 		query.Set("since", f.Since.Format(time.RFC3339Nano))
 	}

@@ -40,8 +40,8 @@ type Message struct {
 	Deliveries  []spool.Delivery  `json:"deliveries"`
 	Audit       []spool.AuditRow  `json:"audit"`
 
-	// Results are those in Envelope, for who has it in process.
-	Results []envelope.Result `json:"-"`
+	// Kept is what Envelope was made of, with the bytes as kept, for who is in process.
+	Kept envelope.Envelope `json:"-"`
 }
 
 // Show returns one message, by the id of its envelope.
@@ -69,7 +69,7 @@ func Show(ctx context.Context, store *spool.Spool, id string) (Message, error) {
 		Intake: e.Intake, Reason: e.Reason, Withheld: e.Withheld, Problem: e.Problem,
 		DuplicateOf: e.DuplicateOf, Repeat: e.Repeat,
 		Envelope: document, Deliveries: detail.Deliveries, Audit: detail.Audit,
-		Results: e.Results,
+		Kept: e,
 	}, nil
 }
 

@@ -3,6 +3,7 @@ package picture
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"io"
 	"strings"
 
 	"github.com/assaygate/assaygate/envelope"
@@ -38,12 +39,18 @@ func DocumentOf(e envelope.Envelope, n int) (Document, bool) {
 }
 
 // Bytes decodes the document.
-func (d Document) Bytes() ([]byte, error) {
+func (d Document) Bytes() ([]byte, error) { return io.ReadAll(d.reader()) }
+
+// Head decodes the first n bytes of the document, or all of it where it is shorter.
+func (d Document) Head(n int64) ([]byte, error) { return io.ReadAll(io.LimitReader(d.reader(), n)) }
+
+func (d Document) reader() io.Reader {
+	data := strings.NewReader(d.data)
 	switch d.encoding {
 	case "base64":
-		return base64.StdEncoding.DecodeString(d.data)
+		return base64.NewDecoder(base64.StdEncoding, data)
 	case "hex":
-		return hex.DecodeString(d.data)
+		return hex.NewDecoder(data)
 	}
-	return []byte(d.data), nil
+	return data
 }
