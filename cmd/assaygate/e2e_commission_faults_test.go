@@ -151,7 +151,7 @@ func addressTaken(t *testing.T) (*running, func(*testing.T)) {
 }
 
 func withTLS(t *testing.T) (*running, func(*testing.T)) {
-	box := certificate(t, t.TempDir(), "box")
+	box := issued(t, t.TempDir(), "box")
 	r, _ := checkedLine(t, lanLine+fmt.Sprintf(", tls: {certificate: %q, key: %q}", box.Certificate, box.Key))
 	return r, func(t *testing.T) { writes("\x05")(t, dial(t, r.addresses["analyser"])) }
 }
