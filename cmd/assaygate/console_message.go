@@ -61,12 +61,14 @@ func (k *keptMessages) text(e envelope.Envelope) string { return k.shown(e, e.Ra
 // The bounds of what a page shows of a message's records.
 const (
 	fieldsShown = 2000
-	fieldShown  = 500 // bytes
+	fieldShown  = 500     // bytes
+	rawRead     = 1 << 20 // bytes that are taken apart
 )
 
 // records is console.Message.Records.
 func (k *keptMessages) records(e envelope.Envelope) (list []console.Record, more bool, err error) {
-	read, err := capturefile.Read(e.Raw)
+	raw := e.Raw[:min(len(e.Raw), rawRead)]
+	read, err := capturefile.Read(raw)
 	if err != nil {
 		return nil, false, err
 	}
@@ -100,6 +102,9 @@ func (k *keptMessages) records(e envelope.Envelope) (list []console.Record, more
 				errs = append(errs, splitRecords(t, []byte(k.shown(e, m.Text)), visit))
 			}
 		}
+	}
+	if len(raw) < len(e.Raw) {
+		return list, true, nil // what does not fit is where it was cut
 	}
 	return list, more, errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/assaygate/assaygate/device/console/api"
+	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -13,40 +14,118 @@ import (
 const pageSize = 50
 
 func (c *Console) messagesRoutes() []route {
-	return []route{{"GET /messages", Viewer, c.messages}}
+	return []route{
+		{"GET /messages", Viewer, c.messages},
+		{"GET /messages/retry", Admin, c.askRetry},
+		{"POST /messages/retry", Admin, c.retrySelected},
+	}
 }
 
+// messages lists what a search selects, the newest first.
 func (c *Console) messages(w http.ResponseWriter, r *http.Request) {
 	store := c.open(w, r)
 	if store == nil {
 		return
 	}
-	query := r.URL.Query()
-	filter, err := api.ParseFilter(query)
+	s := searched(r.URL.Query())
+	view := messagesView{
+		search: s, Instruments: c.instrumentNames(), Destinations: store.Destinations(),
+		States:  []spool.State{spool.Pending, spool.Held, spool.Delivered, spool.Confirmed, spool.Unconfirmed, spool.Parked, spool.Dropped},
+		Intakes: []envelope.Intake{envelope.Accepted, envelope.Parked, envelope.Incomplete, envelope.Rejected},
+		Kinds:   []envelope.Kind{envelope.KindResult, envelope.KindQC, envelope.KindCalibration, envelope.KindTest},
+	}
+	if len(s.Mistakes) > 0 {
+		c.render(w, r, http.StatusBadRequest, "messages.html", "Messages", view)
+		return
+	}
+	s.filter.Limit = pageSize + 1 // one more tells whether there is a next page
+	found, err := store.List(r.Context(), s.filter)
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	filter.Limit = pageSize + 1 // one more tells whether there is a next page
-	found, err := store.List(r.Context(), filter)
-	if err != nil {
-		c.fail(w, r, err)
-		return
-	}
-	view := messagesView{Query: query, Messages: found, States: []spool.State{
-		spool.Pending, spool.Held, spool.Delivered, spool.Confirmed, spool.Unconfirmed, spool.Parked, spool.Dropped,
-	}}
+	view.Messages = found[:min(len(found), pageSize)]
 	if len(found) > pageSize {
-		view.Messages = found[:pageSize]
-		query.Set("before", strconv.FormatUint(found[pageSize-1].Sequence, 10))
-		view.Older = "/messages?" + query.Encode()
+		view.Older = s.with("before", strconv.FormatUint(found[pageSize-1].Sequence, 10)).address("/messages")
+	}
+	if s.filter.Before != 0 {
+		view.Newest = s.with("before", "").address("/messages")
+	}
+	if s.retryable() {
+		view.Retry = s.with("before", "").address("/messages/retry")
 	}
 	c.render(w, r, http.StatusOK, "messages.html", "Messages", view)
 }
 
 type messagesView struct {
-	Query    url.Values
-	States   []spool.State
-	Messages []spool.Summary
-	Older    string // address of the next page, or ""
+	search
+	Instruments, Destinations []string
+	States                    []spool.State
+	Intakes                   []envelope.Intake
+	Kinds                     []envelope.Kind
+	Messages                  []spool.Summary
+	Older, Newest             string // addresses of other pages, or ""
+	Retry                     string // where all that the search selects is sent again, or ""
+}
+
+// instrumentNames are those that are configured.
+func (c *Console) instrumentNames() (names []string) {
+	if c.options.Overview.Instruments == nil {
+		return nil
+	}
+	for _, i := range c.options.Overview.Instruments() {
+		names = append(names, i.Name)
+	}
+	return names
+}
+
+// askRetry asks whether all that a search selects is to be sent again, and says how
+// much that is.
+func (c *Console) askRetry(w http.ResponseWriter, r *http.Request) {
+	store := c.open(w, r)
+	if store == nil {
+		return
+	}
+	s := searched(r.URL.Query())
+	if err := s.mistake(); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	n, err := store.Selected(r.Context(), s.selection())
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	c.render(w, r, http.StatusOK, "retry.html", "Retry", retryView{s, n, s.address("/messages")})
+}
+
+type retryView struct {
+	search
+	Deliveries int
+	Back       string
+}
+
+// retrySelected sends again what a search selects, and shows the search again.
+func (c *Console) retrySelected(w http.ResponseWriter, r *http.Request) {
+	store := c.open(w, r)
+	if store == nil {
+		return
+	}
+	query, err := url.ParseQuery(r.PostFormValue("query"))
+	if err != nil {
+		c.fail(w, r, api.BadRequest{Err: err})
+		return
+	}
+	s := searched(query)
+	if err := s.mistake(); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	n, err := store.RetryAll(r.Context(), s.selection(), c.who(r).Name)
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	// What is pending now is not what was searched for any more.
+	http.Redirect(w, r, s.with("state", "").with("retried", strconv.Itoa(n)).address("/messages"), http.StatusSeeOther)
 }

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	for name, f := range map[string]Filter{
 		"all":     {},
 		"sample":  {SampleID: "S"},
+		"sampled": {SampleID: "S", Instrument: "xn", Since: time.Now(), State: Parked},
+		"message": {MessageID: "M"},
 		"pending": {State: Pending, Destination: "lims"},
 		"parked":  {State: Parked},
 		"times":   {Since: time.Now(), Until: time.Now(), Instrument: "xn"},
@@ -122,5 +125,48 @@ func TestListFilters(t *testing.T) {
 	status, err := s.Status(t.Context())
 	if err != nil || status.Destinations[1].Name != "lims" || status.Destinations[1].HeldPending != 2 || status.Destinations[1].Pending != 2 || status.Destinations[0].HeldPending != 0 {
 		t.Errorf("status: %+v, %v", status, err)
+	}
+}
+
+// What a search can say, a retry of all that it selects can say too.
+func TestSelectionsNarrowAsFiltersDo(t *testing.T) {
+	s := open(t, settings(t), lims)
+	day := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var ids []string
+	for i := range 4 {
+		e := kilobyte("lane", uint64(i+1))
+		e.Intake, e.Reason = envelope.Parked, "no terminator record"
+		e.SampleID, e.ReceivedAt, e.Clock = fmt.Sprint("S-", i%2), day.AddDate(0, 0, i), envelope.ClockSet
+		e.Instrument = "lab"
+		if i == 3 {
+			e.Kind = envelope.KindQC
+		}
+		if _, err := s.Put(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, e.ID)
+	}
+	for name, test := range map[string]struct {
+		which Selection
+		want  int
+	}{
+		"all":     {Selection{}, 4},
+		"sample":  {Selection{SampleID: "S-1"}, 2},
+		"kind":    {Selection{Kind: envelope.KindQC}, 1},
+		"since":   {Selection{Since: day.AddDate(0, 0, 1)}, 3},
+		"until":   {Selection{Until: day.AddDate(0, 0, 1)}, 1},
+		"several": {Selection{SampleID: "S-1", Since: day, Until: day.AddDate(0, 0, 2), Instrument: "lab", State: Parked, Destination: lims.Name, Reason: "TERMINATOR"}, 1},
+		"intake":  {Selection{Intake: envelope.Incomplete}, 0},
+	} {
+		if n, err := s.Selected(t.Context(), test.which); err != nil || n != test.want {
+			t.Errorf("%s: %d, %v; want %d", name, n, err, test.want)
+		}
+	}
+	if n, err := s.RetryAll(t.Context(), Selection{SampleID: "S-1", Until: day.AddDate(0, 0, 2)}, "anna"); err != nil || n != 1 {
+		t.Errorf("retried %d, %v", n, err)
+	}
+	found, err := s.List(t.Context(), Filter{MessageID: ids[2]})
+	if err != nil || len(found) != 1 || found[0].ID != ids[2] {
+		t.Errorf("by its message: %+v, %v", found, err)
 	}
 }

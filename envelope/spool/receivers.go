@@ -215,3 +215,7 @@ func (t *tx) parkPending(destination, why string) error {
 	}
 	return nil
 }
+
+// Destinations returns the names of the configured destinations, in the order of
+// the configuration.
+func (s *Spool) Destinations() []string { return slices.Clone(s.configured.Load().names) }
