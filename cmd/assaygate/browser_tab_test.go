@@ -26,8 +26,9 @@ import (
 type tab struct {
 	t       testing.TB
 	ctx     context.Context
-	console string // scheme, host and port
-	mute    bool   // runs no scripts
+	console string      // scheme, host and port
+	mute    bool        // runs no scripts
+	alike   [][2]string // see [fixed]
 
 	mu       sync.Mutex // guards what follows, which events change
 	problems []problem
