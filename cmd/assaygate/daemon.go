@@ -57,6 +57,7 @@ type daemon struct {
 	secured     sync.Map      // the *port.TLS of lines, by the name of the instrument, and of servers, by serverName
 	own         own           // its certificate
 	deniedLog   deniedLog     // of its servers
+	errands     errands       // what pages of the console have begun
 
 	// watching stands for health.Watch in tests; nil otherwise.
 	watching func(name string, deadline time.Duration) (progress, ended func())
@@ -156,6 +157,7 @@ func (d *daemon) run(ctx context.Context) error {
 	beside.Go(func() { d.watchPorts(serving) })
 	beside.Go(func() { d.watchConfig(serving) })
 	beside.Go(func() { d.watchSticks(serving) })
+	beside.Go(func() { d.errands.run(serving) })
 	beside.Go(func() { d.showFace(serving) })
 	beside.Go(func() { d.checks.prober.run(serving) })
 	return d.goOn(ctx, first, err, begun)

@@ -309,18 +309,18 @@ func TestProbeLeavesAloneWhatIsInUse(t *testing.T) {
 	s.do(err, os.MkdirAll(s.Proc+"/300/fd", 0o755), os.WriteFile(s.Proc+"/300/comm", []byte("minicom\n"), 0o600), os.Symlink(real, s.Proc+"/300/fd/3"))
 	soon, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if p := probeOne(soon, s.System, device, nil); p.err == nil || !strings.Contains(p.err.Error(), "usb:1-1.3 is in use by minicom (process 300)") || opened() {
+	if p := probeOne(soon, s.System, device, nil, nil); p.err == nil || !strings.Contains(p.err.Error(), "usb:1-1.3 is in use by minicom (process 300)") || opened() {
 		t.Errorf("got %v", p.err)
 	}
 	s.do(os.Remove(s.Proc + "/300/fd/3"))
 	device.Console = true
-	if p := probeOne(soon, s.System, device, nil); p.err == nil || !strings.Contains(p.err.Error(), "console") || opened() {
+	if p := probeOne(soon, s.System, device, nil, nil); p.err == nil || !strings.Contains(p.err.Error(), "console") || opened() {
 		t.Errorf("got %v", p.err)
 	}
 	device.Console = false
 	ctx, stop := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, stop)
-	p := probeOne(ctx, s.System, device, nil)
+	p := probeOne(ctx, s.System, device, nil, nil)
 	var text bytes.Buffer
 	s.do(p.err, p.write(&text))
 	if p.Verdict.Sure != probe.Unknown || p.YAML != "" || text.String() != "9600 8N1       0 s: silence\n" {

@@ -45,7 +45,7 @@ func (c *portsProbe) Run(s *streams) error {
 	fmt.Fprintln(s.err, "Now make the analyser send: re-transmit a result, or measure a control. Do it again whenever something was heard.")
 	ctx, cancel := context.WithTimeout(ctx, c.For)
 	defer cancel()
-	found := probeOne(ctx, port.System{}, device, func(step probe.Step) { fmt.Fprintln(s.err, describeStep(step)) })
+	found := probeOne(ctx, port.System{}, device, func(step probe.Step) { fmt.Fprintln(s.err, describeStep(step)) }, nil)
 	if found.err != nil {
 		return found.err
 	}
@@ -114,7 +114,7 @@ func probePorts(ctx context.Context, system port.System, devices []port.Device, 
 				if told != nil {
 					told(d.Name, step)
 				}
-			})
+			}, nil)
 		})
 	}
 	listening.Wait()
@@ -122,7 +122,8 @@ func probePorts(ctx context.Context, system port.System, devices []port.Device, 
 }
 
 // probeOne listens to one port that nobody is known to use.
-func probeOne(ctx context.Context, system port.System, d port.Device, told func(probe.Step)) (p proposal) {
+// opened, which may be nil, is given how to read its modem lines meanwhile.
+func probeOne(ctx context.Context, system port.System, d port.Device, told func(probe.Step), opened func(modem func() (port.ModemLines, error))) (p proposal) {
 	p = proposal{Port: d.Name, Path: d.Path}
 	users, _, err := system.Users(d.Path)
 	switch {
@@ -139,6 +140,9 @@ func probeOne(ctx context.Context, system port.System, d port.Device, told func(
 		return p
 	}
 	defer line.Close()
+	if opened != nil {
+		opened(line.Modem)
+	}
 	p.Verdict, p.err = probe.Listen(ctx, line, told)
 	p.YAML = p.Verdict.YAML(d.Name)
 	if m, err := line.Modem(); err == nil {

@@ -179,6 +179,8 @@ func (d *daemon) tendTrial(ctx context.Context) {
 		}
 		if err := d.takeBack(ctx, t.by, why); err != nil {
 			d.log.Error("the configuration before cannot be put back; trying on", "error", err)
+		} else if strings.HasSuffix(t.by, consoleServer) {
+			d.noteAct(ctx, spool.ConfigReturned, "", "brought by "+t.by+"; "+why)
 		}
 	default:
 		if err := t.keep(d.changes.journal); err != nil {

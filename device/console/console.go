@@ -55,6 +55,7 @@ type Console struct {
 	handler http.Handler
 	noted   noted
 	streams streams
+	drafts  drafts
 }
 
 // New returns the console.

@@ -37,7 +37,7 @@ func (c *Console) guard(next http.Handler) http.Handler {
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
+			r.Body = http.MaxBytesReader(w, r.Body, limitOf(r))
 			if !c.holdsToken(r) {
 				http.Error(w, "This page is out of date: go back, load it again, and repeat.", http.StatusForbidden)
 				return
