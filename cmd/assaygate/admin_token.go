@@ -86,5 +86,9 @@ func (d *daemon) askingToken(file string, next http.Handler) http.Handler {
 		d.log.Error("the token of the admin endpoint cannot be used, so nobody is let in", "file", file, "error", err)
 	}}
 	keeper.current() // says at once what is wrong with it
-	return keeper.asking(next, func(r *http.Request) { d.refused(adminServer, refusedToken, r.RemoteAddr) })
+	return keeper.asking(next, func(r *http.Request) {
+		if r.RemoteAddr != nowhere { // whether the server lives is no secret, and the answer does not count
+			d.refused(adminServer, refusedToken, r.RemoteAddr)
+		}
+	})
 }

@@ -20,13 +20,13 @@ import (
 const certificateFile = "box-certificate.pem"
 
 // certificatePlaces are where the certificate may be: beside the configuration
-// file, or where that is not ours to write, beside the store.
+// file, or where there is none, or none that we may write beside, in the store.
 func (f flags) certificatePlaces(c Config) (paths []string) {
 	if f.Config != "" {
 		paths = append(paths, filepath.Join(filepath.Dir(f.Config), secretsFolder, certificateFile))
 	}
 	if c.Spool.Directory != "" {
-		paths = append(paths, filepath.Join(filepath.Dir(filepath.Clean(c.Spool.Directory)), secretsFolder, certificateFile))
+		paths = append(paths, filepath.Join(c.Spool.Directory, certificateFile))
 	}
 	return paths
 }
@@ -63,9 +63,9 @@ func (d *daemon) ownCertificate() (pair tls.Certificate, path string, err error)
 		return d.own.pair, d.own.path, nil
 	}
 	places := d.changes.source.certificatePlaces(d.config())
-	for i, place := range places {
+	for _, place := range places {
 		var failed error
-		if pair, failed = d.ensureCertificate(place, i == len(places)-1); failed == nil {
+		if pair, failed = d.ensureCertificate(place); failed == nil {
 			d.own.pair, d.own.path = pair, place
 			return pair, place, nil
 		}
@@ -74,15 +74,10 @@ func (d *daemon) ownCertificate() (pair tls.Certificate, path string, err error)
 	return tls.Certificate{}, "", err
 }
 
-// ensureCertificate makes the certificate in one place. The folder is made too
-// where the one above it is there, or where it is the last place.
-func (d *daemon) ensureCertificate(path string, last bool) (tls.Certificate, error) {
-	folder := filepath.Dir(path)
-	make := os.Mkdir
-	if last {
-		make = os.MkdirAll // the store's directory is made later
-	}
-	if err := make(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+// ensureCertificate makes the certificate in one place, and the folder where the
+// one above it is there.
+func (d *daemon) ensureCertificate(path string) (tls.Certificate, error) {
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return tls.Certificate{}, fmt.Errorf("a place for the box's certificate: %w", err)
 	}
 	_, err := os.Lstat(path)

@@ -15,6 +15,9 @@ const askEvery = 10 * time.Second
 // question is what it is asked: a page that costs nothing, wherever there is one.
 const question = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
+// nowhere is where a question comes from, as the server has it: see net.Pipe.
+const nowhere = "pipe"
+
 // questioned is the listener of an HTTP server that is asked something every now
 // and then: its accept loop gets a connection from nowhere, with a request that is
 // there already, and an answer to that, whatever it is, shows that accepting,

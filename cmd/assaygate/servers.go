@@ -138,7 +138,7 @@ func (d *daemon) tryServer(ctx context.Context, one httpServer) (net.Listener, e
 	}
 	d.doors.forget(one.name)
 	d.tell(one.name, listener.Addr())
-	gate := &serverGate{Listener: d.questioned(one.name, listener), from: one.from, refuse: func(reason string, address net.Addr) {
+	gate := &serverGate{Listener: d.questioned(one.name, listener), from: one.from, refuse: func(reason, address string) {
 		d.refused(one.name, reason, address)
 	}}
 	if config == nil {

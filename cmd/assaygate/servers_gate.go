@@ -33,7 +33,7 @@ func serverRefusals() []string {
 type serverGate struct {
 	net.Listener
 	from   []Network // nil: from everywhere
-	refuse func(reason string, address net.Addr)
+	refuse func(reason, address string)
 
 	mu   sync.Mutex
 	open map[netip.Addr]int
@@ -54,9 +54,9 @@ func (g *serverGate) Accept() (net.Conn, error) {
 		address := remote.AddrPort().Addr().Unmap().WithZone("")
 		switch {
 		case !g.allows(address, conn.LocalAddr()):
-			g.refuse(refusedAddress, remote)
+			g.refuse(refusedAddress, remote.String())
 		case !g.enter(address):
-			g.refuse(refusedConnections, remote)
+			g.refuse(refusedConnections, remote.String())
 		default:
 			return &gated{Conn: conn, leave: sync.OnceFunc(func() { g.leave(address) })}, nil
 		}
@@ -132,7 +132,7 @@ type deniedLog struct {
 const sayRefusals = 10 * time.Minute
 
 // refused counts that a server has not let somebody in.
-func (d *daemon) refused(server, reason string, address any) {
+func (d *daemon) refused(server, reason, address string) {
 	d.metrics.denied.WithLabelValues(server, reason).Inc()
 	r := &d.deniedLog
 	r.mu.Lock()
