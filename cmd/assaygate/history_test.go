@@ -28,8 +28,8 @@ func told(t testing.TB, path string) string {
 	return strings.Join(words, ", ")
 }
 
-// write does what a journal does with the files.
-func write(t testing.TB, files map[string][]byte) {
+// replaceFiles does what a journal does with the files.
+func replaceFiles(t testing.TB, files map[string][]byte) {
 	t.Helper()
 	for path, text := range files {
 		if text == nil {
@@ -48,7 +48,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		for _, text := range texts {
 			files, err := historyWith(historyBeside(path), earlier{By: "a", Text: []byte(text)})
 			must(t, err)
-			write(t, files)
+			replaceFiles(t, files)
 		}
 	}
 	add("1", "2", "2", "3")
