@@ -326,3 +326,27 @@ func TestConsoleDoesNotMoveTheRecords(t *testing.T) {
 		t.Errorf("what it does offer: %d %s", w.Code, w.Body)
 	}
 }
+
+func TestAddressesThatLeadNowhere(t *testing.T) {
+	b := newBrowser(t, spooltest.New(t))
+	w := b.get("/none")
+	if w.Code != http.StatusNotFound {
+		t.Errorf("%d", w.Code)
+	}
+	contains(t, w.Body.String(), "There is no such page", `href="/messages"`)
+}
+
+func TestTheMenuSaysWhereOneIs(t *testing.T) {
+	store := spooltest.New(t)
+	id := spooltest.Put(t, store, "S-1", nil)
+	b := newBrowser(t, store)
+	for path, want := range map[string]string{
+		"/": `href="/" aria-current="page"`, "/messages": `href="/messages" aria-current="page"`, "/messages/" + id: `href="/messages" aria-current="true"`,
+	} {
+		page := b.page(path)
+		contains(t, page, want)
+		if n := strings.Count(page, "aria-current"); n != 1 {
+			t.Errorf("%s: %d entries are the current one", path, n)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/assaygate/assaygate/device/console/api"
@@ -39,28 +40,36 @@ func (p page) IsAdmin() bool { return p.Person.Role >= Admin }
 type menuItem struct {
 	Path, Title string
 	least       Role
+	Current     string // as of aria-current: "page" for itself, "true" for what is below it, "" else
 }
 
 func menu() []menuItem {
 	return []menuItem{
-		{"/", "Overview", Viewer},
-		{"/live", "Live", Admin},
-		{"/messages", "Messages", Viewer},
-		{"/captures", "Captures", Admin},
-		{"/setup", "Setup", Admin},
-		{"/commission", "Commissioning", Viewer},
-		{"/update", "Update", Viewer},
-		{"/support", "Support", Viewer},
-		{"/audit", "Audit", Viewer},
+		{Path: "/", Title: "Overview", least: Viewer},
+		{Path: "/live", Title: "Live", least: Admin},
+		{Path: "/messages", Title: "Messages", least: Viewer},
+		{Path: "/captures", Title: "Captures", least: Admin},
+		{Path: "/setup", Title: "Setup", least: Admin},
+		{Path: "/commission", Title: "Commissioning", least: Viewer},
+		{Path: "/update", Title: "Update", least: Viewer},
+		{Path: "/support", Title: "Support", least: Viewer},
+		{Path: "/audit", Title: "Audit", least: Viewer},
 	}
 }
 
-// menuFor is the menu as the person gets it.
-func menuFor(p Person) (list []menuItem) {
+// menuFor is the menu as the person gets it at a path.
+func menuFor(p Person, path string) (list []menuItem) {
 	for _, item := range menu() {
-		if p.Role >= item.least {
-			list = append(list, item)
+		if p.Role < item.least {
+			continue
 		}
+		switch {
+		case path == item.Path:
+			item.Current = "page"
+		case item.Path != "/" && strings.HasPrefix(path, item.Path+"/"):
+			item.Current = "true"
+		}
+		list = append(list, item)
 	}
 	return list
 }
@@ -71,7 +80,7 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, nam
 	person := c.who(r)
 	err := c.pages.ExecuteTemplate(&body, name, page{
 		Title: title, Box: c.options.Box(), Version: c.options.Version, Token: c.tokenOf(r),
-		Person: person, Menu: menuFor(person), View: view,
+		Person: person, Menu: menuFor(person, r.URL.Path), View: view,
 	})
 	if err != nil {
 		c.options.Log.Error("console", "page", name, "error", err)

@@ -166,8 +166,17 @@ func (s search) More() bool {
 // Parts tells the search in words.
 func (s search) Parts() (list []string) {
 	for _, one := range []struct{ key, label string }{
-		{"sample_id", "sample"}, {"instrument", "instrument"}, {"from", "received from"}, {"to", "received to"}, {"since", "received since"},
-		{"until", "received before"}, {"state", "state"}, {"intake", "intake"}, {"kind", "kind"}, {"destination", "destination"}, {"reason", "reason with"},
+		{"sample_id", "sample"},
+		{"instrument", "instrument"},
+		{"from", "received from"},
+		{"to", "received to"},
+		{"since", "received since"},
+		{"until", "received before"},
+		{"state", "state"},
+		{"intake", "intake"},
+		{"kind", "kind"},
+		{"destination", "destination"},
+		{"reason", "reason with"},
 	} {
 		if value := s.Query.Get(one.key); value != "" {
 			list = append(list, one.label+" "+strings.Replace(plain(value), "T", " ", 1))
