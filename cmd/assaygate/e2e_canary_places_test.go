@@ -99,6 +99,16 @@ func (a *aviary) everywhere() seen {
 	for _, path := range []string{"/metrics", "/stats", "/healthz", "/readyz"} {
 		s.fetch(a.t, http.DefaultClient, "admin "+path, "http://"+a.addresses[adminServer]+path)
 	}
+	s.fetch(a.t, http.DefaultClient, "live", pages+"/live")
+	for _, line := range a.live.Lines() {
+		s.fetch(a.t, http.DefaultClient, "live backlog", pages+"/live/"+line.Instruments[0])
+	}
+	eventually(a.t, "who looks on has seen something", func() bool {
+		return slices.ContainsFunc(a.onlookers, func(o *onlooker) bool { return strings.Contains(o.seen(), "received") })
+	})
+	for _, o := range a.onlookers {
+		s.look("live stream", []byte(o.seen()))
+	}
 	for _, push := range a.server.Pushes() {
 		s.look("pushed", []byte(push.Message))
 		s.look("pushed", []byte(fmt.Sprint(push.Consumer, push.Header)))

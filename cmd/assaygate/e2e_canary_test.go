@@ -58,6 +58,7 @@ type aviary struct {
 	bird        string
 	inAllowed   bool // plant in the fields that stay
 	transmitted int
+	onlookers   []*onlooker // one on each line, from the start
 }
 
 const canaryConfig = `
@@ -84,6 +85,7 @@ func newAviary(t *testing.T, astm, hl7 fieldsOf, dropped bool) *aviary {
 		return list
 	}
 	a.running = start(t, base(a.directory)+fmt.Sprintf(canaryConfig, text(astm), dropped, text(hl7))+traced(undemanding(a.server, a.directory)))
+	a.onlookers = a.lookOnAll()
 	return a
 }
 

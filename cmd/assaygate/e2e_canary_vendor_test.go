@@ -83,6 +83,7 @@ func TestCanaryInMakersFormats(t *testing.T) {
 			t.Parallel()
 			a := &aviary{server: newLIMS(t), directory: t.TempDir(), bird: canary}
 			a.running = start(t, base(a.directory)+fmt.Sprintf(canaryVendorConfig, allow)+traced(undemanding(a.server, a.directory)))
+			a.onlookers = a.lookOnAll()
 			a.plantVendor()
 			found := a.everywhere()
 			if name == "passes" {

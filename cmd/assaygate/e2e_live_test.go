@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assaygate/assaygate/device/simulator"
 	"github.com/assaygate/assaygate/protocols/lis01"
 )
 
@@ -88,6 +89,21 @@ func (o *onlooker) seen() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
+}
+
+// lookOnAll looks on at all lines.
+func (r *running) lookOnAll() (list []*onlooker) {
+	for _, line := range r.live.Lines() {
+		o, _ := r.lookOn(line.Instruments[0], "")
+		list = append(list, o)
+	}
+	return list
+}
+
+// wanted waits until a text was seen, and returns all that was.
+func (o *onlooker) wanted(text string) string {
+	o.wants(text)
+	return o.seen()
 }
 
 // wants waits until all of the texts were seen, in this order, and nothing but
@@ -237,4 +253,28 @@ func TestLiveForgetsWhatAnAllowlistKeepsOut(t *testing.T) {
 	if page := shown(); strings.Contains(page, "Star") {
 		t.Errorf("the allowlist came, and is shown still:\n%s", page)
 	}
+}
+
+// The same over a serial line.
+func TestLiveOverASerialLine(t *testing.T) {
+	instrument, path := terminal(t)
+	r := start(t, base(t.TempDir())+fmt.Sprintf("instruments: [{name: serial, serial: {port: %q}, protocol: astm}]\ndestinations: []\n", path))
+	o, _ := r.lookOn("serial", "")
+	o.wants("note opened: " + path)
+	data, err := simulator.Capture("roche_cobas_c111.astm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := simulator.Read(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := simulator.Play(t.Context(), instrument, messages, simulator.Options{})
+	if err != nil || len(result.Acknowledged) == 0 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	o.wants("received <ENQ>", "sent <ACK>", "timer 30s for the next frame or EOT (LIS01-A2 8.5.2)", "received <STX>1H|\\^&",
+		"the message is stored, now ACK", "sent <ACK>", "received <EOT>")
+	instrument.Close()
+	o.wants("note ended: " + path)
 }

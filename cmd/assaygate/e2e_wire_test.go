@@ -158,9 +158,13 @@ func TestCanaryInTraces(t *testing.T) {
 			directory := t.TempDir()
 			r := start(t, base(directory)+wireConfig+privacy+traced(lims(newLIMS(t), directory)))
 			plants := wirePlants()
+			onlookers := r.lookOnAll()
 			traceOf := map[string]string{}
 			for _, what := range slices.Sorted(maps.Keys(plants)) {
 				traceOf[what] = plants[what].send(t, r.addresses[plants[what].line])
+			}
+			for _, o := range onlookers {
+				o.wantCanary(privacy == "")
 			}
 			r.end()
 			found := readTraces(t, filepath.Join(directory, "captures"))
@@ -180,6 +184,16 @@ func TestCanaryInTraces(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// wantCanary expects that who looks on sees the patient's name, or all but that.
+func (o *onlooker) wantCanary(shown bool) {
+	o.t.Helper()
+	s := seen{}
+	s.look("stream", []byte(o.wanted("note ended: ")))
+	if shown != (len(s["stream"]) > 0) {
+		o.t.Errorf("live: shown is %q, in\n%s", s["stream"], o.seen())
 	}
 }
 
