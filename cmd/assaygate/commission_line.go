@@ -109,6 +109,7 @@ func (d *daemon) portUsers(path string) string {
 
 // describeFormat writes speed and format as they are written on analysers.
 func describeFormat(s port.Serial) string {
+	s = s.WithDefaults()
 	parity := map[string]string{"even": "E", "odd": "O"}[s.Parity]
 	if parity == "" {
 		parity = "N"

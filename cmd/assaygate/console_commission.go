@@ -74,7 +74,7 @@ func (d *daemon) setupOf(i Instrument, f commission.Facts) commission.Setup {
 	s := commission.Setup{Line: f.Line, Language: f.Language, Secure: i.TLS != (port.TLSFiles{}), Model: i.Profile}
 	switch f.Line {
 	case commission.Serial:
-		s.Format, s.Flow = describeFormat(*i.Serial), i.Serial.Flow
+		s.Format, s.Flow = describeFormat(*i.Serial), i.Serial.WithDefaults().Flow
 	case commission.Listener:
 		host, number, _ := net.SplitHostPort(i.listens())
 		if s.Port, s.Addresses = number, []string{host}; host == "" || host == "::" || host == "0.0.0.0" {
@@ -115,7 +115,7 @@ func (d *daemon) checkSettings(i Instrument, f commission.Facts) []console.Fact 
 	add := func(name, value string) { facts = append(facts, console.Fact{Name: name, Value: value}) }
 	if i.Serial != nil {
 		add("Speed and format", describeFormat(*i.Serial))
-		add("Flow control", i.Serial.Flow)
+		add("Flow control", i.Serial.WithDefaults().Flow)
 	} else {
 		add("TLS", map[bool]string{true: "yes", false: "no"}[i.TLS != (port.TLSFiles{})])
 	}

@@ -99,7 +99,7 @@ func plantedFaults() []plantedFault {
 		{"no bytes", onSerial(func(*testing.T, *os.File) {}), true, commission.BytesLayer, "Not one byte"},
 		{"another speed", onSerial(writesSerial("\xf8\x80\x00\xe6\x86\xff\x00\x9e\x78\xfe")), false, commission.FormatLayer, "none that an analyser sends"},
 		{"a printer", onSerial(writesSerial("WBC 5.1\r\nRBC 4.2\r\n")), true, commission.GreetingLayer, "none of them is an ENQ"},
-		{"ENQ only", onSerial(func(t *testing.T, line *os.File) { sends(t, line, enq, enq, enq) }), false, commission.FramesLayer, "greeted 3 times"},
+		{"ENQ only", onSerial(func(t *testing.T, line *os.File) { sends(t, line, enq, enq, enq) }), false, commission.FramesLayer, "greetings: 3"},
 		{"wrong checksums", onSerial(func(t *testing.T, line *os.File) { sends(t, line, enq, spoiltFrame(), spoiltFrame(), eot) }), false, commission.FramesLayer, "checksum was wrong"},
 		{"no terminator", onSerial(func(t *testing.T, line *os.File) { sends(t, line, sessionOf(withoutEnd)...) }), false, commission.RecordsLayer, "no terminator record"},
 		{"unknown header", onSerial(func(t *testing.T, line *os.File) { sends(t, line, sessionOf(astmText("Nobody^9", "1", "S-1"))...) }), false, commission.RecognisedLayer, "general one (generic_astm)"},

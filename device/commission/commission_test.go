@@ -91,11 +91,11 @@ var listenerFaults = []planted{
 	{"no TLS", Listener, ASTM, func(f *Facts) {
 		silent(f)
 		f.Connections = Connections{Made: 3, TLS: counted(3), Secure: true}
-	}, ConnectionLayer, "handshake failed 3 times", "agree on TLS"},
+	}, ConnectionLayer, "handshakes that failed: 3", "agree on TLS"},
 	{"too many connections", Listener, ASTM, func(f *Facts) {
 		silent(f)
 		f.Connections = Connections{Crowded: counted(2)}
-	}, ConnectionLayer, "limit on connections", "limits.connections"},
+	}, ConnectionLayer, "a limit has closed: 2", "limits.connections"},
 	{"connected, and silent", Listener, HL7, silent, BytesLayer, "connection stands", "release it"},
 	{"taken for others", Listener, ASTM, func(f *Facts) {
 		heard(f, Traffic{Received: 400, ENQ: 1, STX: 4, EOT: 1})
@@ -131,7 +131,7 @@ var protocolFaults = []planted{
 	{"text without a block", Listener, HL7, func(f *Facts) { heard(f, Traffic{Received: 300}) }, GreetingLayer, "start of a block", "MLLP"},
 	{"ENQ again and again", Serial, ASTM, func(f *Facts) {
 		heard(f, Traffic{Received: 3, Sent: 3, ENQ: 3})
-	}, FramesLayer, "greeted 3 times", "does not reach the analyser"},
+	}, FramesLayer, "greetings: 3", "does not reach the analyser"},
 	{"wrong checksums", Serial, ASTM, func(f *Facts) {
 		heard(f, Traffic{Received: 300, ENQ: 1, STX: 6})
 		f.Refused.Checksum = counted(6)

@@ -76,7 +76,7 @@ func (f Facts) afterGreeting(is making) Layer {
 	case t.EOT > 0:
 		return is(Waiting, "The analyser has tried the line: it greeted and took leave.", f.send())
 	case t.ENQ > 1 || t.ENQ > 0 && f.quiet():
-		return is(Fault, fmt.Sprintf("The analyser has greeted %d times, the box has answered, and no frame followed.", t.ENQ),
+		return is(Fault, fmt.Sprintf("The analyser has greeted, the box has answered, and no frame followed; greetings: %d.", t.ENQ),
 			"The answer does not reach the analyser: look at the wire from the box's transmit to the analyser's receive, at flow control, and whether the analyser is set to a bidirectional host.")
 	}
 	return is(Waiting, "No frame has come so far.", "")

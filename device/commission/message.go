@@ -21,7 +21,7 @@ func (f Facts) records() Layer {
 	case m == nil && f.Refused.Rejected.Now > 0:
 		return refused
 	case m == nil && f.Queries > 0:
-		return is(Waiting, fmt.Sprintf("The analyser has asked for orders %d times, and sent no result.", f.Queries), f.send())
+		return is(Waiting, fmt.Sprintf("The analyser has asked for orders, and sent no result; questions: %d.", f.Queries), f.send())
 	case m == nil:
 		return is(Waiting, "No message of this analyser has come so far.", f.send())
 	}

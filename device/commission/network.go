@@ -53,13 +53,13 @@ func (f Facts) connection() Layer {
 		return is(OK, "", "Open now: %d%s.", c.Open, c.turnedAway())
 	case c.TLS.Now > 0:
 		return is(Fault, "Make both sides agree on TLS: switch it on at the analyser with the authority of the box's certificate, or remove tls from the line.",
-			"The TLS handshake failed %d times%s.", c.TLS.Now, why)
+			"TLS handshakes that failed: %d%s.", c.TLS.Now, why)
 	case c.Made == 0 && c.Open == 0 && c.Origin.Now > 0:
 		return is(Fault, "Add the analyser's network to allow_from, or give the analyser an address in it.",
-			"The box has refused its address %d times%s; allow_from is %s.", c.Origin.Now, why, c.Networks)
+			"Connections refused for their address: %d%s. allow_from is %s.", c.Origin.Now, why, c.Networks)
 	case c.Crowded.Now > 0 && c.Open == 0:
 		return is(Fault, "Look whether the analyser opens connection after connection and closes none; else raise limits.connections or limits.per_address.",
-			"A limit on connections has closed %d%s.", c.Crowded.Now, why)
+			"Connections that a limit has closed: %d%s.", c.Crowded.Now, why)
 	case c.Open > 0 || c.Made > 0:
 		return is(OK, "", "Open now: %d, made since the check began: %d%s.", c.Open, c.Made, c.turnedAway())
 	case f.due():

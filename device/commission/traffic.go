@@ -47,7 +47,7 @@ func (f Facts) greeting() Layer {
 	case f.Language == Packets:
 		return is(NotApplicable, "This format has no greeting.", "")
 	case t.ENQ > 0:
-		return is(OK, fmt.Sprintf("The analyser has greeted %d times.", t.ENQ), "")
+		return is(OK, fmt.Sprintf("Greetings of the analyser: %d.", t.ENQ), "")
 	case f.came():
 		return is(OK, "A message came without it: the analyser's own packets.", "")
 	case !t.Known:

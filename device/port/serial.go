@@ -46,6 +46,9 @@ const (
 // says nothing. The port itself has no default.
 func DefaultSerial() Serial { return Serial{}.filled() }
 
+// WithDefaults returns the settings that the port has: nothing is left out.
+func (s Serial) WithDefaults() Serial { return s.filled() }
+
 // filled returns the settings with every zero value replaced by its default.
 func (s Serial) filled() Serial {
 	on := true
