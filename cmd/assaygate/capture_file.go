@@ -22,17 +22,22 @@ func readCapture(file string) (capturefile.File, error) {
 	if err != nil {
 		return capturefile.File{}, err
 	}
-	if capture.IsTrace(data) {
-		data, err = receivedIn(data)
-	}
-	var read capturefile.File
-	if err == nil {
-		read, err = capturefile.Read(data)
-	}
+	read, err := captureIn(data)
 	if err != nil {
 		return capturefile.File{}, fmt.Errorf("%s: %w", file, err)
 	}
 	return read, nil
+}
+
+// captureIn is readCapture of what stands in a file.
+func captureIn(data []byte) (read capturefile.File, err error) {
+	if capture.IsTrace(data) {
+		data, err = receivedIn(data)
+	}
+	if err != nil {
+		return capturefile.File{}, err
+	}
+	return capturefile.Read(data)
 }
 
 // errVeiled is of a trace that says when something came, but not what.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
+	"github.com/assaygate/assaygate/device/capturefile"
 	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
@@ -198,6 +199,11 @@ func (r *replay) intake(ctx context.Context, file string) (envelopes []envelope.
 	if err != nil {
 		return nil, nil, []string{strings.TrimPrefix(err.Error(), file+": ")}
 	}
+	return r.readIn(ctx, file, read)
+}
+
+// readIn is intake of what was read from a file.
+func (r *replay) readIn(ctx context.Context, file string, read capturefile.File) (envelopes []envelope.Envelope, notes, problems []string) {
 	for _, problem := range read.Problems {
 		switch {
 		case problem.Frame: // judged as on a line

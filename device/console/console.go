@@ -41,6 +41,7 @@ type Options struct {
 	Live       Live
 	Message    Message
 	Captures   Captures
+	Replay     Replay
 	Setup      Setup
 	Commission Commission
 	Update     Update

@@ -83,6 +83,7 @@ func (c *Console) message(w http.ResponseWriter, r *http.Request) {
 		slices.Reverse(view.Parts)
 		if c.who(r).Role >= Admin {
 			view.Sent, view.SentFailure = c.sent(r, message)
+			view.Staging = c.staging()
 		}
 	}
 	c.render(w, r, http.StatusOK, "message.html", view.title(), view)
@@ -96,6 +97,7 @@ type messageView struct {
 	Parts             []spool.Summary // the envelopes of the same message, this one too
 	OlderRows         int
 	CanRetry, CanDrop bool
+	Staging           []string  // where it can be replayed to
 	Sent              *sentView // nil for who may not see it
 	SentFailure       error     // why it is not there for who may
 }

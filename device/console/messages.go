@@ -1,9 +1,11 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope"
@@ -12,6 +14,10 @@ import (
 
 // pageSize is how many messages one page lists.
 const pageSize = 50
+
+// patience is how long a search may take: some have no index to help, and the lines
+// need the processor too.
+const patience = 10 * time.Second
 
 func (c *Console) messagesRoutes() []route {
 	return []route{
@@ -39,7 +45,14 @@ func (c *Console) messages(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.filter.Limit = pageSize + 1 // one more tells whether there is a next page
-	found, err := store.List(r.Context(), s.filter)
+	ctx, stop := context.WithTimeout(r.Context(), patience)
+	defer stop()
+	found, err := store.List(ctx, s.filter)
+	if ctx.Err() != nil && r.Context().Err() == nil {
+		view.Mistakes = []string{"This search takes too long in a store with so many messages: name a sample, a state, or the time around it."}
+		c.render(w, r, http.StatusServiceUnavailable, "messages.html", "Messages", view)
+		return
+	}
 	if err != nil {
 		c.fail(w, r, err)
 		return

@@ -82,7 +82,7 @@ func (w *Writer) Deliver(ctx context.Context, e envelope.Envelope) error {
 	if err := w.prepare(); err != nil {
 		return err
 	}
-	if err := write(filepath.Join(w.directory, fileName(e)), e.Raw); err != nil {
+	if err := write(filepath.Join(w.directory, FileName(e)), e.Raw); err != nil {
 		w.mu.Lock()
 		w.made = false // someone may have removed it
 		w.mu.Unlock()
@@ -106,8 +106,8 @@ func (w *Writer) prepare() error {
 	return nil
 }
 
-// fileName is YYYYMMDDTHHMMSS.ffffffZ-INSTRUMENT-SEQ with what the bytes are.
-func fileName(e envelope.Envelope) string {
+// FileName is YYYYMMDDTHHMMSS.ffffffZ-INSTRUMENT-SEQ with what the bytes are.
+func FileName(e envelope.Envelope) string {
 	name := e.ReceivedAt.UTC().Format(timeFormat) + "-" + safe(e.Instrument) + "-" + strconv.FormatUint(e.Sequence, 10)
 	switch e.Protocol {
 	case envelope.ASTM:

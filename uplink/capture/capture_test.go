@@ -34,7 +34,7 @@ func TestFileName(t *testing.T) {
 		{envelope.Envelope{Protocol: envelope.ASTM, Instrument: strings.Repeat("x", 500), Sequence: 7}, "20240203T030506.007008Z-" + strings.Repeat("x", 100) + "-7.astm"},
 	} {
 		test.e.ReceivedAt = received()
-		if got := fileName(test.e); got != test.want {
+		if got := FileName(test.e); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
 	}
@@ -54,7 +54,7 @@ func TestWritesEachMessageOnce(t *testing.T) {
 			}
 		}
 		e.Part, e.Sequence = 0, 7
-		if err := os.WriteFile(filepath.Join(directory, "."+fileName(e)+".tmp"), []byte("half of it, and much longer than the whole"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(directory, "."+FileName(e)+".tmp"), []byte("half of it, and much longer than the whole"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,7 +101,7 @@ func TestWaitsForTheDirectory(t *testing.T) {
 		if err := w.Deliver(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := os.Stat(filepath.Join(directory, fileName(e))); err != nil {
+		if _, err := os.Stat(filepath.Join(directory, FileName(e))); err != nil {
 			t.Error(err)
 		}
 		// Removed while in use: the next attempt fails, the one after does not.
@@ -144,7 +144,7 @@ func TestFromTheSpool(t *testing.T) {
 		if e.Sequence, err = q.Put(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
-		want[fileName(e)] = string(intake)
+		want[FileName(e)] = string(intake)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
