@@ -127,6 +127,9 @@ func (c Config) missingFiles() []config.Error {
 		}
 	}
 	read("admin.token_file", c.Admin.TokenFile)
+	if token, err := adminToken(c.Admin.TokenFile); err == nil && token != "" && len(token) < shortestToken {
+		list = append(list, c.document.At("admin.token_file", "the token has %d characters and could be guessed; take at least %d, such as those of: openssl rand -base64 24", len(token), shortestToken))
+	}
 	tls("admin.tls", c.Admin.TLS)
 	tls("console.tls", TLSSettings{Certificate: c.Console.TLS.Certificate, Key: c.Console.TLS.Key})
 	return list

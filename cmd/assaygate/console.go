@@ -13,6 +13,7 @@ func (d *daemon) newConsole() *console.Console {
 	return console.New(console.Options{
 		Store: d.openedStore, Box: func() string { return d.config().Box.Name }, Version: version,
 		Hosts: d.consoleHosts, Log: d.log.With("part", "console"),
+		Login:    console.Login{Users: func() map[string]console.User { return d.config().Console.Users }},
 		Overview: d.consoleOverview(), Live: d.consoleLive(), Message: d.consoleMessage(), Captures: d.consoleCaptures(), Replay: d.consoleReplay(), Setup: d.consoleSetup(),
 		Commission: d.consoleCommission(), Update: d.consoleUpdate(), Support: d.consoleSupport(),
 	})

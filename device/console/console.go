@@ -4,6 +4,10 @@
 // person needs it most. What a page shows beyond the store comes through small
 // structs of functions, one a page, which cmd fills; each is in the page's file.
 //
+// Where the configuration has users every page but the login asks for one of them,
+// and says what the role allows ([Role]). Users and roles are read anew at each
+// request.
+//
 // Without users the console has no login and is for loopback only. It is still
 // reached by any web page that a browser on this machine has open. Three things
 // keep such pages out: a foreign Host header is refused (else a name that is
@@ -18,6 +22,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/assaygate/assaygate/device/console/login"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -36,6 +41,8 @@ type Options struct {
 	// Log gets what fails here, never content. Required.
 	Log *slog.Logger
 
+	// Login is who may come in.
+	Login Login
 	// What the pages show and do, each in the file of its page.
 	Overview   Overview
 	Live       Live
@@ -55,13 +62,16 @@ type Console struct {
 	pages   *template.Template
 	handler http.Handler
 	noted   noted
+	desk    *login.Desk
+	cross   *http.CrossOriginProtection
+	failed  refusedNotes
 	streams streams
 	drafts  drafts
 }
 
 // New returns the console.
 func New(o Options) *Console {
-	c := &Console{options: o, token: newToken(), pages: parsePages()}
+	c := &Console{options: o, token: newToken(), pages: parsePages(), desk: login.NewDesk(), cross: http.NewCrossOriginProtection()}
 	mux := http.NewServeMux()
 	for _, one := range c.routes() {
 		mux.Handle(one.pattern, c.allowed(one))
@@ -83,7 +93,7 @@ type route struct {
 // routes are all of them.
 func (c *Console) routes() []route {
 	return slices.Concat(
-		c.staticRoutes(), c.overviewRoutes(), c.liveRoutes(), c.messagesRoutes(), c.messageRoutes(), c.capturesRoutes(),
+		c.staticRoutes(), c.loginRoutes(), c.sessionRoutes(), c.overviewRoutes(), c.liveRoutes(), c.messagesRoutes(), c.messageRoutes(), c.capturesRoutes(),
 		c.setupRoutes(), c.commissionRoutes(), c.updateRoutes(), c.supportRoutes(), c.trailRoutes(), c.apiRoutes(),
 	)
 }

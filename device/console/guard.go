@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"crypto/subtle"
 	"net"
 	"net/http"
@@ -36,15 +37,33 @@ func (c *Console) guard(next http.Handler) http.Handler {
 			http.Error(w, "This console is not known by that name.", http.StatusMisdirectedRequest)
 			return
 		}
+		if session, is := c.session(r, !byItself(r)); is {
+			// An answer that takes long ends with the session.
+			ctx, stop := context.WithCancel(r.Context())
+			defer stop()
+			defer context.AfterFunc(session.Over(), stop)()
+			r = r.WithContext(ctx)
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			r.Body = http.MaxBytesReader(w, r.Body, limitOf(r))
-			if !c.holdsToken(r) {
-				http.Error(w, "This page is out of date: go back, load it again, and repeat.", http.StatusForbidden)
+			if err := c.cross.Check(r); err != nil || !c.holdsToken(r) {
+				c.refuseChange(w, r)
 				return
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// refuseChange answers who wants to change something and does not come from a page
+// of ours, or from one that is too old.
+func (c *Console) refuseChange(w http.ResponseWriter, r *http.Request) {
+	const text = "This page is out of date: go back, load it again, and repeat."
+	if isAPI(r) {
+		answerFailure(w, http.StatusForbidden, "token", "the header "+tokenHeader+" does not have the token of the session; see POST "+sessionPath)
+		return
+	}
+	http.Error(w, text, http.StatusForbidden)
 }
 
 // knows reports whether the request asks for the console by a name of its own.
@@ -72,8 +91,12 @@ func (c *Console) knows(r *http.Request) bool {
 	return ok && local.AddrPort().Addr().Unmap().WithZone("") == asked.Unmap().WithZone("")
 }
 
-// holdsToken reports whether the request carries the token of our pages.
+// holdsToken reports whether the request carries the token of our pages, or is the
+// one with which a program gets it.
 func (c *Console) holdsToken(r *http.Request) bool {
+	if startsSession(r) {
+		return true
+	}
 	token := r.Header.Get(tokenHeader)
 	// The API's body is JSON, and is left to it.
 	if token == "" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
@@ -82,5 +105,11 @@ func (c *Console) holdsToken(r *http.Request) bool {
 	return subtle.ConstantTimeCompare([]byte(token), []byte(c.tokenOf(r))) == 1
 }
 
-// tokenOf is the token of the pages that the person has open.
-func (c *Console) tokenOf(*http.Request) string { return c.token }
+// tokenOf is the token of the pages that the person has open: that of the session,
+// or that of this process for who has none.
+func (c *Console) tokenOf(r *http.Request) string {
+	if session, is := c.session(r, false); is {
+		return session.CSRF
+	}
+	return c.token
+}

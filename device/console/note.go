@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -15,8 +16,15 @@ func (c *Console) note(r *http.Request, what spool.Act, sequence uint64, detail 
 	if err != nil {
 		return err
 	}
-	return store.Note(r.Context(), spool.Note{What: what, Sequence: sequence, Who: c.who(r).Name, Detail: detail})
+	who := c.who(r).Name
+	if who == "" {
+		return errEnded
+	}
+	return store.Note(r.Context(), spool.Note{What: what, Sequence: sequence, Who: who, Detail: detail})
 }
+
+// errEnded is why nothing is done for a person whose session ended meanwhile.
+var errEnded = fmt.Errorf("%w: your session has ended", spool.ErrRefused)
 
 // noteOnce is note for what a person looks at again and again: one row for ten
 // minutes.

@@ -31,7 +31,12 @@ type page struct {
 	Person              Person
 	Menu                []menuItem
 	View                any
+
+	login bool
 }
+
+// LoggedIn reports whether the person can log out.
+func (p page) LoggedIn() bool { return p.login }
 
 // IsAdmin is for pages that show more to admins.
 func (p page) IsAdmin() bool { return p.Person.Role >= Admin }
@@ -81,6 +86,7 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, nam
 	err := c.pages.ExecuteTemplate(&body, name, page{
 		Title: title, Box: c.options.Box(), Version: c.options.Version, Token: c.tokenOf(r),
 		Person: person, Menu: menuFor(person, r.URL.Path), View: view,
+		login: person.Role > Anybody && len(c.accounts()) > 0,
 	})
 	if err != nil {
 		c.options.Log.Error("console", "page", name, "error", err)

@@ -6,6 +6,7 @@ for (const part of document.querySelectorAll("[data-renew]")) {
     if (document.hidden || part.contains(document.activeElement) || !getSelection().isCollapsed) return;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.status === 401) location.reload(); // the session has ended
       if (!answer.ok || answer.redirected) return;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
       if (fresh) part.replaceChildren(...fresh.childNodes);
