@@ -12,10 +12,10 @@ import (
 // facts gathers what a check judges: the line, the store, and the destination of
 // that name, "" for none.
 func (d *daemon) facts(ctx context.Context, of checkOf, i Instrument, destination string) commission.Facts {
-	now := d.checks.look(of, func() check { return d.beginCheck(ctx, i.Name) })
+	now, own := d.checks.look(of, func() check { return d.beginCheck(ctx, i.Name) }), d.tally.line(i.Name)
 	line, _ := d.live.Line(i.Name)
 	f := commission.Facts{
-		Language: languageOf(i), Profile: i.Profile, Running: time.Since(now.begun),
+		Language: languageOf(i, own.protocol), Profile: i.Profile, Running: time.Since(now.begun),
 		Traffic: trafficSince(now, line),
 	}
 	if !now.sent.IsZero() {
@@ -31,21 +31,23 @@ func (d *daemon) facts(ctx context.Context, of checkOf, i Instrument, destinatio
 			f.Others += now.since(d.tally.line(name), name, countWhole).All
 		}
 	}
-	own, whole := d.tally.line(i.Name), d.tally.line(first)
+	whole := d.tally.line(first)
 	f.Whole = now.since(own, i.Name, countWhole).All
 	f.Queries = now.since(own, i.Name, countQuery).All
 	f.Refused = refusedSince(now, i.Name, own, first, whole)
 	d.lineFacts(&f, now, i, first, whole)
 	d.storeFacts(ctx, &f, of, now, i, destination)
-	d.limsFacts(ctx, &f, now, i, destination)
+	d.limsFacts(ctx, &f, now, destination)
 	return f
 }
 
-func languageOf(i Instrument) commission.Language {
+// languageOf is what is spoken on the line. The packets of makers other than the
+// Emerald's come over lines for ASTM.
+func languageOf(i Instrument, spoken envelope.Protocol) commission.Language {
 	switch {
 	case i.emerald():
 		return commission.Packets
-	case i.protocol() == envelope.HL7:
+	case spoken == envelope.HL7, spoken == "" && i.protocol() == envelope.HL7:
 		return commission.HL7
 	}
 	return commission.ASTM

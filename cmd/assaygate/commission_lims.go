@@ -5,13 +5,12 @@ import (
 	"slices"
 
 	"github.com/assaygate/assaygate/device/commission"
-	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 	"github.com/assaygate/assaygate/uplink"
 )
 
 // limsFacts are those of the destination.
-func (d *daemon) limsFacts(ctx context.Context, f *commission.Facts, c check, i Instrument, name string) {
+func (d *daemon) limsFacts(ctx context.Context, f *commission.Facts, c check, name string) {
 	config := d.config()
 	at := slices.IndexFunc(config.Destinations, func(one Destination) bool { return one.Name == name })
 	if at < 0 {
@@ -26,7 +25,7 @@ func (d *daemon) limsFacts(ctx context.Context, f *commission.Facts, c check, i 
 	if to.SENAITE != nil {
 		l.Kind, l.Reads, l.After = commission.SENAITE, to.confirm(), to.SENAITE.Confirm.After
 		l.Consumers = to.SENAITE.Consumer.ASTM
-		if i.protocol() == envelope.HL7 {
+		if f.Language == commission.HL7 {
 			l.Consumers = to.SENAITE.Consumer.HL7
 		}
 	}

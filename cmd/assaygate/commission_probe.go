@@ -12,11 +12,14 @@ import (
 )
 
 const (
-	// probeEvery is how often a LIMS is asked at most while somebody looks, and
-	// refusedEvery where it has refused the credentials: some lock an account that
-	// is tried too often.
-	probeEvery   = 5 * time.Second
-	refusedEvery = 30 * time.Second
+	// probeEvery is how often a LIMS is asked at most while somebody looks.
+	probeEvery = 5 * time.Second
+	// refusedPause is how much longer it is not asked after each time in a row that it
+	// has refused the credentials, and longestProbePause at most: some lock an account that
+	// is tried too often, and a page may be left open for days. Other credentials are
+	// tried at once.
+	refusedPause      = 30 * time.Second
+	longestProbePause = 10 * time.Minute
 	// probeLimit is how long one question may take.
 	probeLimit = 12 * time.Second
 	// probePatience is how long who looks waits for an answer; the next look has it.
@@ -45,6 +48,8 @@ type limsAnswer struct {
 	made  destinationMade // with what settings it was asked
 	at    time.Time
 	probe commission.Probe
+
+	refusals int // of the credentials, in a row
 }
 
 func newProber() *prober {
@@ -59,9 +64,7 @@ func (p *prober) run(ctx context.Context) {
 			return
 		case q := <-p.wanted:
 			probe := q.ask(ctx)
-			p.mu.Lock()
-			p.answers[q.destination.Name] = limsAnswer{q.made, time.Now(), probe}
-			p.mu.Unlock()
+			p.note(q, probe)
 			close(q.asked)
 		}
 	}
@@ -99,11 +102,21 @@ func (p *prober) answer(name string, made destinationMade) (limsAnswer, bool) {
 	return last, true
 }
 
-func (a limsAnswer) pause() time.Duration {
-	if a.probe.Stage == commission.AtLogin {
-		return refusedEvery
+// note keeps an answer.
+func (p *prober) note(q limsQuestion, probe commission.Probe) {
+	refusals := 0
+	if probe.Stage == commission.AtLogin {
+		last, _ := p.answer(q.destination.Name, q.made)
+		refusals = last.refusals + 1
 	}
-	return probeEvery
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers[q.destination.Name] = limsAnswer{q.made, time.Now(), probe, refusals}
+}
+
+// pause is how long the answer holds.
+func (a limsAnswer) pause() time.Duration {
+	return max(probeEvery, min(longestProbePause, time.Duration(a.refusals)*refusedPause))
 }
 
 // ask asks the destination with a client of its own.

@@ -71,7 +71,7 @@ func (d *daemon) lookAtCheck(ctx context.Context, of console.CheckOf) (console.C
 
 // setupOf is what is to be set at the analyser.
 func (d *daemon) setupOf(i Instrument, f commission.Facts) commission.Setup {
-	s := commission.Setup{Line: f.Line, Language: f.Language, Secure: i.TLS != (port.TLSFiles{}), Model: i.Profile}
+	s := commission.Setup{Line: f.Line, Language: f.Language, Secure: i.TLS != (port.TLSFiles{}), Model: d.tally.line(i.Name).model}
 	switch f.Line {
 	case commission.Serial:
 		s.Format, s.Flow = describeFormat(*i.Serial), i.Serial.WithDefaults().Flow
@@ -109,7 +109,7 @@ func (d *daemon) checkSettings(i Instrument, f commission.Facts) []console.Fact 
 	facts := []console.Fact{
 		{Name: "Instrument", Value: i.Name},
 		{Name: "Line", Value: i.describeLine()},
-		{Name: "Protocol", Value: string(i.protocol())},
+		{Name: "Protocol", Value: string(f.Language)},
 		{Name: "Profile", Value: cmp.Or(i.Profile, "recognised from each message")},
 	}
 	add := func(name, value string) { facts = append(facts, console.Fact{Name: name, Value: value}) }

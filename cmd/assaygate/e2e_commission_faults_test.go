@@ -121,7 +121,7 @@ func plantedFaults() []plantedFault {
 		}, false, commission.ReachLayer, "refused"},
 
 		{"LIMS down", atLIMS(inMode(senaitetest.Down)), false, commission.LIMSLayer, "No connection"},
-		{"another site", atLIMS(inMode(senaitetest.NotJSON)), false, commission.LIMSLayer, "not as a SENAITE"},
+		{"another site", atLIMS(inMode(senaitetest.NotJSON)), false, commission.LIMSLayer, "no answer as SENAITE does"},
 		{"no TLS at the LIMS", atLIMS(asItIs, "http://", "https://"), false, commission.LIMSLayer, "No TLS"},
 		{"no LIMS of that name", atLIMS(asItIs, "http://127.0.0.1", "https://lims.invalid"), false, commission.LIMSLayer, "not found"},
 		{"wrong password", atLIMS(asItIs, `"`+senaitetest.Password+`"`, "hunter2"), false, commission.LoginLayer, "refuses the credentials"},

@@ -210,6 +210,19 @@ func TestCommissionWithoutAStore(t *testing.T) {
 	}
 }
 
+// What a line speaks may be known by its profile alone.
+func TestCommissionOfALineWhoseProfileSaysWhatItSpeaks(t *testing.T) {
+	instrument, path := terminal(t)
+	r, _ := checkedLine(t, fmt.Sprintf("profile: generic_hl7, serial: {port: %q}", path))
+	eventually(t, "the port is open", func() bool { return r.metrics.state("analyser").up })
+	c := r.check("analyser", "lims")
+	sends(t, instrument, mllp.AppendBlock(nil, []byte(hl7Text("X", "1", "S-1"))))
+	c.well(map[commission.Key]commission.Verdict{commission.ModemLayer: commission.NotKnown})
+	if help := strings.Join(c.look().Help, " "); !strings.Contains(help, "HL7") || !strings.Contains(help, "9600 8N1") {
+		t.Errorf("at the analyser: %s", help)
+	}
+}
+
 // A check that nobody looks at makes room for another.
 func TestChecksAreBounded(t *testing.T) {
 	list := newChecks()
@@ -234,6 +247,24 @@ func TestTheLIMSIsNotAskedAllTheTime(t *testing.T) {
 	}
 	if more := server.Requests("version") - before; more > 1+int(time.Since(begun)/probeEvery) {
 		t.Errorf("asked %d times in %s", more, time.Since(begun))
+	}
+}
+
+// Some lock an account that is tried too often.
+func TestRefusedCredentialsAreTriedLessAndLess(t *testing.T) {
+	p, q := newProber(), limsQuestion{destination: Destination{Name: "lims"}}
+	var last time.Duration
+	for n := range 30 {
+		p.note(q, commission.Probe{Stage: commission.AtLogin})
+		answer, _ := p.answer("lims", q.made)
+		if answer.pause() < last || n == 0 && answer.pause() != refusedPause {
+			t.Errorf("after %d refusals it is asked again in %s", n+1, answer.pause())
+		}
+		last = answer.pause()
+	}
+	p.note(q, commission.Probe{Stage: commission.Well})
+	if answer, _ := p.answer("lims", q.made); last != longestProbePause || answer.pause() != probeEvery {
+		t.Errorf("at last %s, and %s once it is well", last, answer.pause())
 	}
 }
 

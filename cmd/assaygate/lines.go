@@ -222,6 +222,7 @@ func (g *gateway) startLines(c Config, set listenerSet) {
 	for _, l := range set {
 		for _, i := range l.instruments {
 			g.metrics.expect(i.Name, i.protocol())
+			g.tally.speaks(i.Name, i.protocol(), service.Profiles.Title(i.Profile))
 		}
 		g.lines.start(l.key(), lineMade{l.instruments, g.made}, func(ctx context.Context) {
 			if err := g.serveListener(ctx, l, service); err != nil {
@@ -242,6 +243,7 @@ func (g *gateway) startLine(i Instrument, made lineMade) {
 	settings.TLS, settings.Panel = g.newTLS(i), g.panel
 	member := i.member(g.service.Profiles)
 	g.metrics.expect(i.Name, envelope.Protocol(member.Settings.Protocol))
+	g.tally.speaks(i.Name, envelope.Protocol(member.Settings.Protocol), g.service.Profiles.Title(i.Profile))
 	run := g.service.Dial
 	if settings.Serial != nil {
 		run = g.service.Serial

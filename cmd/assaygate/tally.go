@@ -30,6 +30,9 @@ type lineTally struct {
 	atWhole lineCounts        // as counts stood at the newest whole message
 	refused map[string]string // why the newest connection was refused, by reason
 	shut    error             // why the line cannot be opened; nil while it is open
+
+	protocol envelope.Protocol // that it speaks, by its profile where the file does not say
+	model    string            // for what its profile is; "" where none is set
 }
 
 // lineCounts are counts by what is counted: see the names.
@@ -76,9 +79,15 @@ func (t *tally) line(name string) (l lineTally) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now := t.lines[name]; now != nil {
-		l = lineTally{maps.Clone(now.counts), maps.Clone(now.atWhole), maps.Clone(now.refused), now.shut}
+		l = *now
+		l.counts, l.atWhole, l.refused = maps.Clone(now.counts), maps.Clone(now.atWhole), maps.Clone(now.refused)
 	}
 	return l
+}
+
+// speaks notes what the line of an instrument speaks, and for what its profile is.
+func (t *tally) speaks(name string, protocol envelope.Protocol, model string) {
+	t.change(name, func(l *lineTally) { l.protocol, l.model = protocol, model })
 }
 
 // forget removes what is known of an instrument that there is no longer.

@@ -16,6 +16,8 @@
 // is for. They are told as seen.
 package commission
 
+import "strings"
+
 // Verdict is what is thought of a layer. The set is closed.
 type Verdict string
 
@@ -132,7 +134,17 @@ func Conclude(layers []Layer) Conclusion {
 			return Conclusion{verdict, l.Key, begins + l.Title + " – " + l.Seen, l.Do}
 		}
 	}
-	return Conclusion{Verdict: OK, Text: "All is well: every layer that this line has was seen to work."}
+	text := "All is well: every layer that this line has was seen to work."
+	var open []string
+	for _, l := range layers {
+		if l.Verdict == NotKnown {
+			open = append(open, l.Title)
+		}
+	}
+	if len(open) > 0 {
+		text = "All is well, as far as it is known. Not known here: " + strings.Join(open, ", ") + "."
+	}
+	return Conclusion{Verdict: OK, Text: text}
 }
 
 // layer makes a layer of its verdict and what was seen.

@@ -221,7 +221,7 @@ var limsFaults = []planted{
 		f.LIMS.Probe.Proxy = "proxy:3128"
 	}, LIMSLayer, "name of the proxy proxy:3128", "DNS"},
 	{"certificate", Serial, ASTM, stuckAt(AtTLS, "unknown authority"), LIMSLayer, "No TLS", "ca"},
-	{"another site", Serial, ASTM, stuckAt(AtAnswer, "404"), LIMSLayer, "not as a SENAITE does", "path of the url"},
+	{"another site", Serial, ASTM, stuckAt(AtAnswer, "404"), LIMSLayer, "gives no answer as SENAITE does", "path of the url"},
 	{"password", Serial, ASTM, func(f *Facts) {
 		stuckAt(AtLogin, "401")(f)
 		f.LIMS.Held = "SENAITE refuses the credentials"

@@ -73,7 +73,7 @@ func (p Probe) broken() (seen, do string) {
 	case AtTLS:
 		return "No TLS with " + p.Where, "Set ca to the certificate of the authority that signed the LIMS's one; compare the host of the url with the name in it, and look at the clock of the box."
 	case AtAnswer:
-		return p.Where + " answers, and not as a SENAITE does", "Compare the path of the url with the address of the SENAITE site; ask whether its JSON API is installed and the site is up."
+		return p.Where + " takes the connection, and gives no answer as SENAITE does", "Compare the path of the url with the address of the SENAITE site; ask whether its JSON API is installed and the site is up."
 	}
 	return "The LIMS could not be asked", ""
 }

@@ -104,6 +104,14 @@ func TestBehindAFaultOthersWait(t *testing.T) {
 	}
 }
 
+func TestAllIsWellAsFarAsItIsKnown(t *testing.T) {
+	f := healthy(Serial, ASTM)
+	f.Modem = Modem{}
+	if c := Conclude(Judge(f)); c.Verdict != OK || !strings.Contains(c.Text, "Not known here: "+modemTitle) {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestALineThatWaits(t *testing.T) {
 	f := healthy(Serial, ASTM)
 	silent(&f)
