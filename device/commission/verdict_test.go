@@ -61,6 +61,7 @@ func TestWhatIsNoFault(t *testing.T) {
 		"a general profile that is meant": {func(f *Facts) { f.Profile, f.Newest.Profile, f.Newest.Generic = "generic_astm", "generic_astm", true }, RecognisedLayer, OK, "generic_astm"},
 		"a test message":                  {func(f *Facts) { f.Newest.Delivery, f.Newest.Why = Dropped, "test message, accept_test is false" }, ReceivedLayer, Waiting, "accept_test"},
 		"held until it is asked again":    {func(f *Facts) { undelivered(f, "401"); f.LIMS.Held = "SENAITE refuses the credentials" }, ReceivedLayer, Waiting, "refuses"},
+		"the LIMS was down a moment ago":  {func(f *Facts) { undelivered(f, "connection refused") }, ReceivedLayer, Waiting, "on its way"},
 		"no consumer known yet":           {func(f *Facts) { silent(f) }, ConsumerLayer, NotKnown, "until a message was sent"},
 		"reading back is off":             {func(f *Facts) { f.LIMS.Reads = false }, ConfirmedLayer, NotApplicable, "confirm"},
 		"reading back does not work":      {func(f *Facts) { f.LIMS.Unread = "search: 403" }, ConfirmedLayer, NotKnown, "403"},
