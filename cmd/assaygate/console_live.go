@@ -64,8 +64,13 @@ func (d *daemon) liveLine(s live.Status) console.LiveLine {
 // liveTraffic counts the characters that the protocol has.
 func liveTraffic(protocol string, t live.Traffic) console.LiveTraffic {
 	traffic := console.LiveTraffic{Bytes: t.Bytes, Last: t.Last, Controls: []console.LiveControl{
-		{Name: "ENQ", Count: t.ENQ}, {Name: "STX", Count: t.STX}, {Name: "ETB", Count: t.ETB}, {Name: "ETX", Count: t.ETX},
-		{Name: "EOT", Count: t.EOT}, {Name: "ACK", Count: t.ACK}, {Name: "NAK", Count: t.NAK},
+		{Name: "ENQ", Count: t.ENQ},
+		{Name: "STX", Count: t.STX},
+		{Name: "ETB", Count: t.ETB},
+		{Name: "ETX", Count: t.ETX},
+		{Name: "EOT", Count: t.EOT},
+		{Name: "ACK", Count: t.ACK},
+		{Name: "NAK", Count: t.NAK},
 	}}
 	if protocol == "hl7" {
 		traffic.Controls = []console.LiveControl{{Name: "VT", Count: t.VT}, {Name: "FS", Count: t.FS}}

@@ -62,6 +62,8 @@ func (c *Console) capturesRoutes() []route {
 		{"POST /messages/{id}/replay", Admin, c.replayMessage},
 		{"GET /api/v1/captures", Admin, c.captureList},
 		{"GET /api/v1/captures/{destination}/{name}", Admin, c.capture},
+		{"POST /api/v1/captures/{destination}/{name}/replay", Admin, c.replayCaptureByProgram},
+		{"POST /api/v1/messages/{id}/replay", Admin, c.replayMessageByProgram},
 	}
 }
 

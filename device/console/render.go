@@ -105,6 +105,10 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		c.options.Log.Error("console", "path", r.Pattern, "error", err)
 	}
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		api.Answer(w, nil, err)
+		return
+	}
 	c.render(w, r, status, "error.html", http.StatusText(status), fault.Error)
 }
 

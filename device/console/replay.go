@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -27,20 +28,21 @@ type Replay struct {
 
 // Replayed is what became of a replay. Where there are problems, nothing was sent.
 type Replayed struct {
-	Messages  int
-	Problems  []string // why nothing of it can be sent
-	Notes     []string // what a person should know
-	Envelopes []ReplayedEnvelope
+	Messages  int                `json:"messages"`
+	Problems  []string           `json:"problems,omitempty"` // why nothing of it can be sent
+	Notes     []string           `json:"notes,omitempty"`    // what a person should know
+	Envelopes []ReplayedEnvelope `json:"envelopes"`
 }
 
 // ReplayedEnvelope is what became of one order of it, or would become.
 type ReplayedEnvelope struct {
-	SampleID, Profile string
-	Kind              envelope.Kind
-	Results           int
-	Problem           string // what could not be understood, or ""
-	Outcome           string // "would be sent", "delivered", "not taken: REASON"
-	Taken             bool   // it is there, or would be
+	SampleID string        `json:"sample_id"`
+	Profile  string        `json:"profile"`
+	Kind     envelope.Kind `json:"kind"`
+	Results  int           `json:"results"`
+	Problem  string        `json:"problem,omitempty"` // what could not be understood
+	Outcome  string        `json:"outcome"`           // "would be sent", "delivered", "not taken: REASON"
+	Taken    bool          `json:"taken"`             // it is there, or would be
 }
 
 // Taken is how many envelopes the destination has, or would get.
@@ -88,17 +90,46 @@ func (c *Console) askReplay(w http.ResponseWriter, r *http.Request, one replayin
 	c.render(w, r, http.StatusOK, "replay.html", "Replay", view)
 }
 
-// replay sends it. That is in the audit before anything leaves, and what became of
-// it afterwards, also where nobody waits for that any more.
+// replay sends it, for a person.
 func (c *Console) replay(w http.ResponseWriter, r *http.Request, one replaying) {
 	to := r.PostFormValue("to")
-	if !slices.Contains(c.staging(), to) {
-		c.fail(w, r, fmt.Errorf("%w: %q is not for staging, and replays go nowhere else", spool.ErrRefused, to))
-		return
-	}
-	if err := c.note(r, spool.Replayed, one.sequence, "to "+to+": "+one.what); err != nil {
+	done, err := c.send(r, one, to)
+	if err != nil {
 		c.fail(w, r, err)
 		return
+	}
+	c.render(w, r, http.StatusOK, "replay.html", "Replay", replayView{To: to, What: one.what, Back: one.back, Done: true, Replayed: &done})
+}
+
+// replayByProgram takes {"to": NAME, "dry_run": BOOL}, and answers with Replayed.
+func (c *Console) replayByProgram(w http.ResponseWriter, r *http.Request, one replaying) {
+	var asked struct {
+		To     string `json:"to"`
+		DryRun bool   `json:"dry_run"`
+	}
+	var done Replayed
+	err := api.ReadBody(w, r, &asked)
+	switch {
+	case err != nil:
+	case asked.DryRun:
+		done, err = one.run(r.Context(), asked.To, true)
+	default:
+		done, err = c.send(r, one, asked.To)
+	}
+	if done.Envelopes == nil {
+		done.Envelopes = []ReplayedEnvelope{} // an array also where there is nothing
+	}
+	api.Answer(w, done, err)
+}
+
+// send replays. That is in the audit before anything leaves, and what became of it
+// afterwards, also where nobody waits for that any more.
+func (c *Console) send(r *http.Request, one replaying, to string) (Replayed, error) {
+	if !slices.Contains(c.staging(), to) {
+		return Replayed{}, fmt.Errorf("%w: %q is not for staging, and replays go nowhere else", spool.ErrRefused, to)
+	}
+	if err := c.note(r, spool.Replayed, one.sequence, "to "+to+": "+one.what); err != nil {
+		return Replayed{}, err
 	}
 	done, err := one.run(r.Context(), to, false)
 	outcome := strconv.Itoa(done.Taken()) + " of " + strconv.Itoa(len(done.Envelopes)) + " taken"
@@ -109,11 +140,7 @@ func (c *Console) replay(w http.ResponseWriter, r *http.Request, one replaying) 
 		outcome = "nothing sent"
 	}
 	noted := c.note(r.WithContext(context.WithoutCancel(r.Context())), spool.Replayed, one.sequence, "to "+to+": "+outcome)
-	if err = errors.Join(err, noted); err != nil {
-		c.fail(w, r, err)
-		return
-	}
-	c.render(w, r, http.StatusOK, "replay.html", "Replay", replayView{To: to, What: one.what, Back: one.back, Done: true, Replayed: &done})
+	return done, errors.Join(err, noted)
 }
 
 func (c *Console) ofCapture(r *http.Request) (replaying, error) {
@@ -167,6 +194,14 @@ func (c *Console) askReplayCapture(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) replayCapture(w http.ResponseWriter, r *http.Request) {
 	c.with(w, r, c.ofCapture, c.replay)
+}
+
+func (c *Console) replayCaptureByProgram(w http.ResponseWriter, r *http.Request) {
+	c.with(w, r, c.ofCapture, c.replayByProgram)
+}
+
+func (c *Console) replayMessageByProgram(w http.ResponseWriter, r *http.Request) {
+	c.with(w, r, c.ofMessage, c.replayByProgram)
 }
 
 func (c *Console) askReplayMessage(w http.ResponseWriter, r *http.Request) {

@@ -1,9 +1,11 @@
 package console
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/assaygate/assaygate/device/console/api"
+	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // apiRoutes are the HTTP API over the store, for programs. Reading raw text and
@@ -11,8 +13,8 @@ import (
 func (c *Console) apiRoutes() []route {
 	return []route{
 		{"GET /api/", Viewer, c.api},
-		{"GET /api/v1/messages/{id}", Admin, c.api}, // holds the envelope
-		{"GET /api/v1/messages/{id}/raw", Admin, c.api},
+		{"GET /api/v1/messages/{id}", Admin, c.apiNoted(spool.ReadMessage, "")}, // holds the envelope
+		{"GET /api/v1/messages/{id}/raw", Admin, c.apiNoted(spool.Downloaded, "raw")},
 		{"POST /api/", Admin, c.api},
 	}
 }
@@ -23,6 +25,30 @@ func (c *Console) api(w http.ResponseWriter, r *http.Request) {
 		api.Answer(w, nil, err)
 		return
 	}
+	if r.Method == http.MethodGet {
+		ctx, stop := context.WithTimeout(r.Context(), patience)
+		defer stop()
+		r = r.WithContext(ctx)
+	}
 	by := func(r *http.Request) string { return c.who(r).Name }
 	http.StripPrefix("/api", api.API(store, by)).ServeHTTP(w, r)
+}
+
+// apiNoted is api for what was sent of one message, which is in the audit before it is
+// given.
+func (c *Console) apiNoted(what spool.Act, detail string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		store, err := c.options.Store()
+		if err == nil {
+			var sequence uint64
+			if sequence, err = store.Sequence(r.Context(), r.PathValue("id")); err == nil {
+				err = c.noteOnce(r, what, sequence, detail)
+			}
+		}
+		if err != nil {
+			c.fail(w, r, err)
+			return
+		}
+		c.api(w, r)
+	}
 }

@@ -232,6 +232,15 @@ func (s *Spool) find(ctx context.Context, id string) (uint64, error) {
 	return uint64(seq.Int64), nil
 }
 
+// Sequence returns that of an envelope, or of the first part of a message.
+func (s *Spool) Sequence(ctx context.Context, id string) (uint64, error) {
+	seq, err := s.find(ctx, id)
+	if err != nil {
+		return 0, fmt.Errorf("looking for %s: %w", id, err)
+	}
+	return seq, nil
+}
+
 // named is message for one that was found by id. Where a flipped bit has led the
 // index to another message, that must not be taken for the one that was asked for.
 func (s *Spool) named(ctx context.Context, id string, seq uint64) (envelope.Envelope, error) {

@@ -8,6 +8,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,23 +30,12 @@ const byHeader = "X-Assaygate-By"
 // ListLimit is how many messages are listed at most.
 const ListLimit = 10000
 
+// AuditLimit is how many rows of the audit trail are listed at most.
+const AuditLimit = 1000
+
 // API returns the HTTP API over the store. Answers are JSON; an error is an
-// object with `error`, for people, and `code`, for programs.
-//
-//	GET  /v1/status                 spool.Status
-//	GET  /v1/messages               array of spool.Summary, newest first; filtered by state,
-//	                                destination, reason (a part of it), intake, kind, instrument,
-//	                                sample_id, since, until (RFC 3339), before (a sequence: the
-//	                                next page) and limit
-//	GET  /v1/messages/{id}          Message
-//	GET  /v1/messages/{id}/raw      the bytes as kept
-//	POST /v1/messages/{id}/retry
-//	POST /v1/messages/{id}/drop     {"reason": TEXT}
-//	POST /v1/retry                  {"destination": NAME, "instrument": NAME, "state": STATE,
-//	                                "reason": TEXT}, each may be left out; {"retried": N}. With
-//	                                "dry_run": true nothing changes, and N is how many it would be
-//	POST /v1/verify                 one object a line: {"done": N, "total": N} while it goes on,
-//	                                at last {"report": spool.Report} or an error
+// object with `error`, for people, and `code`, for programs. docs/api.md tells of
+// every path.
 //
 // The audit names who answers for a change. By gives that name; nil believes the
 // caller, which is right on the unix socket (only who may open the store's
@@ -54,17 +44,46 @@ func API(store *spool.Spool, by func(*http.Request) string) http.Handler {
 	if by == nil {
 		by = believed
 	}
-	a := api{store: store, by: by}
+	return muxOf(api{store: store, by: by}.routes())
+}
+
+// route is one path of the API.
+type route struct {
+	pattern string // as of http.ServeMux
+	handle  http.HandlerFunc
+}
+
+func (a api) routes() []route {
+	return []route{
+		{"GET /v1/status", a.status},
+		{"GET /v1/messages", a.list},
+		{"GET /v1/messages/{id}", a.show},
+		{"GET /v1/messages/{id}/raw", a.raw},
+		{"POST /v1/messages/{id}/retry", a.retry},
+		{"POST /v1/messages/{id}/drop", a.drop},
+		{"POST /v1/retry", a.retryAll},
+		{"GET /v1/audit", a.audit},
+		{"POST /v1/verify", a.verify},
+	}
+}
+
+func muxOf(routes []route) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", a.status)
-	mux.HandleFunc("GET /v1/messages", a.list)
-	mux.HandleFunc("GET /v1/messages/{id}", a.show)
-	mux.HandleFunc("GET /v1/messages/{id}/raw", a.raw)
-	mux.HandleFunc("POST /v1/messages/{id}/retry", a.retry)
-	mux.HandleFunc("POST /v1/messages/{id}/drop", a.drop)
-	mux.HandleFunc("POST /v1/retry", a.retryAll)
-	mux.HandleFunc("POST /v1/verify", a.verify)
+	for _, one := range routes {
+		mux.HandleFunc(one.pattern, one.handle)
+	}
 	return mux
+}
+
+// Patterns are the paths of [API], and of those that [Control] has beside them.
+func Patterns() (everywhere, control []string) {
+	for _, one := range (api{}).routes() {
+		everywhere = append(everywhere, one.pattern)
+	}
+	for _, one := range (&controlAPI{}).routes() {
+		control = append(control, one.pattern)
+	}
+	return everywhere, control
 }
 
 func believed(r *http.Request) string { return r.Header.Get(byHeader) }
@@ -86,6 +105,9 @@ func (a api) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	messages, err := a.store.List(r.Context(), filter)
+	if err != nil && errors.Is(r.Context().Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("listing messages: %w: name a sample, a state, or the time around it", context.DeadlineExceeded)
+	}
 	if messages == nil {
 		messages = []spool.Summary{} // an array also where there is nothing
 	}
@@ -113,13 +135,34 @@ func WriteRaw(w http.ResponseWriter, raw []byte) {
 	_, _ = w.Write(raw)
 }
 
+// audit lists the audit trail.
+func (a api) audit(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	before, limit := uint64(0), AuditLimit
+	var err error
+	if text := query.Get("before"); text != "" {
+		if before, err = parseNumber(text); err != nil {
+			Answer(w, nil, BadRequest{fmt.Errorf("before: %w", err)})
+			return
+		}
+	}
+	if text := query.Get("limit"); text != "" {
+		if limit, err = parseLimit(text, AuditLimit); err != nil {
+			Answer(w, nil, BadRequest{fmt.Errorf("limit: %w", err)})
+			return
+		}
+	}
+	rows, err := a.store.Trail(r.Context(), before, limit)
+	Answer(w, rows, err)
+}
+
 func (a api) retry(w http.ResponseWriter, r *http.Request) {
 	Answer(w, struct{}{}, a.store.Retry(r.Context(), r.PathValue("id"), a.by(r)))
 }
 
 func (a api) drop(w http.ResponseWriter, r *http.Request) {
 	var body dropRequest
-	if err := readBody(w, r, &body); err != nil {
+	if err := ReadBody(w, r, &body); err != nil {
 		Answer(w, nil, err)
 		return
 	}
@@ -128,7 +171,7 @@ func (a api) drop(w http.ResponseWriter, r *http.Request) {
 
 func (a api) retryAll(w http.ResponseWriter, r *http.Request) {
 	var body retryAllRequest
-	if err := readBody(w, r, &body); err != nil {
+	if err := ReadBody(w, r, &body); err != nil {
 		Answer(w, nil, err)
 		return
 	}
@@ -155,8 +198,8 @@ type retryAllReply struct {
 	Retried int `json:"retried"`
 }
 
-// readBody decodes a small JSON object strictly.
-func readBody(w http.ResponseWriter, r *http.Request, into any) error {
+// ReadBody decodes a small JSON object strictly.
+func ReadBody(w http.ResponseWriter, r *http.Request, into any) error {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
@@ -193,16 +236,13 @@ func ParseFilter(query map[string][]string) (spool.Filter, error) {
 		case "message_id":
 			f.MessageID = value
 		case "since":
-			f.Since, err = time.Parse(time.RFC3339, value)
+			f.Since, err = parseTime(value)
 		case "until":
-			f.Until, err = time.Parse(time.RFC3339, value)
+			f.Until, err = parseTime(value)
 		case "before":
-			f.Before, err = strconv.ParseUint(value, 10, 64)
+			f.Before, err = parseNumber(value)
 		case "limit":
-			f.Limit, err = strconv.Atoi(value)
-			if err == nil && (f.Limit < 1 || f.Limit > ListLimit) {
-				err = fmt.Errorf("want 1 to %d", ListLimit)
-			}
+			f.Limit, err = parseLimit(value, ListLimit)
 		default:
 			err = errors.New("unknown")
 		}
@@ -214,4 +254,28 @@ func ParseFilter(query map[string][]string) (spool.Filter, error) {
 		return f, BadRequest{err}
 	}
 	return f, nil
+}
+
+func parseTime(text string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, fmt.Errorf("%q is no time; write for example 2026-11-27T14:05:00Z", text)
+	}
+	return at, nil
+}
+
+func parseNumber(text string) (uint64, error) {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no number", text)
+	}
+	return n, nil
+}
+
+func parseLimit(text string, most int) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("want 1 to %d", most)
+	}
+	return n, nil
 }

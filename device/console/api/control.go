@@ -31,14 +31,19 @@ import (
 // them, wherever that person may write, and no directory of the gateway's user is
 // named by another one.
 func Control(store *spool.Spool, o ControlOptions) http.Handler {
-	c := &control{api: api{store: store, by: believed}, options: o}
-	mux := http.NewServeMux()
+	c := &controlAPI{api: api{store: store, by: believed}, options: o}
+	mux := muxOf(c.routes())
 	mux.Handle("/", API(store, nil))
-	mux.HandleFunc("POST /v1/export", c.export)
-	mux.HandleFunc("POST /v1/import", c.importRecords)
-	mux.HandleFunc("GET /v1/sealed", c.sealed)
-	mux.HandleFunc("POST /v1/sealed/{id}/erase", c.eraseSealed)
 	return mux
+}
+
+func (c *controlAPI) routes() []route {
+	return []route{
+		{"POST /v1/export", c.export},
+		{"POST /v1/import", c.importRecords},
+		{"GET /v1/sealed", c.sealed},
+		{"POST /v1/sealed/{id}/erase", c.eraseSealed},
+	}
 }
 
 // ControlOptions are what the control API needs beside the store.
@@ -51,7 +56,7 @@ type ControlOptions struct {
 	Reopen func(ctx context.Context, meanwhile func() error) error
 }
 
-type control struct {
+type controlAPI struct {
 	api
 	options   ControlOptions
 	importing sync.Mutex
@@ -64,7 +69,7 @@ const errorTrailer = "X-Assaygate-Error"
 // transaction open, and must not do that for an asker that is gone or asleep.
 const stallLimit = time.Minute
 
-func (c *control) export(w http.ResponseWriter, r *http.Request) {
+func (c *controlAPI) export(w http.ResponseWriter, r *http.Request) {
 	out := &steadyWriter{to: w, control: http.NewResponseController(w)}
 	err := c.store.Export(r.Context(), out, c.options.From())
 	switch {
@@ -105,7 +110,7 @@ type importLine struct {
 	Fault *Failure        `json:"fault,omitempty"`
 }
 
-func (c *control) importRecords(w http.ResponseWriter, r *http.Request) {
+func (c *controlAPI) importRecords(w http.ResponseWriter, r *http.Request) {
 	terms := spool.Terms{Damage: r.URL.Query().Get("damage") == "true", By: c.by(r)}
 	if text := r.URL.Query().Get("key"); text != "" {
 		var err error
@@ -135,7 +140,7 @@ func (c *control) importRecords(w http.ResponseWriter, r *http.Request) {
 }
 
 // take has the records of an archive become the store.
-func (c *control) take(ctx context.Context, archive io.Reader, terms spool.Terms, progress Progress) (spool.Manifest, error) {
+func (c *controlAPI) take(ctx context.Context, archive io.Reader, terms spool.Terms, progress Progress) (spool.Manifest, error) {
 	if !c.importing.TryLock() {
 		return spool.Manifest{}, fmt.Errorf("%w: another import is going on", spool.ErrRefused)
 	}

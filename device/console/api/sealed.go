@@ -9,18 +9,18 @@ import (
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
-func (c *control) sealed(w http.ResponseWriter, r *http.Request) {
+func (c *controlAPI) sealed(w http.ResponseWriter, r *http.Request) {
 	list, err := c.store.Sealed(r.Context())
 	Answer(w, list, err)
 }
 
-func (c *control) eraseSealed(w http.ResponseWriter, r *http.Request) {
+func (c *controlAPI) eraseSealed(w http.ResponseWriter, r *http.Request) {
 	var body dropRequest
 	id, err := strconv.Atoi(r.PathValue("id"))
 	if err != nil {
 		err = BadRequest{fmt.Errorf("%q is not the number of a sealed store", r.PathValue("id"))}
 	} else {
-		err = readBody(w, r, &body)
+		err = ReadBody(w, r, &body)
 	}
 	if err == nil {
 		err = c.store.EraseSealed(r.Context(), id, c.by(r), body.Reason)

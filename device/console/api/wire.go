@@ -105,6 +105,7 @@ func faults() []fault {
 		{"damaged", http.StatusInternalServerError, spool.ErrDamaged},
 		{"read_only", http.StatusServiceUnavailable, spool.ErrReadOnly},
 		{"closed", http.StatusServiceUnavailable, spool.ErrClosed},
+		{"timeout", http.StatusServiceUnavailable, context.DeadlineExceeded},
 		{"uncertain", http.StatusInternalServerError, spool.ErrUncertain},
 	}
 }
