@@ -144,10 +144,13 @@ func (m *mayNot) receivers() {
 			continue
 		}
 		old, is := m.old.destination(d.Name), placeOf(d)
-		if old.SENAITE != nil && placeOf(old) == is && is.known {
+		known := slices.ContainsFunc(m.old.Destinations, func(old Destination) bool { return is.known && placeOf(old) == is })
+		same := slices.ContainsFunc(m.old.Destinations, func(old Destination) bool { return placeOf(old) == is && old.Staging == d.Staging })
+		switch {
+		case known && same:
 			continue
-		}
-		if slices.ContainsFunc(m.old.Destinations, func(old Destination) bool { return placeOf(old) == is && is.known }) {
+		case known:
+			m.refuse(path+".staging", "from the console it cannot be changed which servers are for tests: captures can be replayed to these, and no others get results"+ownersWord)
 			continue
 		}
 		m.refuse(path+m.differs(placeOf(old), is), "from the console results cannot be sent to another server than before, nor in another way"+ownersWord)

@@ -27,6 +27,7 @@ destinations:
     senaite: {url: "http://10.0.0.9/senaite", username: u, password: s3cret, plain_http: true}
   - name: files
     capture: {directory: /data/captures}
+  - {name: trial, staging: true, senaite: {url: "https://trial.example.org/senaite"}}
 `
 
 // What nobody may change from the console of a box with an owner, each with its
@@ -43,6 +44,10 @@ func TestWhatTheConsoleMayNot(t *testing.T) {
 		"another instrument":          {from: "destinations:", to: "  - {name: b, hl7: {listen: '127.0.0.1:2577'}, tls: {certificate: /data/tls/a.crt, key: /data/tls/a.key}}\ndestinations:"},
 		"a user":                      {from: "username: u, password: s3cret", to: "username: other, password: other"},
 		"a path of the server":        {from: "10.0.0.9/senaite", to: "10.0.0.9/other"},
+		"results to where tests are":  {from: "staging: true, ", to: "", want: "destinations[3].staging"},
+		"tests to where results are":  {from: "name: second", to: "name: second\n    staging: true", want: "destinations[1].staging"},
+		"results beside tests":        {from: "  - name: files", to: "  - {name: third, senaite: {url: 'https://trial.example.org/other'}}\n  - name: files", want: "destinations[2].staging"},
+		"another for tests":           {from: "  - name: files", to: "  - {name: third, staging: true, senaite: {url: 'https://trial.example.org/other'}}\n  - name: files"},
 		"no destination":              {from: "  - name: files\n    capture: {directory: /data/captures}\n", to: ""},
 		"another name":                {from: "name: second", to: "name: third"},
 		"another on a known server":   {from: "  - name: files", to: "  - {name: third, senaite: {url: 'http://10.0.0.9/x', plain_http: true}}\n  - name: files"},

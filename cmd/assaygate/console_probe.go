@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -128,6 +129,9 @@ func (d *daemon) probing(name string) (console.Probing, bool) {
 	state.Failed, state.YAML = p.found.words()
 	if state.Failed == "" {
 		state.Found = fmt.Sprintf("%s, %s", p.found.Verdict.Setting, sureWords(p.found.Verdict.Sure))
+		if also := p.found.Verdict.Also; len(also) > 0 {
+			state.Found += ". What came would be the same with " + strings.Join(also, ", ") + ": look which of them the analyser is set to"
+		}
 	}
 	return state, true
 }

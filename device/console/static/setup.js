@@ -72,3 +72,41 @@ if (editor) {
     text.scrollLeft = 0;
   });
 }
+
+// Tells how the search for a line's settings goes. Asking keeps it going.
+const probe = document.querySelector("#probe[data-running]");
+if (probe) {
+  const part = (name) => document.getElementById("probe-" + name);
+  const every = 2000; // ms
+  const lamp = (line) => {
+    const shown = document.createElement("span");
+    shown.className = line.on ? "lamp on" : "lamp";
+    shown.textContent = `${line.name} ${line.on ? "on" : "off"}`;
+    return shown;
+  };
+  const look = async () => {
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "application/json" } });
+      if (!answer.ok || answer.redirected) throw new Error(answer.status);
+      const state = await answer.json();
+      if (!state.running) {
+        location.reload();
+        return;
+      }
+      const heard = state.heard ?? [];
+      const words = heard.length === 0 ? "Listening. Nothing was heard yet." : "Listening. Heard last: " + heard[heard.length - 1];
+      if (part("status").textContent !== words) part("status").textContent = words;
+      part("left").textContent = state.left;
+      part("modem").replaceChildren(...(state.modem ?? []).flatMap((line) => [lamp(line), " "]));
+      part("heard").replaceChildren(...heard.map((line) => {
+        const item = document.createElement("li");
+        item.textContent = line;
+        return item;
+      }));
+    } catch {
+      part("status").textContent = "The gateway does not answer; trying on.";
+    }
+    setTimeout(look, every);
+  };
+  look();
+}
