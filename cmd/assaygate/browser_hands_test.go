@@ -188,14 +188,16 @@ func (b *tab) has(text string) bool { b.t.Helper(); return strings.Contains(b.te
 func (b *tab) see(text string) {
 	b.t.Helper()
 	var last string
+	seen := false
 	defer func() {
-		if b.t.Failed() {
+		if !seen {
 			b.t.Logf("looked for %q in\n%s", text, last)
 		}
 	}()
 	eventually(b.t, "the page says "+text, func() bool {
 		last = b.text()
-		return strings.Contains(last, text)
+		seen = strings.Contains(last, text)
+		return seen
 	})
 }
 

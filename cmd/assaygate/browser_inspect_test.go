@@ -123,7 +123,8 @@ func (b *tab) inspectKeyboard(where string) {
 			globalThis.reached.set(event.target,
 				style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== 'none');
 		});
-		return stops.length;
+		// A date has a stop for each of its parts, and one for the calendar.
+		return stops.reduce((sum, e) => sum + (/date|time|month|week/.test(e.type) ? 9 : 1), 0);
 	})()`)
 	var steps []chromedp.Action[chromedp.Void]
 	for range count + 1 {

@@ -167,12 +167,12 @@ func TestBrowserShowsHostileContentAsText(t *testing.T) {
 	b.visit("/messages")
 	b.wants(`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`)
 	for _, m := range found {
-		b.visit("/messages/" + m.ID)
+		b.open("/messages/" + m.ID)
 		b.wants("alert(")
 	}
-	b.visit(`/messages?sample_id=%22%3E%3Cscript%3Ealert(3)%3C/script%3E`)
-	for _, path := range []string{"/live", "/captures", "/commission", "/support", "/audit"} {
-		b.visit(path)
+	b.open(`/messages?sample_id=%22%3E%3Cscript%3Ealert(3)%3C/script%3E`)
+	for _, path := range []string{"/live", "/live/lan", "/captures", "/commission", "/commission/lan", "/commission/lan/report", "/support", "/audit"} {
+		b.open(path)
 	}
 	b.visitAs("/messages/%3Cscript%3Ealert(4)%3C%2Fscript%3E", 404)
 }

@@ -91,6 +91,13 @@ func (b *tab) visitAs(path string, status int64) {
 	b.inspect()
 }
 
+// open is visit without the inspection: for one more page of a kind.
+func (b *tab) open(path string) {
+	b.t.Helper()
+	b.load(200, chromedp.Navigate(b.console+path))
+	b.check()
+}
+
 // path is where the tab is: path and query.
 func (b *tab) path() string {
 	b.t.Helper()
