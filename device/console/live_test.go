@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -247,6 +249,67 @@ func TestLiveStreamsEnd(t *testing.T) {
 		}
 		if len(b.console.streams.open) != 0 {
 			t.Errorf("streams %v", b.console.streams.open)
+		}
+	})
+}
+
+// oneConn is a listener for one connection.
+type oneConn struct {
+	conn   chan net.Conn
+	closed chan struct{}
+}
+
+func (l oneConn) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conn:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l oneConn) Close() error   { close(l.closed); return nil }
+func (l oneConn) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080} }
+
+// A browser that takes nothing more is given up.
+func TestLiveStreamOfADeafBrowser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeLine()
+		b := browser{t, newConsole(nil, Overview{})}
+		b.console.options.Live = f.live()
+		b.console.noted.add(seen{"console", spool.WatchedLive, 0, "lan"}, time.Now().Add(time.Hour))
+		listener := oneConn{make(chan net.Conn, 1), make(chan struct{})}
+		server := &http.Server{Handler: b.console}
+		go server.Serve(listener)
+		here, there := net.Pipe()
+		listener.conn <- there
+		if _, err := io.WriteString(here, "GET /live/lan/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := f.watches(); n != 1 {
+			t.Fatalf("%d watches", n)
+		}
+		time.Sleep(streamWrite + time.Second)
+		synctest.Wait()
+		if n := f.watches(); n != 0 {
+			t.Errorf("%d watches of one who takes nothing", n)
+		}
+		here.Close()
+		server.Close()
+	})
+}
+
+// Whatever stands in text, its parts are all of it.
+func FuzzSpans(f *testing.F) {
+	f.Add("<STX>1H|a<b>c<CR>\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		var all strings.Builder
+		for _, s := range spansOf(text) {
+			all.WriteString(s.Text)
+		}
+		if all.String() != text {
+			t.Errorf("%q becomes %q", text, all.String())
 		}
 	})
 }

@@ -36,7 +36,7 @@ func (s *Service) keepOpen(ctx context.Context, m Instrument, settings port.Sett
 		s.trouble(m.Name, nil)
 		s.Observer.Up(m.Name, true)
 		defer s.Observer.Up(m.Name, false)
-		alive := s.countErrors(m.Name, conn, func() { progress(); news.holds() })
+		alive := func() { progress(); news.holds() }
 		news.down(s.serve(ctx, conn, remote, []Instrument{m}, news.log, alive, func(bool) {}))
 	}
 	failed := func(err error) {
@@ -55,8 +55,8 @@ func (s *Service) keepOpen(ctx context.Context, m Instrument, settings port.Sett
 }
 
 // countErrors returns a progress function that also reports what the serial
-// driver has counted since the last time.
-func (s *Service) countErrors(name string, conn port.Line, progress func()) func() {
+// driver has counted since the last time, by kind.
+func (s *Service) countErrors(name string, conn port.Line, progress func(), found func(map[string]uint64)) func() {
 	serial, counts := conn.(interface{ Errors() (port.Counters, error) })
 	if !counts {
 		return progress
@@ -68,15 +68,20 @@ func (s *Service) countErrors(name string, conn port.Line, progress func()) func
 		if err != nil {
 			return // terminals without a driver that counts
 		}
-		for kind, n := range map[string]uint64{
+		if now == last {
+			return
+		}
+		grown := map[string]uint64{
 			"parity": now.Parity - last.Parity, "framing": now.Framing - last.Framing,
 			"overrun": now.Overrun - last.Overrun, "break": now.Break - last.Break,
-		} {
+		}
+		last = now
+		for kind, n := range grown {
 			if n > 0 {
 				s.Observer.SerialErrors(name, kind, n)
 			}
 		}
-		last = now
+		found(grown)
 	}
 }
 
@@ -179,10 +184,11 @@ func (s *Service) Serve(ctx context.Context, conn port.Line, remote string, memb
 func (s *Service) serve(ctx context.Context, conn port.Line, remote string, members []Instrument, log *slog.Logger, progress func(), busy func(bool)) (err error) {
 	tap, ended := s.tapped(conn, remote, members[0].Name, log)
 	defer ended()
+	l := &line{Service: s, conn: conn, tap: tap, remote: remote, members: members, log: log, busy: onChange(busy)}
+	l.progress = s.countErrors(members[0].Name, conn, progress, l.saySerialErrors)
 	if tap != nil {
-		conn = tap
+		l.conn = tap
 	}
-	l := &line{Service: s, conn: conn, tap: tap, remote: remote, members: members, log: log, progress: progress, busy: onChange(busy)}
 	var of link = &astm{line: l}
 	switch envelope.Protocol(members[0].Settings.Protocol) {
 	case envelope.HL7:

@@ -121,8 +121,9 @@ func TestSerialErrorsAreNoise(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := listenForNoise(t)
 		service := &Service{Observer: l}
-		terminal := &driver{}
-		alive := service.countErrors("xn", terminal, func() {})
+		terminal, heard := &driver{}, &recorder{}
+		looked := &line{tap: &tapped{tap: heard, log: service.Log}}
+		alive := service.countErrors("xn", terminal, func() {}, looked.saySerialErrors)
 		terminal.counted = port.Counters{Parity: 1, Framing: 1, Break: 9}
 		alive()
 		alive() // nothing is new
@@ -134,11 +135,13 @@ func TestSerialErrorsAreNoise(t *testing.T) {
 		terminal.counted.Overrun = 1
 		alive()
 		l.wants(t, "xn true 1m0s")
-		service.countErrors("xn", &driver{}, func() {})() // opened again
+		service.countErrors("xn", &driver{}, func() {}, looked.saySerialErrors)() // opened again
 		time.Sleep(9 * time.Minute)
 		l.wants(t, "xn true 1m0s")
 		time.Sleep(time.Minute)
 		l.wants(t, "xn true 1m0s", "xn false 11m0s")
+		const told = "note: errors that the serial driver has counted: "
+		heard.wantSaid(t, told+"framing 1, parity 1, break 9", told+"overrun 1")
 	})
 }
 

@@ -32,6 +32,19 @@ func (l *line) note(text string) {
 	l.tap.tell(func(tap Tap) { tap.Note(time.Now(), text) })
 }
 
+// saySerialErrors tells what the serial driver has counted since the last time.
+func (l *line) saySerialErrors(counted map[string]uint64) {
+	var list []string
+	for _, kind := range []string{"framing", "parity", "overrun", "break"} {
+		if n := counted[kind]; n > 0 {
+			list = append(list, fmt.Sprintf("%s %d", kind, n))
+		}
+	}
+	if len(list) > 0 {
+		l.note("errors that the serial driver has counted: " + strings.Join(list, ", "))
+	}
+}
+
 // sayEnd tells why the line ends.
 func (l *line) sayEnd(err error) {
 	switch {
