@@ -129,7 +129,7 @@ func (d *daemon) checkSettings(i Instrument, f commission.Facts) []console.Fact 
 	add("Time zone", cmp.Or(i.Timezone, "not known"))
 	add("Destination", cmp.Or(f.LIMS.Name, "none"))
 	if f.LIMS.Kind != commission.NoLIMS {
-		add("Destination is", cmp.Or(f.LIMS.Probe.Where, "not known"))
+		add("Address of the destination", cmp.Or(f.LIMS.Probe.Where, "not known"))
 	}
 	if f.LIMS.Kind == commission.SENAITE {
 		add("Consumer", f.LIMS.Consumers)

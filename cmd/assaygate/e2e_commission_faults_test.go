@@ -164,7 +164,7 @@ func checkedLine(t *testing.T, line string, change ...string) (*running, *senait
 	to := fmt.Sprintf("destinations: [{name: lims, accept_test: true, senaite: {url: %q, username: %q, password: %q, confirm: {after: 2s}}}]\n",
 		server.URL, senaitetest.Username, senaitetest.Password)
 	to = strings.NewReplacer(change...).Replace(to)
-	return start(t, base(directory)+"instruments: [{name: analyser, "+line+"}]\n"+to), server
+	return start(t, "box: {name: box-a17}\n"+base(directory)+"instruments: [{name: analyser, "+line+"}]\n"+to), server
 }
 
 // serialLine is checkedLine on a terminal, whose other end is the instrument's.
