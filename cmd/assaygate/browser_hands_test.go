@@ -152,6 +152,12 @@ func (b *tab) choose(label, option string) {
 	}
 }
 
+// valueOf is what the field with that label holds.
+func (b *tab) valueOf(label string) string {
+	b.t.Helper()
+	return evaluate[string](b, fmt.Sprintf("(%s)('body', %s)[0].value", named, script(label)))
+}
+
 // key presses and lets go of a key, by its name and its code of old.
 func (b *tab) key(name string, code int64) {
 	b.t.Helper()

@@ -53,14 +53,16 @@ const constant = `(pairs => {
 // gateway comes before them.
 func fixed() [][2]string {
 	return [][2]string{
-		{`/tmp/[^\s"'<]*?/(spool|captures|certs|assaygate\.yaml)`, "/var/lib/assaygate/$1"},
+		{`/tmp/[^\s"'<]*?/(spool|captures)`, "/var/lib/assaygate/$1"},
+		{`/tmp/[^\s"'<]*?/(password|assaygate\.yaml)`, "/etc/assaygate/$1"},
 		{`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)? ?[A-Z]{0,4}`, "2026-11-27 09:30:00 UTC"},
 		{`\b\d\d:\d\d:\d\d\.\d+\b`, "09:30:00.000"},
 		{`\b\d\d:\d\d:\d\d\b`, "09:30:00"},
 		{`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`, "019ac4b0-7c1e-7a52-9f3d-5b8e1c2d4f60"},
 		{`\b127\.0\.0\.1:\d{4,5}\b`, "192.0.2.20:49152"},
 		{`\b\d+(\.\d+)? (GB|GiB|MB|MiB)\b`, "24 $2"},
-		{`\b(\d+m)?\d+(\.\d+)?(ms|µs|s)\b`, "2s"},
+		{`^(\d+h)?(\d+m)?\d+(\.\d+)?(ms|µs|s)$`, "3h12m5s"}, // how long something has been going on; others are settings
+		{`\bfor \d+s\b`, "for 2s"},
 		{`\bdevelopment\b`, "v1.0.0"},
 		{`\b(go1\.\d+)(\.\d+)?\b`, "$1"},
 		{`/dev/pts/\d+`, "/dev/ttyUSB0"},
