@@ -96,6 +96,7 @@ func (a *aviary) everywhere() seen {
 	for _, id := range ids {
 		s.fetch(a.t, http.DefaultClient, "message page", pages+"/messages/"+id)
 	}
+	a.messagePages(s, ids)
 	for _, path := range []string{"/metrics", "/stats", "/healthz", "/readyz"} {
 		s.fetch(a.t, http.DefaultClient, "admin "+path, "http://"+a.addresses[adminServer]+path)
 	}

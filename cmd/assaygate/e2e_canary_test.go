@@ -52,6 +52,7 @@ func (f fieldsOf) named(names ...string) fieldsOf {
 type aviary struct {
 	*running
 	server      *senaitetest.Server
+	trial       *senaitetest.Server // for staging; may be nil
 	directory   string
 	astm, hl7   fieldsOf
 	dropped     bool // records that are not named are dropped, so those may be planted too
@@ -76,7 +77,7 @@ log: {level: debug}
 
 func newAviary(t *testing.T, astm, hl7 fieldsOf, dropped bool) *aviary {
 	t.Helper()
-	a := &aviary{server: newLIMS(t), directory: t.TempDir(), astm: astm, hl7: hl7, dropped: dropped, bird: canary}
+	a := &aviary{server: newLIMS(t), trial: newLIMS(t), directory: t.TempDir(), astm: astm, hl7: hl7, dropped: dropped, bird: canary}
 	text := func(f fieldsOf) []byte {
 		list, err := json.Marshal(f)
 		if err != nil {
@@ -84,7 +85,7 @@ func newAviary(t *testing.T, astm, hl7 fieldsOf, dropped bool) *aviary {
 		}
 		return list
 	}
-	a.running = start(t, base(a.directory)+fmt.Sprintf(canaryConfig, text(astm), dropped, text(hl7))+traced(undemanding(a.server, a.directory)))
+	a.running = start(t, base(a.directory)+fmt.Sprintf(canaryConfig, text(astm), dropped, text(hl7))+traced(undemanding(a.server, a.directory))+trialDestination(a.trial))
 	a.onlookers = a.lookOnAll()
 	return a
 }

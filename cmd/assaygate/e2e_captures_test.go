@@ -18,6 +18,9 @@ import (
 	"github.com/assaygate/assaygate/uplink/senaite/senaitetest"
 )
 
+// tokenOfPage is where a page has the token against other sites' requests.
+var tokenOfPage = regexp.MustCompile(`name="csrf" (?:value|content)="([^"]+)"`)
+
 // pages are those of a console that a test has open.
 type pages struct {
 	t   *testing.T
@@ -39,7 +42,7 @@ func (p pages) get(path string, status int) string {
 // post sends a form as it stands on a page.
 func (p pages) post(form, path string, fields url.Values, status int) string {
 	p.t.Helper()
-	token := regexp.MustCompile(`name="csrf" (?:value|content)="([^"]+)"`).FindStringSubmatch(p.get(form, http.StatusOK))
+	token := tokenOfPage.FindStringSubmatch(p.get(form, http.StatusOK))
 	if token == nil {
 		p.t.Fatalf("%s has no token", form)
 	}
