@@ -31,7 +31,7 @@ func (d *daemon) checkedLines() (list []console.CheckedLine) {
 // checkedDestinations are where messages go, a LIMS before a directory.
 func (d *daemon) checkedDestinations() (list []string) {
 	files := []string{}
-	for _, one := range d.config().Destinations {
+	for _, one := range d.config().live() {
 		if one.SENAITE != nil {
 			list = append(list, one.Name)
 		} else {
