@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/assaygate/assaygate/device/config"
@@ -120,7 +121,11 @@ func (d *daemon) draft(from console.Draft) (made drafted, err error) {
 	if err != nil {
 		return made, err
 	}
-	if errs := d.misplaced(from.Earlier, made, kept); errs != nil {
+	of, err := d.keptFrom(from.Earlier, made)
+	if err != nil {
+		return made, err
+	}
+	if errs := misplaced(of, data, kept, name); errs != nil {
 		return made, errs
 	}
 	if err := d.mayBeLookedAt(data, name); err != nil {
@@ -192,34 +197,35 @@ func (d *daemon) ownErrors(err error, name string) error {
 
 var destinationPath = regexp.MustCompile(`^destinations\[([0-9]+)\]\.`)
 
-// misplaced finds passwords that were kept, and would be sent to another place than
-// the one that they were given for.
-func (d *daemon) misplaced(number int, made drafted, kept []string) (errs config.Errors) {
-	from := made.base
-	if number != 0 {
-		one, err := d.changes.earlier(number)
-		if err != nil {
-			return config.Errors{{Text: err.Error()}}
-		}
-		from = one.Text
+// keptFrom is the text that a draft was made of.
+func (d *daemon) keptFrom(number int, made drafted) ([]byte, error) {
+	if number == 0 {
+		return made.base, nil
 	}
+	one, err := d.changes.earlier(number)
+	return one.Text, err
+}
+
+// misplaced finds passwords of a text that were kept in another one, by their paths
+// there, and would be sent to another place than the one that they were given for.
+func misplaced(from, text []byte, kept []string, name string) (errs config.Errors) {
 	old, _ := readableConfig(from)
-	to, document := readableConfig(made.data)
+	to, document := readableConfig(text)
 	for _, path := range kept {
 		found := destinationPath.FindStringSubmatch(path)
 		if found == nil {
 			continue
 		}
-		var i int
-		if _, err := fmt.Sscan(found[1], &i); err != nil || i >= len(to.Destinations) {
-			errs = append(errs, document.At(path, "it is not certain whose this is; type it again"))
+		wrong := document.At(path, "was given for another server, or for another way to it; it is not sent there unless you type it again")
+		wrong.Source = name
+		i, err := strconv.Atoi(found[1])
+		if err != nil || i >= len(to.Destinations) {
+			errs = append(errs, wrong)
 			continue
 		}
 		now := to.Destinations[i]
 		if before := placeOf(old.destination(now.Name)); before != placeOf(now) || !before.known {
-			one := document.At(path, "was given for another server, or for another way to it; it is not sent there unless you type it again")
-			one.Source = d.changes.path
-			errs = append(errs, one)
+			errs = append(errs, wrong)
 		}
 	}
 	return errs

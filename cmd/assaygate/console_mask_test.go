@@ -64,3 +64,49 @@ func TestOwnTextsAreNotMasked(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a person makes of the shown text: a password that was kept is sent to
+// where it was given for, and nowhere else.
+func FuzzKeptSecrets(f *testing.F) {
+	const text = `version: 1
+destinations:
+  - name: lims
+    senaite: {url: "https://lims.example.org/senaite", username: u, password: Pl4nted-inline}
+  - name: other
+    senaite:
+      url: "https://me:Pl4nted-url@other.example.org/senaite" # Pl4nted-inline
+      proxy: "http://me:Pl4nted-proxy@proxy.example.org:3128"
+`
+	hidden, err := config.Hide([]byte(text), configMask(nil))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(hidden.Text)
+	for _, change := range [][]string{
+		{"lims.example", "evil.example"}, {"name: lims", "name: other", "name: other", "name: lims"}, {"senaite: {url", "senaite: &a {url", "  - name: other", "  - {name: evil, senaite: {<<: *a, url: 'https://evil.example.org'}}\n  - name: other"},
+		{"(kept)", "&p (kept)"}, {"username: u", "username: (kept)"}, {"proxy:", "ca: x\n      proxy:"}, {"password: (kept)}", "password: (kept)}\n  - {name: lims, senaite: {url: 'https://evil.example.org', password: (kept)}}"},
+	} {
+		f.Add(strings.NewReplacer(change...).Replace(hidden.Text))
+	}
+	given := map[string]string{"Pl4nted-inline": "lims.example.org", "Pl4nted-url": "other.example.org", "Pl4nted-proxy": "other.example.org"}
+	f.Fuzz(func(t *testing.T, to string) {
+		if strings.Contains(to, "Pl4nted") {
+			return
+		}
+		data, kept, errs := hidden.Restore(to, "f")
+		if errs != nil || misplaced([]byte(text), data, kept, "f") != nil {
+			return
+		}
+		c, _ := readableConfig(data)
+		for _, d := range c.Destinations {
+			if d.SENAITE == nil {
+				continue
+			}
+			for secret, host := range given {
+				if strings.Contains(d.SENAITE.Password+d.SENAITE.URL+d.SENAITE.Proxy+d.SENAITE.Username, secret) && !strings.EqualFold(placeOf(d).host, host) {
+					t.Fatalf("%q is sent to %q by\n%s", secret, placeOf(d).host, data)
+				}
+			}
+		}
+	})
+}

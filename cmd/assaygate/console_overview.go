@@ -51,6 +51,9 @@ func (d *daemon) boxNotes() (notes []string) {
 	if d.changes.refused() {
 		notes = append(notes, "The configuration file cannot be used as it stands now, so another one runs; the log says what is wrong with it.")
 	}
+	if now := d.standingConfig(); now.OnTrial && now.NeedsKeeping {
+		notes = append(notes, fmt.Sprintf("A change of the way to this console is taken back in %s, unless somebody keeps it on the page Setup.", now.Left.Round(time.Second)))
+	}
 	return notes
 }
 

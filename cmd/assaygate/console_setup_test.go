@@ -305,6 +305,9 @@ func TestTheConsoleMoves(t *testing.T) {
 	eventually(t, "the console is there", func() bool { return knocks(next.address) })
 	eventually(t, "it was changed", func() bool { now := v.r.standingConfig(); return now.OnTrial && len(now.Missing) == 0 })
 	v.r.tendTrial(t.Context())
+	if body = next.page("/"); !strings.Contains(body, "unless somebody keeps it on the page Setup") {
+		t.Errorf("the overview does not say it: %s", body)
+	}
 	body = next.page("/setup")
 	if !strings.Contains(body, "unless you keep it here within that time") {
 		t.Errorf("the page does not say it: %s", body)
