@@ -34,6 +34,7 @@ const tallest = 1100
 // constant puts fixed texts in place of those that differ each time. Its
 // argument is a list of pairs, of a regular expression and its replacement.
 const constant = `(pairs => {
+	for (let id = 0; id < 1000; id++) clearInterval(id); // a page that is renewed would say the old texts again
 	const patterns = pairs.map(([from, to]) => [new RegExp(from, 'g'), to]);
 	const fixed = text => patterns.reduce((all, [from, to]) => all.replace(from, to), text);
 	const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -55,11 +56,14 @@ func fixed() [][2]string {
 	return [][2]string{
 		{`/tmp/[^\s"'<]*?/(spool|captures)`, "/var/lib/assaygate/$1"},
 		{`/tmp/[^\s"'<]*?/(password|assaygate\.yaml)`, "/etc/assaygate/$1"},
+		{`\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b`, "02:00:5e:10:00:01"},
+		{`^[0-9a-f]{12}$`, "02005e100001"}, // the serial number of a box without one is its MAC
+		{`\b(?!127\.|192\.0\.2\.)\d+\.\d+\.\d+\.\d+/\d+[0-9a-f:,/ ]*`, "192.0.2.10/24, "},
 		{`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)? ?[A-Z]{0,4}`, "2026-11-27 09:30:00 UTC"},
 		{`\b\d\d:\d\d:\d\d\.\d+\b`, "09:30:00.000"},
 		{`\b\d\d:\d\d:\d\d\b`, "09:30:00"},
 		{`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`, "019ac4b0-7c1e-7a52-9f3d-5b8e1c2d4f60"},
-		{`\b127\.0\.0\.1:\d{4,5}\b`, "192.0.2.20:49152"},
+		{`\b127\.0\.0\.1:(3[3-9]|[4-6]\d)\d{3}\b`, "192.0.2.20:49152"}, // of an analyser: who connects gets such a port
 		{`\b\d+(\.\d+)? (GB|GiB|MB|MiB)\b`, "24 $2"},
 		{`^(\d+h)?(\d+m)?\d+(\.\d+)?(ms|µs|s)$`, "3h12m5s"}, // how long something has been going on; others are settings
 		{`\bfor \d+s\b`, "for 2s"},
@@ -75,6 +79,12 @@ func fixed() [][2]string {
 // without one it is only seen to be small enough.
 func (b *tab) picture(name string, width int64) {
 	b.t.Helper()
+	b.pictureTo(name, width, "")
+}
+
+// pictureTo is picture that ends above the first element of a selector.
+func (b *tab) pictureTo(name string, width int64, below string) {
+	b.t.Helper()
 	b.window(width)
 	b.colours("light")
 	if b.mute {
@@ -87,7 +97,11 @@ func (b *tab) picture(name string, width int64) {
 	evaluate[bool](b, fmt.Sprintf("%s(%s)", constant, pairs))
 	ctx, stop := context.WithTimeout(b.ctx, browserPatience)
 	defer stop()
-	high := min(evaluate[float64](b, "document.documentElement.getBoundingClientRect().height"), tallest)
+	end := "document.documentElement.getBoundingClientRect().height"
+	if below != "" {
+		end = fmt.Sprintf("document.querySelector(%s).getBoundingClientRect().top", script(below))
+	}
+	high := min(evaluate[float64](b, end), tallest)
 	taken, err := chromedp.Run(ctx, func(ctx context.Context, target *chromedp.Target) ([]byte, error) {
 		if _, err := cdp.Call(ctx, target, emulation.SetScrollbarsHidden, emulation.SetScrollbarsHiddenParams{Hidden: true}); err != nil {
 			return nil, err

@@ -64,6 +64,14 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 // status. Where there were redirections it is that of the last.
 func (b *tab) load(status int64, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
+	if got := b.leads(steps...); got != status {
+		b.t.Errorf("%s: status %d, want %d\n%.1000s", b.path(), got, status, b.text())
+	}
+}
+
+// leads is load that returns the status.
+func (b *tab) leads(steps ...chromedp.Action[chromedp.Void]) int64 {
+	b.t.Helper()
 	ctx, stop := context.WithTimeout(b.ctx, browserPatience)
 	defer stop()
 	response, err := chromedp.RunResponse(ctx, steps...)
@@ -73,9 +81,7 @@ func (b *tab) load(status int64, steps ...chromedp.Action[chromedp.Void]) {
 	if response == nil {
 		b.t.Fatal("no page came")
 	}
-	if response.Status != status {
-		b.t.Errorf("%s: status %d, want %d\n%.1000s", response.URL, response.Status, status, b.text())
-	}
+	return response.Status
 }
 
 // visit opens a path of the console, such as /messages, and inspects the page.

@@ -4,11 +4,13 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/assaygate/assaygate/device/console/login"
 	"github.com/assaygate/assaygate/device/simulator"
 	"github.com/assaygate/assaygate/uplink/senaite/senaitetest"
 )
@@ -37,8 +39,11 @@ func demonstrate(t *testing.T) demonstration {
 		d.alike = append(d.alike, [2]string{strings.ReplaceAll(real, ".", `\.`), shown})
 		return real
 	}
-	d.alike = append(d.alike, [2]string{`http://` + strings.TrimPrefix(server.URL, "http://"), "https://lims.example.org/senaite"},
-		[2]string{strings.TrimPrefix(server.URL, "http://"), "lims.example.org"})
+	at, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.alike = append(d.alike, [2]string{server.URL, "https://lims.example.org/senaite"}, [2]string{at.Host, "lims.example.org"})
 	config := configFile(t, directory, fmt.Sprintf(`box: {name: box-a17}
 
 instruments:
@@ -51,18 +56,32 @@ instruments:
 
 destinations:
   - name: lims
-    senaite: {url: %q, username: assaygate, password_file: %q, confirm: {after: 2s}}
+    senaite:
+      url: %q
+      username: assaygate
+      password_file: %q
+      confirm: {after: 2s}
   - name: files
     capture: {directory: %q}
 
 spool: {directory: %q}
 admin: {listen: %q}
-console: {listen: %q}
+console:
+  listen: %q
+  %s
 `, path, address("192.0.2.10:4010"), address("192.0.2.10:2575"), server.URL, password, filepath.Join(directory, "captures"),
-		filepath.Join(directory, "spool"), address("127.0.0.1:9110"), address("127.0.0.1:8080")))
+		filepath.Join(directory, "spool"), address("127.0.0.1:9110"), address("192.0.2.10:8443"), hashedUsers()))
 	d.running = startFile(t, config)
 	eventually(t, "the line is up", func() bool { return d.metrics.state("chemistry").up })
 	return d
+}
+
+// hashedUsers are the users of the tests as a configuration should have them.
+func hashedUsers() string {
+	return fmt.Sprintf(`users:
+    %s: {password_hash: %q, role: admin}
+    %s: {password_hash: %q, role: viewer}
+`, adminName, login.NewHash(adminPassword).String(), viewerName, login.NewHash(viewerPassword).String())
 }
 
 // plays has the analysers send what the captures hold, each message once.
@@ -100,6 +119,10 @@ func TestBrowserTour(t *testing.T) {
 	chromiumProgram(t)
 	d := demonstrate(t)
 	b := d.browse()
+	b.visit("/")
+	b.picture("login", wide)
+	b.visit("/")
+	b.logIn(adminName, adminPassword)
 
 	// A line is taken into use.
 	b.visit("/commission/chemistry")
@@ -148,7 +171,15 @@ func TestBrowserTour(t *testing.T) {
 	b.visit("/update")
 	b.picture("update", wide)
 	b.visit("/support")
-	b.picture("support", wide)
+	evaluate[bool](b, otherInterfaces)
+	b.pictureTo("support", wide, "#main pre")
 	b.visit("/audit")
 	b.picture("audit", wide)
 }
+
+// otherInterfaces takes all but one of the network off the page: each computer has
+// others.
+const otherInterfaces = `(() => {
+	[...document.querySelectorAll('dt')].filter(e => /^Network (?!eth0)/.test(e.textContent)).forEach(e => { e.nextElementSibling.remove(); e.remove() });
+	return true;
+})()`

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 
@@ -76,17 +75,6 @@ func TestBrowserCommissioningReport(t *testing.T) {
 	})
 }
 
-// pictureOfCheck takes a picture of a page that is not renewed meanwhile.
-func (b *tab) pictureOfCheck(r *running, name string) {
-	b.t.Helper()
-	evaluate[bool](b, "(() => { for (let id = 0; id < 1000; id++) clearInterval(id); return true })()")
-	b.alike = [][2]string{{`127\.0\.0\.1:\d+`, "lims.example.org"}}
-	if serial := r.board.Serial(); serial != "" {
-		b.alike = append(b.alike, [2]string{regexp.QuoteMeta(serial), "0042"})
-	}
-	b.picture(name, wide)
-}
-
 // What was put right is seen without loading the page again, and a check begins
 // anew.
 func TestBrowserCommissioningGoesOn(t *testing.T) {
@@ -96,13 +84,8 @@ func TestBrowserCommissioningGoesOn(t *testing.T) {
 	b.openCheck("analyser")
 	sends(t, line, []byte{0x05}, spoiltFrame())
 	b.see("At fault: Frames")
-	b.pictureOfCheck(r, "commission")
-	b.press("Look again")
 	sends(t, line, sessionOf(knownText("SIM-1001"))[1:]...)
 	b.see("All is well")
-	b.press("Report to print")
-	b.pictureOfCheck(r, "commission-report")
-	b.press("Back to the check")
 	b.press("Begin anew")
 	b.see("No fault so far")
 	if now := b.textOf("#layer-" + string(commission.BytesLayer)); !strings.Contains(now, "Nothing has come") {
