@@ -11,6 +11,7 @@ import (
 
 	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/configdrive"
+	"github.com/assaygate/assaygate/device/console"
 	"github.com/assaygate/assaygate/device/port"
 )
 
@@ -86,16 +87,45 @@ func (s *sticks) startText(devices []port.Device, found map[string]proposal) str
 	if c.ConfigDrive != nil {
 		line("config_drive: {directory: %q, confirm_within: %s%s}", c.ConfigDrive.Directory, c.ConfigDrive.ConfirmWithin, writeRequest(c.ConfigDrive.WriteRequest))
 	}
-	if c.Admin.Listen != "" {
+	if admin := s.sections("admin"); admin != nil {
+		line("%s", admin[0])
+	} else if c.Admin.Listen != "" {
 		line("admin: {listen: %q}", c.Admin.Listen)
 	}
-	if c.Console.Listen != "" {
-		line("console: {listen: %q}", c.Console.Listen)
+	for _, text := range consoleToBegin(c.Console) {
+		line("%s", text)
 	}
 	for _, section := range s.sections("privacy", "network", "update", "log", "shutdown_grace") {
 		line("%s", section)
 	}
 	return b.String()
+}
+
+// consoleToBegin is the console's section. Users stay, without their passwords: a
+// stick is read by anybody.
+func consoleToBegin(c console.Settings) (lines []string) {
+	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	switch {
+	case c.Listen == "":
+	case len(c.Users) == 0:
+		line("console: {listen: %q}", c.Listen)
+		line("# In place of that line, a console that can be opened from the network:")
+		line("# console:")
+		line("#   listen: \":8443\"")
+		line("#   users:")
+		line("#     anna: {password: \"four words or more\", role: admin}    # the box keeps a hash of it and takes it off the stick")
+	default:
+		line("console:")
+		line("  listen: %q", c.Listen)
+		if c.TLS != (console.TLS{}) {
+			line("  tls: {certificate: %q, key: %q}", c.TLS.Certificate, c.TLS.Key)
+		}
+		line("  users:")
+		for _, name := range sortedKeys(c.Users) {
+			line("    %q: {password: <<<PASSWORD, role: %s}    # <<< a new one: the box keeps a hash of it and takes it off the stick", name, c.Users[name].Role)
+		}
+	}
+	return lines
 }
 
 // sections are parts of the present configuration that stay as they are, as they

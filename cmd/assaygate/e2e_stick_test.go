@@ -17,6 +17,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/assaygate/assaygate/device/configdrive"
+	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/login"
 	"github.com/assaygate/assaygate/device/owner"
 	"github.com/assaygate/assaygate/device/port"
 	"github.com/assaygate/assaygate/envelope/spool"
@@ -520,6 +522,35 @@ func TestStickExportsAndBegins(t *testing.T) {
 	text = strings.ReplaceAll(text, ":2575", "127.0.0.1:0")
 	b.plug(t, map[string]string{"assaygate.yaml": text})
 	b.wantReport(t, runs)
+}
+
+// A stick that is made from start again must not shut people out of the console.
+func TestStickBeginsWithTheUsersOfTheConsole(t *testing.T) {
+	t.Parallel()
+	begin := func(c console.Settings) string { return strings.Join(consoleToBegin(c), "\n") + "\n" }
+	hash := login.NewHash("four words or more").String()
+	users := begin(console.Settings{
+		Listen: ":8443", TLS: console.TLS{Certificate: "/data/tls/c.pem", Key: "/data/tls/c.key"},
+		Users: map[string]console.User{"anna": {PasswordHash: hash, Role: "admin"}, "@ward": {Password: secret, Role: "viewer"}},
+	})
+	if strings.Contains(users, hash) || strings.Contains(users, secret) {
+		t.Errorf("it has a password:\n%s", users)
+	}
+	for _, text := range []string{users, begin(console.Settings{Listen: "127.0.0.1:8080"}), begin(console.Settings{})} {
+		c, err := parseConfig([]byte("version: 1\n"+strings.ReplaceAll(text, "<<<PASSWORD", "some other words")), "start")
+		if err != nil {
+			t.Errorf("%v\n%s", err, text)
+		}
+		if text == users && (len(c.Console.Users) != 2 || c.Console.Users["anna"].Role != "admin" || c.Console.Users["@ward"].Role != "viewer" || c.Console.TLS.Key != "/data/tls/c.key") {
+			t.Errorf("%+v of\n%s", c.Console, text)
+		}
+	}
+	// What is behind # is a console too.
+	_, example, _ := strings.Cut(begin(console.Settings{Listen: "127.0.0.1:8080"}), "network:\n")
+	c, err := parseConfig([]byte("version: 1"+strings.ReplaceAll("\n"+example, "\n# ", "\n")), "start")
+	if err != nil || c.Console.Closed() != nil || len(c.Console.Users) != 1 {
+		t.Errorf("%+v, %v of\n%s", c.Console, err, example)
+	}
 }
 
 // signed signs a stick for a box with this key.
