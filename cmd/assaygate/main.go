@@ -28,7 +28,7 @@ type commands struct {
 	Profiles        profilesCommand `cmd:"" help:"Instrument profiles. Example: assaygate profiles list"`
 	Ports           portsCommand    `cmd:"" help:"Serial ports, their stable names, and the settings of a line. Example: assaygate ports"`
 	Owner           ownerCommand    `cmd:"" help:"The owner's key, and what is signed or encrypted with it. Example: assaygate owner sign DIR"`
-	ConsolePassword laterCommand    `cmd:"" help:"A password hash for the config (not active in this version). Example: assaygate console-password"`
+	ConsolePassword passwordCommand `cmd:"" help:"A password hash for a user of the console, or the user put into the configuration. Example: assaygate console-password anna --config assaygate.yaml"`
 	Update          laterCommand    `cmd:"" help:"Firmware updates (not active in this version). Example: assaygate update status"`
 	Apply           applyCommand    `cmd:"" hidden:"" help:"Root's part on the box: network, firewall and clock from the saved configuration. Example: assaygate apply --config /data/config/assaygate.yaml"`
 	Stick           stickCommand    `cmd:"" hidden:"" help:"Root's part of the USB stick on the box. Example: assaygate stick mount /dev/sda1"`

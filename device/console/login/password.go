@@ -44,7 +44,8 @@ func CheckPassword(user, password string) error {
 }
 
 // CheckName says why a user cannot be called that, nil where one can. Names stand
-// in the audit and in the log.
+// in the audit and in the log, and as keys in the configuration, whose paths have
+// dots.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -52,9 +53,9 @@ func CheckName(name string) error {
 	case len(name) > LongestName:
 		return fmt.Errorf("is longer than %d characters", LongestName)
 	case strings.ContainsFunc(name, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-@", r))
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_-@", r))
 	}):
-		return errors.New("cannot be used; take letters, digits, dots, hyphens, underscores and @")
+		return errors.New("cannot be used; take letters, digits, hyphens, underscores and @")
 	}
 	return nil
 }
