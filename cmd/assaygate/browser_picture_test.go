@@ -56,12 +56,11 @@ func fixed() [][2]string {
 	return [][2]string{
 		{`/tmp/[^\s"'<]*?/(spool|captures)`, "/var/lib/assaygate/$1"},
 		{`/tmp/[^\s"'<]*?/(password|assaygate\.yaml)`, "/etc/assaygate/$1"},
-		{`\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b`, "02:00:5e:10:00:01"},
-		{`^[0-9a-f]{12}$`, "02005e100001"}, // the serial number of a box without one is its MAC
-		{`\b(?!127\.|192\.0\.2\.)\d+\.\d+\.\d+\.\d+/\d+[0-9a-f:,/ ]*`, "192.0.2.10/24, "},
+		{`^\d+\.\d+\.\d+\.\d+/\d+.*MAC .*`, "192.0.2.10/24, MAC 02:00:5e:10:00:01"},
+		{`^[0-9a-f]{12}$`, "02005e100001"}, // the serial number of a computer without one is its MAC
 		{`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)? ?[A-Z]{0,4}`, "2026-11-27 09:30:00 UTC"},
-		{`\b\d\d:\d\d:\d\d\.\d+\b`, "09:30:00.000"},
-		{`\b\d\d:\d\d:\d\d\b`, "09:30:00"},
+		{`(?<![:\w])\d\d:\d\d:\d\d\.\d+\b`, "09:30:00.000"},
+		{`(?<![:\w])\d\d:\d\d:\d\d\b`, "09:30:00"},
 		{`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`, "019ac4b0-7c1e-7a52-9f3d-5b8e1c2d4f60"},
 		{`\b127\.0\.0\.1:(3[3-9]|[4-6]\d)\d{3}\b`, "192.0.2.20:49152"}, // of an analyser: who connects gets such a port
 		{`\b\d+(\.\d+)? (GB|GiB|MB|MiB)\b`, "24 $2"},
