@@ -169,6 +169,9 @@ func (d *daemon) take(ctx context.Context, to Config, by string) error {
 	d.changes.taken(by)
 	d.accept() // what was refused before is not what stands there now
 	d.log.Info("the configuration is in use", "by", by)
+	if by == byStick || by == byFile { // the console names the person
+		d.noteAct(ctx, spool.ConfigChanged, "", "by "+by)
+	}
 	return nil
 }
 

@@ -140,14 +140,14 @@ func (d *daemon) trialLasts() time.Duration {
 }
 
 // noteAct writes what a person did into the audit trail and the log: the store may
-// be away just now.
+// be away just now. who is "" where that is not known.
 func (d *daemon) noteAct(ctx context.Context, what spool.Act, who, detail string) {
-	d.log.Info("a person has acted in the console", "act", string(what), "who", who, "detail", detail)
+	d.log.Info("a person has acted", "act", string(what), "who", who, "detail", detail)
 	store, err := d.openedStore()
 	if err == nil {
 		err = store.Note(context.WithoutCancel(ctx), spool.Note{What: what, Who: who, Detail: detail})
 	}
 	if err != nil {
-		d.log.Warn("what a person did in the console cannot be written into the audit trail", "act", string(what), "who", who, "error", err)
+		d.log.Warn("what a person did cannot be written into the audit trail", "act", string(what), "who", who, "error", err)
 	}
 }

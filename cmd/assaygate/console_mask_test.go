@@ -83,8 +83,13 @@ destinations:
 	}
 	f.Add(hidden.Text)
 	for _, change := range [][]string{
-		{"lims.example", "evil.example"}, {"name: lims", "name: other", "name: other", "name: lims"}, {"senaite: {url", "senaite: &a {url", "  - name: other", "  - {name: evil, senaite: {<<: *a, url: 'https://evil.example.org'}}\n  - name: other"},
-		{"(kept)", "&p (kept)"}, {"username: u", "username: (kept)"}, {"proxy:", "ca: x\n      proxy:"}, {"password: (kept)}", "password: (kept)}\n  - {name: lims, senaite: {url: 'https://evil.example.org', password: (kept)}}"},
+		{"lims.example", "evil.example"},
+		{"name: lims", "name: other", "name: other", "name: lims"},
+		{"senaite: {url", "senaite: &a {url", "  - name: other", "  - {name: evil, senaite: {<<: *a, url: 'https://evil.example.org'}}\n  - name: other"},
+		{"(kept)", "&p (kept)"},
+		{"username: u", "username: (kept)"},
+		{"proxy:", "ca: x\n      proxy:"},
+		{"password: (kept)}", "password: (kept)}\n  - {name: lims, senaite: {url: 'https://evil.example.org', password: (kept)}}"},
 	} {
 		f.Add(strings.NewReplacer(change...).Replace(hidden.Text))
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assaygate/assaygate/envelope/spool"
 	"github.com/assaygate/assaygate/protocols/lis01"
 )
 
@@ -264,6 +265,19 @@ func TestReloadRefusesAWrongFile(t *testing.T) {
 	r.wantMetrics("assaygate_config_refused 0")
 	if strings.Count(r.log.text(), inUse) != 2 {
 		t.Error("something was gone over to that is not different")
+	}
+	rows, err := r.store.Trail(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := 0
+	for _, row := range rows {
+		if row.What == string(spool.ConfigChanged) && row.Detail == "by file" {
+			changed++
+		}
+	}
+	if changed != 2 {
+		t.Errorf("the audit has %d changes, want 2: %+v", changed, rows)
 	}
 }
 
