@@ -108,6 +108,7 @@ func (s *sticks) gather(session *configdrive.Session) (b brought, errs []string)
 	}
 	directory := s.secretsDirectory()
 	b.secretsOut = takeSecretsOut(text, b.config, directory)
+	b.hashPasswords(b.config, s.d.config().Console.Users)
 	passwords := session.Passwords()
 	for _, destination := range slices.Sorted(maps.Keys(passwords)) {
 		if err := b.takePassword(b.config, destination, passwords[destination].Data, directory); err != nil {

@@ -65,7 +65,7 @@ func (s *sticks) tidy(ctx context.Context, session *configdrive.Session, b broug
 			if err := session.Replace(ctx, configdrive.ConfigName, b.text); err != nil {
 				fail(configdrive.ConfigName, err)
 			} else {
-				o.Lines = append(o.Lines, configdrive.ConfigName+" on the stick names the file of the password on the box now, instead of the password. What was deleted from a stick can often be brought back: keep it safe.")
+				o.Lines = append(o.Lines, configdrive.ConfigName+" on the stick holds no password any more: it names the file of each on the box, or has the hash of a user's of the console. What was deleted from a stick can often be brought back: keep it safe.")
 			}
 		}
 		for _, destination := range names {

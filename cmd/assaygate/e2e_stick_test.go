@@ -434,7 +434,7 @@ func TestStickKeepsItsSecretsOnTrial(t *testing.T) {
 	if err := taken.Close(); err != nil {
 		t.Fatal(err)
 	}
-	report := b.wantReport(t, runs, "assaygate.yaml on the stick names the file of the password on the box now")
+	report := b.wantReport(t, runs, "assaygate.yaml on the stick holds no password any more: it names the file of each on the box")
 	if strings.Contains(report, "still on this stick") {
 		t.Errorf("reported was\n%s", report)
 	}
@@ -550,6 +550,38 @@ func TestStickBeginsWithTheUsersOfTheConsole(t *testing.T) {
 	c, err := parseConfig([]byte("version: 1"+strings.ReplaceAll("\n"+example, "\n# ", "\n")), "start")
 	if err != nil || c.Console.Closed() != nil || len(c.Console.Users) != 1 {
 		t.Errorf("%+v, %v of\n%s", c.Console, err, example)
+	}
+}
+
+// A user's password becomes a hash, on the box and on the stick.
+func TestStickBringsAUser(t *testing.T) {
+	t.Parallel()
+	b := newStickBox(t, "")
+	const password = "correct horse battery"
+	config := b.text(strings.Replace(baseConfig, "console: {listen: \"127.0.0.1:0\"}", "console: {listen: \":0\", users: {anna: {password: \""+password+"\", role: admin}}} # hers", 1))
+	if !strings.Contains(config, password) {
+		t.Fatal("the configuration of the tests has another console")
+	}
+	b.plug(t, map[string]string{"assaygate.yaml": config})
+	report := b.wantReport(t, runs, "console.users.anna.password: only its hash is on the box", "holds no password any more", "Console: https://ADDRESS:0/ with an address of this box", "Fingerprint (SHA-256)")
+	print, err := b.fingerprint()
+	if err != nil || !strings.Contains(report, print) {
+		t.Errorf("the report lacks %s, %v", print, err)
+	}
+	for name, text := range map[string]string{"box": b.read(t, b.path), "stick": b.read(t, filepath.Join(b.stick, "assaygate.yaml")), "report": report, "log": b.log.text()} {
+		if strings.Contains(text, password) {
+			t.Errorf("the password is in the %s:\n%s", name, text)
+		}
+	}
+	text := b.read(t, filepath.Join(b.stick, "assaygate.yaml"))
+	if text != b.read(t, b.path) || !strings.Contains(text, "password_hash: \"$argon2id$") || !strings.Contains(text, "# hers") {
+		t.Errorf("on the stick:\n%s", text)
+	}
+	// The one of before, from a computer.
+	b.plug(t, map[string]string{"assaygate.yaml": config})
+	b.wantReport(t, "All is well.", "the box runs with this already; nothing was changed")
+	if again := b.read(t, b.path); again != text {
+		t.Errorf("the configuration is another one:\n%s", again)
 	}
 }
 
