@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/assaygate/assaygate/envelope"
+	"github.com/assaygate/assaygate/envelope/spool"
 	"github.com/assaygate/assaygate/envelope/spool/spooltest"
 )
 
@@ -223,5 +225,38 @@ func TestPagesOfAClosedStore(t *testing.T) {
 		if w := b.get("/messages/" + id + path); w.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s of a closed store: %d", path, w.Code)
 		}
+	}
+}
+
+// A viewer sees results, pictures and history of a message, and nothing of how it was
+// sent; and that he looked is not in the audit, for there was nothing to note.
+func TestViewersSeeNothingOfWhatWasSent(t *testing.T) {
+	h := newHouse(t, (*httptest.Server).Start)
+	id := spooltest.Put(t, h.store, "S-1", func(e *envelope.Envelope) {
+		e.Raw = []byte("\x021H|\\^&|||CANARY\r\x0341\r\n")
+		e.Metadata.ASTM = string(e.Raw)
+	})
+	for user, sees := range map[string]bool{"otto": false, "anna": true} {
+		_, page := h.as(user).ask(http.MethodGet, "/messages/"+id, "")
+		if strings.Contains(page, "CANARY") != sees || strings.Contains(page, "What was sent") != sees || !strings.Contains(page, "WBC") {
+			t.Errorf("%s gets\n%s", user, page)
+		}
+	}
+	otto := h.as("otto")
+	for _, path := range []string{"/raw", "/envelope", "/replay"} {
+		otto.wants(http.StatusForbidden, http.MethodGet, "/messages/"+id+path)
+	}
+	otto.wants(http.StatusForbidden, http.MethodGet, "/captures")
+	detail, err := h.store.Show(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range detail.Audit {
+		if row.Who == "otto" {
+			t.Errorf("the audit has %+v", row)
+		}
+	}
+	if last := detail.Audit[len(detail.Audit)-1]; last.Who != "anna" || last.What != string(spool.ReadMessage) {
+		t.Errorf("the audit ends with %+v", last)
 	}
 }

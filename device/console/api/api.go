@@ -44,8 +44,21 @@ func API(store *spool.Spool, by func(*http.Request) string) http.Handler {
 	if by == nil {
 		by = believed
 	}
-	return muxOf(api{store: store, by: by}.routes())
+	mux := muxOf(api{store: store, by: by}.routes())
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		Answer(w, nil, noSuchPath(r.Method+" "+r.URL.Path))
+	})
+	return mux
 }
+
+// noSuchPath is the error of a path that is not there, or not with that method.
+type noSuchPath string
+
+// Error implements error.
+func (p noSuchPath) Error() string { return "there is no " + string(p) + "; docs/api.md has the paths" }
+
+// Unwrap says which kind it is.
+func (noSuchPath) Unwrap() error { return spool.ErrNotFound }
 
 // route is one path of the API.
 type route struct {

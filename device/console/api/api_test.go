@@ -244,3 +244,17 @@ func TestInProcessGivesUpWithItsContext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is not there is told as any other error.
+func TestPathsThatAreNotThere(t *testing.T) {
+	handler := API(spooltest.New(t), nil)
+	for _, asked := range []string{"GET /v1/nonsense", "DELETE /v1/status", "GET /v1/messages/id/drop", "GET /"} {
+		method, path, _ := strings.Cut(asked, " ")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+		var failure Failure
+		if err := json.Unmarshal(w.Body.Bytes(), &failure); err != nil || w.Code != http.StatusNotFound || failure.Code != "not_found" {
+			t.Errorf("%s: %d %s", asked, w.Code, w.Body)
+		}
+	}
+}
