@@ -35,6 +35,9 @@ func (d *daemon) effects(to Config) (list []string) {
 		list = append(list, turned(one.what, one.from, one.to)...)
 	}
 	list = append(list, moved(from, to)...)
+	if from.Console.Listen != to.Console.Listen {
+		say("The console leaves %s, and is then at %s.", from.Console.Listen, to.Console.Listen)
+	}
 	if !reflect.DeepEqual(from.Network, to.Network) {
 		say("The network of the box is set anew.")
 	}

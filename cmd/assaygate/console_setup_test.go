@@ -296,7 +296,7 @@ func TestTheConsoleMoves(t *testing.T) {
 	next := visitor{r: v.r, address: freePort(t)}
 	form := v.edited("/setup/config", v.address, next.address)
 	_, _, body := v.ask(http.MethodPost, "/setup/diff", form, "text/html")
-	if !strings.Contains(body, "It is about the way to this console") {
+	if !strings.Contains(body, "It is about the way to this console") || !strings.Contains(body, "and is then at "+next.address) {
 		t.Errorf("nobody says that it has to be kept: %s", body)
 	}
 	if status, body := v.applies(form); status != http.StatusSeeOther {
