@@ -70,6 +70,9 @@ func (c *Config) Validate() error {
 			}
 		}
 		errs = append(errs, c.validateStaging(i)...)
+		if strings.EqualFold(one.Name, certificateFile) {
+			add("destinations[%d].name: %s is what the box calls its own certificate, beside the passwords; take another name", i, certificateFile)
+		}
 		if one.Capture == nil {
 			continue
 		}

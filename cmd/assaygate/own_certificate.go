@@ -60,6 +60,11 @@ func (d *daemon) ownCertificate() (pair tls.Certificate, path string, err error)
 	d.own.mu.Lock()
 	defer d.own.mu.Unlock()
 	if d.own.path != "" {
+		// A backup that was restored has brought another one; what is there for a
+		// moment only, or not at all, changes nothing.
+		if fresh, err := certificate.Load(d.own.path); err == nil {
+			d.own.pair = fresh
+		}
 		return d.own.pair, d.own.path, nil
 	}
 	places := d.changes.source.certificatePlaces(d.config())
