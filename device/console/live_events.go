@@ -97,10 +97,6 @@ func (c *Console) follow(ctx context.Context, r *http.Request, s stream, watch L
 	next := time.Now()
 	for {
 		if now := time.Now(); !now.Before(next) {
-			if c.who(r) != person {
-				s.send("", "over", "Your session has ended: load this page again.")
-				return
-			}
 			line, known := c.options.Live.Line(instrument)
 			if known && !c.sendHTML(s, "", "state", "linestate", line) {
 				return
@@ -111,6 +107,9 @@ func (c *Console) follow(ctx context.Context, r *http.Request, s stream, watch L
 		list, lost, err := watch.Next(waiting)
 		cancel()
 		switch {
+		case c.who(r) != person: // first: with the session its requests end too
+			s.send("", "over", "Your session has ended: load this page again.")
+			return
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, context.DeadlineExceeded):

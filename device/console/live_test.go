@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -298,6 +300,52 @@ func TestLiveStreamOfADeafBrowser(t *testing.T) {
 		here.Close()
 		server.Close()
 	})
+}
+
+// Who may not look on any more is shown nothing more, at the latest after a beat.
+func TestLiveStreamsEndWithTheSession(t *testing.T) {
+	for what, end := range map[string]func(*visitor){
+		"logged out": func(v *visitor) { v.form("/logout", url.Values{"csrf": {v.token()}}) },
+		"no admin any more": func(v *visitor) {
+			v.change(func(users map[string]User) { users["anna"] = User{PasswordHash: hashOfSecret, Role: "viewer"} })
+		},
+		"gone": func(v *visitor) { v.change(func(users map[string]User) { delete(users, "anna") }) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			f := newFakeLine()
+			h := newHouse(t, (*httptest.Server).Start)
+			h.console.options.Live = f.live()
+			v := h.as("anna")
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.server.URL+"/live/lan/events", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := v.client.Do(r)
+			if err != nil || response.StatusCode != http.StatusOK {
+				t.Fatalf("%+v, %v", response, err)
+			}
+			defer response.Body.Close()
+			f.news <- f.backlog[:1]
+			lines := bufio.NewReader(response.Body)
+			for line := ""; !strings.Contains(line, "&lt;ENQ&gt;"); {
+				if line, err = lines.ReadString('\n'); err != nil {
+					t.Fatal(err)
+				}
+			}
+			end(v)
+			go func() {
+				select {
+				case f.news <- []LiveEntry{{Mark: "m-9", Kind: "received", Pieces: []LivePiece{{Bytes: []byte("MEIER")}}}}:
+				case <-t.Context().Done(): // a beat was first
+				}
+			}()
+			said, err := io.ReadAll(lines)
+			if err != nil || strings.Contains(string(said), "MEIER") || !strings.HasSuffix(string(said), "event: over\ndata: Your session has ended: load this page again.\n\n") {
+				t.Errorf("the stream says %s, %v", said, err)
+			}
+		})
+	}
 }
 
 // Whatever stands in text, its parts are all of it.
