@@ -23,7 +23,7 @@ func TestCheckFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, errs)
 	}
-	if want := "FILE: ok (9 instruments, 3 destinations, 12 warnings, 5 notes)\n"; out != want {
+	if want := "FILE: ok (9 instruments, 3 destinations, 12 warnings, 2 notes)\n"; out != want {
 		t.Errorf("got %s", out)
 	}
 	for _, want := range []string{
