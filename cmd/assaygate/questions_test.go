@@ -3,7 +3,10 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -100,4 +103,26 @@ func TestAServerWhoseHandlerStandsStillIsSilent(t *testing.T) {
 	}
 	lock.Unlock()
 	eventually(t, "it answers again", func() bool { return a.answers.Load() >= 3 })
+}
+
+// A server that speaks TLS answers too: it says that it does.
+func TestAServerWithTLSIsAlive(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers atomic.Int64
+	asked := &questioned{
+		Listener: listener, timed: listener.(*net.TCPListener), every: time.Millisecond,
+		progress: func() { answers.Add(1) }, ended: func() {},
+	}
+	gate := &serverGate{Listener: asked, from: []Network{}, refuse: func(reason, address string) { t.Errorf("%s is refused: %s", address, reason) }}
+	server := &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)}
+	done := make(chan error)
+	go func() { done <- server.Serve(secureListener{gate, &tls.Config{MinVersion: tls.VersionTLS12}}) }()
+	eventually(t, "it has answered often", func() bool { return answers.Load() > 10 })
+	server.Close()
+	if err := <-done; err != http.ErrServerClosed {
+		t.Error(err)
+	}
 }
