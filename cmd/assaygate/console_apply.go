@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -94,7 +95,7 @@ func (d *daemon) applyDraft(from console.Draft, who string, within time.Duration
 		})
 		d.errands.applied(failure{err, made.secrets})
 		if err == nil {
-			d.noteAct(ctx, spool.ConfigChanged, who, "on trial for "+within.String()+", "+made.change())
+			d.noteAct(ctx, spool.ConfigChanged, who, "on trial for "+within.String()+", "+made.change(from.Earlier))
 		}
 		done <- err
 	})
@@ -126,9 +127,14 @@ func (e *errands) applied(f failure) {
 	e.applies, e.failed = "", f
 }
 
-// change names what a draft is, for the audit: not what it says.
-func (made drafted) change() string {
-	return "from " + made.of[:12] + " to " + digestOfText(made.data)[:12]
+// change names what a draft is, for the audit: not what it says. earlier is the
+// number of the configuration that it was made of, 0 for the file.
+func (made drafted) change(earlier int) string {
+	text := "from " + made.of[:12] + " to " + digestOfText(made.data)[:12]
+	if earlier != 0 {
+		text += fmt.Sprintf(", made of earlier configuration %d", earlier)
+	}
+	return text
 }
 
 // trialLasts is how long a change is on trial where nobody says more.
