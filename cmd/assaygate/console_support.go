@@ -65,10 +65,10 @@ func (d *daemon) healthFacts() []console.Fact {
 	}
 	facts = append(facts, console.Fact{Name: "Configuration", Value: text})
 	if standing.Refused != "" {
-		facts = append(facts, console.Fact{Name: "Its file", Value: "cannot be used as it stands: " + standing.Refused, Bad: true})
+		facts = append(facts, console.Fact{Name: "Its file", Value: "cannot be used as it stands; Setup says what is wrong with it", Bad: true})
 	}
 	if standing.TakenBack != nil {
-		facts = append(facts, console.Fact{Name: "Last change", Value: "taken back: " + standing.TakenBack.Why, Bad: true})
+		facts = append(facts, console.Fact{Name: "Last change", Value: "was taken back; Setup says why", Bad: true})
 	}
 	return facts
 }
