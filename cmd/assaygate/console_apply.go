@@ -82,6 +82,7 @@ func (d *daemon) applyDraft(from console.Draft, who string, within time.Duration
 		within = d.trialLasts()
 	}
 	within = min(max(within, shortestKeeping), longestTrial)
+	made.data = hashTyped(made.data, made.to, d.config().Console.Users)
 	done := make(chan error, 1)
 	err = d.errands.begin(func() error {
 		if d.errands.applies != "" {
@@ -110,6 +111,22 @@ func (d *daemon) applyDraft(from console.Draft, who string, within time.Duration
 	case <-time.After(patienceToApply):
 	}
 	return nil
+}
+
+// hashTyped puts hashes in place of the passwords that a person has typed for users
+// of the console. One that stands in the file already stays: who is logged in with
+// it would be logged out. now are the users before, and to is what the text says.
+func hashTyped(text []byte, to Config, now map[string]console.User) []byte {
+	typed := map[string]console.User{}
+	for name, user := range to.Console.Users {
+		if user.Password != now[name].Password {
+			typed[name] = user
+		}
+	}
+	to.Console.Users = typed
+	out := secretsOut{text: text}
+	out.hashPasswords(to, now) // where one cannot be replaced, check says that it stands there
+	return out.text
 }
 
 // byConsole is how reports name a person who has changed something in the console.

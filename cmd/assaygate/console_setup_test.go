@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/console"
+	"github.com/assaygate/assaygate/device/console/login"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -249,6 +250,25 @@ func TestSecretsDoNotMove(t *testing.T) {
 	}
 	if status, body := v.applies(form); status != http.StatusSeeOther || !strings.Contains(held(t, path), "password: typed") {
 		t.Errorf("typed again: %d %s", status, body)
+	}
+}
+
+// What is typed for a user of the console is kept as a hash; what stood there as it
+// was stays, so that nobody is logged out by another's change.
+func TestTypedPasswordsBecomeHashes(t *testing.T) {
+	const text = "version: 1\nconsole:\n  users:\n    anna: {password: \"stood there before\", role: admin}\n    ward: {password: \"some other words\", role: viewer}\n"
+	to, err := parseConfig([]byte(text), "draft")
+	must(t, err)
+	now := map[string]console.User{"anna": {Password: "stood there before", Role: "admin"}, "ward": {PasswordHash: login.NewHash("another").String(), Role: "viewer"}}
+	got, err := parseConfig(hashTyped([]byte(text), to, now), "file")
+	must(t, err)
+	if anna := got.Console.Users["anna"]; anna != now["anna"] {
+		t.Errorf("anna is %+v", anna)
+	}
+	ward := got.Console.Users["ward"]
+	hash, err := login.ParseHash(ward.PasswordHash)
+	if err != nil || ward.Password != "" || ward.Role != "viewer" || !hash.Matches("some other words") {
+		t.Errorf("ward is %+v: %v", ward, err)
 	}
 }
 
