@@ -178,16 +178,18 @@ test-peers: go-check ## clients that nobody here wrote, installed to dist/peers,
 CHROMIUM ?= chromium
 # Where browser tests write pictures of the console: docs/screenshots makes those of the manual anew.
 SCREENSHOTS ?=
+# Some of them alone, and without the race detector: make test-browser RUN=TestBrowserPageWeight RACE=
+RUN  ?= TestBrowser
+RACE ?= $(if $(shell command -v "$$($(GO) env CC)"),-race)
 
 .PHONY: test-browser
 test-browser: go-check ## drive the console in a real Chromium, with axe-core; SCREENSHOTS=docs/screenshots makes the manual's pictures
 	@command -v '$(CHROMIUM)' >/dev/null || { \
 		echo '$(CHROMIUM) is not here: make deps, or set CHROMIUM' >&2; exit 1; }
 	.ci/peers '$(PEERS)' axe-core
-	@race=; if command -v "$$($(GO) env CC)" >/dev/null; then race=-race; export CGO_ENABLED=1; fi; \
-	set -x; ASSAYGATE_BROWSER="$$(command -v '$(CHROMIUM)')" ASSAYGATE_PEERS='$(PEERS)' REQUIRE_PEERS=1 \
-		ASSAYGATE_SCREENSHOTS='$(if $(SCREENSHOTS),$(abspath $(SCREENSHOTS)))' \
-		$(GO) test $$race -timeout 15m -count 1 -v -run TestBrowser $(PACKAGE)
+	ASSAYGATE_BROWSER="$$(command -v '$(CHROMIUM)')" ASSAYGATE_PEERS='$(PEERS)' REQUIRE_PEERS=1 \
+		ASSAYGATE_SCREENSHOTS='$(if $(SCREENSHOTS),$(abspath $(SCREENSHOTS)))' $(if $(RACE),CGO_ENABLED=1) \
+		$(GO) test $(RACE) -timeout 15m -count 1 -v -run '$(RUN)' $(PACKAGE)
 
 PROMTOOL ?= promtool
 

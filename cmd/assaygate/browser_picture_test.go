@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/png"
 	"maps"
 	"os"
@@ -75,7 +76,7 @@ func fixed() [][2]string {
 
 // picture takes one of the page that is open, at the top, as wide as the window
 // is, in light colours. It goes to the folder that ASSAYGATE_SCREENSHOTS names;
-// without one it is only seen to be small enough.
+// without one it is only seen that it can be taken.
 func (b *tab) picture(name string, width int64) {
 	b.t.Helper()
 	b.pictureTo(name, width, "")
@@ -114,6 +115,10 @@ func (b *tab) pictureTo(name string, width int64, below string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	folder := os.Getenv("ASSAYGATE_SCREENSHOTS")
+	if folder == "" {
+		return
+	}
 	small, err := fewerColours(taken)
 	if err != nil {
 		b.t.Fatal(err)
@@ -121,44 +126,45 @@ func (b *tab) pictureTo(name string, width int64, below string) {
 	if len(small) > largestPicture {
 		b.t.Errorf("the picture %s has %d bytes, more than %d", name, len(small), largestPicture)
 	}
-	if folder := os.Getenv("ASSAYGATE_SCREENSHOTS"); folder != "" {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			b.t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name+".png"), small, 0o644); err != nil {
-			b.t.Fatal(err)
-		}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name+".png"), small, 0o644); err != nil {
+		b.t.Fatal(err)
 	}
 }
 
 // fewerColours makes a PNG one of at most 256 colours: those that it has most of.
 // A page has few, and many shades at the edges of letters.
 func fewerColours(data []byte) ([]byte, error) {
-	from, err := png.Decode(bytes.NewReader(data))
+	decoded, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
-	pixels := map[color.Color]int{}
-	bounds := from.Bounds()
+	bounds := decoded.Bounds()
+	from := image.NewRGBA(bounds)
+	draw.Draw(from, bounds, decoded, bounds.Min, draw.Src)
+	pixels := map[color.RGBA]int{}
 	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
 		for x := bounds.Min.X; x < bounds.Max.X; x++ {
-			pixels[from.At(x, y)]++
+			pixels[from.RGBAAt(x, y)]++
 		}
 	}
-	most := slices.SortedFunc(maps.Keys(pixels), func(a, b color.Color) int {
-		ar, ag, ab, _ := a.RGBA()
-		br, bg, bb, _ := b.RGBA()
-		return cmp.Or(cmp.Compare(pixels[b], pixels[a]), cmp.Compare(ar, br), cmp.Compare(ag, bg), cmp.Compare(ab, bb))
+	most := slices.SortedFunc(maps.Keys(pixels), func(a, b color.RGBA) int {
+		return cmp.Or(cmp.Compare(pixels[b], pixels[a]), cmp.Compare(a.R, b.R), cmp.Compare(a.G, b.G), cmp.Compare(a.B, b.B))
 	})
-	palette := color.Palette(most[:min(len(most), 256)])
-	nearest := map[color.Color]uint8{}
+	var palette color.Palette
+	for _, c := range most[:min(len(most), 256)] {
+		palette = append(palette, c)
+	}
+	nearest := map[color.RGBA]uint8{}
 	for c := range pixels {
 		nearest[c] = uint8(palette.Index(c))
 	}
 	to := image.NewPaletted(bounds, palette)
 	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
 		for x := bounds.Min.X; x < bounds.Max.X; x++ {
-			to.SetColorIndex(x, y, nearest[from.At(x, y)])
+			to.SetColorIndex(x, y, nearest[from.RGBAAt(x, y)])
 		}
 	}
 	var out bytes.Buffer
