@@ -94,6 +94,11 @@ func TestRestore(t *testing.T) {
 		"an anchor around":      {[]string{`senaite: {password: "(kept)"`, `senaite: &s {password: "(kept)"`}, "!cannot be kept where it stands"},
 		"in lines":              {[]string{"password: \"(kept)\" #", "password: \"(ke\\\n        pt)\" #"}, "!cannot be kept"},
 		"a comment that moved":  {[]string{"  # password: (kept)\n", "", "# The box", "  # password: (kept)\n# The box"}, "!f:1:3: this comment held"},
+		"a comment in a block":  {[]string{"  # password: (kept)", "    x: |\n      y\n  # password: (kept)"}, "  # password: 0ld\n"},
+		"a comment in quotes":   {[]string{"  # password: (kept)", "    x: \"y\n  # password: (kept)\n  z\""}, "!f:10:3: this comment held something that is not shown, and is part of a text now"},
+		"a comment in a key":    {[]string{"  # password: (kept)", "    ? \"y\n  # password: (kept)\n  z\"\n    : {}"}, "!f:10:3: this comment held"},
+		"a line's comment":      {[]string{"  - name: lims # (kept)", "  - y: \"\n  - name: lims # (kept)\n     \"\n    name: lims"}, "!f:5:16: this comment held"},
+		"a comment in no YAML":  {[]string{"  # password: (kept)", "    x: \"y\n  # password: (kept)"}, "!f:"},
 		"a comment that went":   {[]string{"  # password: (kept)\n", ""}, "see the safe\n  - name: other"},
 		"no YAML":               {[]string{"version: 1", "version: [1"}, "!f:"},
 		"nothing":               {[]string{hiddenFile, ""}, ""},
@@ -168,6 +173,7 @@ func TestRestoreIsExact(t *testing.T) {
 		"CR":        strings.ReplaceAll(hiddenFile, "\n", "\r"),
 		"first":     "\n\n" + hiddenFile,
 		"last":      hiddenFile + "\n\n",
+		"quoted":    "a: \"x # password: y\"\nb: 'x # password: y' # password: z\n",
 		"next line": "version: \"1\u00852\"\npassword: x\n",
 	} {
 		h, err := Hide([]byte(text), testMask())

@@ -24,17 +24,7 @@ func (h *Hidden) Restore(text, name string) (data []byte, kept []string, errs Er
 	}
 	lines, ends := splitLines(text)
 	from := h.unchanged(lines)
-	for i, line := range lines {
-		if at := commentStart(line); at >= 0 && strings.Contains(line[at:], Kept) {
-			whole, is := h.comments[from[i]]
-			if from[i] < 0 {
-				fail(i+1, utf8.RuneCountInString(line[:at])+1, "", "this comment held something that is not shown, and was changed or moved; type what it is to hold, or remove it")
-			} else if is {
-				lines[i] = line[:at] + whole
-			}
-		}
-	}
-	if errs != nil {
+	if errs := h.putBackComments(lines, from, name); errs != nil {
 		return nil, nil, errs
 	}
 	text, kept, errs = h.putBack(strings.Join(lines, "\n"), name)
