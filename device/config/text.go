@@ -171,6 +171,9 @@ func syntaxError(text string, read int, err error) *Error {
 			stopped.Line = line
 		}
 	}
+	if strings.HasPrefix(problem, "unknown anchor") { // its name may be a password without quotes
+		problem = "an alias names nothing"
+	}
 	lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n"), "\n")
 	stopped.Line = min(stopped.Line, len(lines))
 	if strings.Contains(problem, "tab character") {
@@ -196,6 +199,7 @@ func syntaxError(text string, read int, err error) *Error {
 
 // syntaxRemedies says what to do about the mistakes that people make.
 var syntaxRemedies = []struct{ problem, remedy string }{
+	{"an alias names nothing", "put a text that begins with * in quotes"},
 	{"tab character", "indent with spaces"},
 	{"mapping values are not allowed", "check the indentation, and put texts with a colon in quotes"},
 	{"cannot start any token", "indent with spaces, and put texts that begin with a special character in quotes"},

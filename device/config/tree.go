@@ -52,7 +52,8 @@ func (g *grower) node(n, where *yaml.Node, path string, depth int) *yaml.Node {
 		return g.alias(n, where, path, depth)
 	}
 	if n.Style&yaml.TaggedStyle != 0 {
-		g.fail(where, path, "the tag %s has no meaning here; remove it", n.Tag)
+		// It may be a password that somebody forgot the quotes of.
+		g.fail(where, path, "a tag has no meaning here; put a text that begins with ! in quotes")
 	}
 	copied := &yaml.Node{Kind: n.Kind, Style: n.Style, Tag: n.Tag, Value: n.Value, Line: n.Line, Column: n.Column}
 	g.document.places[copied] = place{source: g.document.name, line: where.Line, column: where.Column}
