@@ -26,6 +26,10 @@ type passwordCommand struct {
 // Run implements a kong command. The password comes from the terminal, or from
 // standard input where that is none.
 func (c *passwordCommand) Run(s *streams) error {
+	return c.run(s, func() (string, error) { return readNewPassword(s.err) })
+}
+
+func (c *passwordCommand) run(s *streams, ask func() (string, error)) error {
 	switch {
 	case c.Name == "" && (c.Config != "" || c.Role != ""):
 		return usageError{errors.New("--config and --role are about a user; name one: assaygate console-password NAME --config FILE")}
@@ -34,14 +38,12 @@ func (c *passwordCommand) Run(s *streams) error {
 			return usageError{fmt.Errorf("the name %q %w", c.Name, err)}
 		}
 	}
-	var before []byte
 	if c.Config != "" { // before anybody types
-		var err error
-		if before, err = readConfiguration(c.Config); err != nil {
+		if _, err := readConfiguration(c.Config); err != nil {
 			return err
 		}
 	}
-	password, err := readNewPassword(s.err)
+	password, err := ask()
 	if err != nil {
 		return err
 	}
@@ -50,7 +52,7 @@ func (c *passwordCommand) Run(s *streams) error {
 	}
 	hash := login.NewHash(password).String()
 	if c.Config != "" {
-		return c.put(s, before, hash)
+		return c.put(s, hash)
 	}
 	return c.print(s.out, hash)
 }
@@ -84,9 +86,13 @@ func readConfiguration(path string) ([]byte, error) {
 	return text, nil
 }
 
-// put writes the user into the configuration, whose file stays what it is for
-// others: its owner and mode.
-func (c *passwordCommand) put(s *streams, before []byte, hash string) error {
+// put writes the user into the configuration as it is now: it may have been changed
+// while somebody typed. Its file stays what it is for others: its owner and mode.
+func (c *passwordCommand) put(s *streams, hash string) error {
+	before, err := readConfiguration(c.Config)
+	if err != nil {
+		return err
+	}
 	now, err := parseConfig(before, c.Config)
 	if err != nil {
 		return err
