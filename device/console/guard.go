@@ -37,6 +37,10 @@ func (c *Console) guard(next http.Handler) http.Handler {
 			http.Error(w, "This console is not known by that name.", http.StatusMisdirectedRequest)
 			return
 		}
+		if fetchedByOthers(r) {
+			http.Error(w, "Pages of others can lead here, and load nothing from here.", http.StatusForbidden)
+			return
+		}
 		if session, is := c.session(r, !byItself(r)); is {
 			// An answer that takes long ends with the session.
 			ctx, stop := context.WithCancel(r.Context())
@@ -53,6 +57,18 @@ func (c *Console) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// fetchedByOthers reports whether a page of another origin loads something by itself,
+// as browsers tell (W3C Fetch Metadata). It could read none of it; but a stream or a
+// search takes its time from those who may, and who looks at a message is in the audit.
+// That a link leads here is something else.
+func fetchedByOthers(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document"
+	}
+	return false
 }
 
 // refuseChange answers who wants to change something and does not come from a page

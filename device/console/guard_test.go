@@ -71,6 +71,39 @@ func TestChangesNeedTheToken(t *testing.T) {
 	}
 }
 
+// A page of another origin can have a link to here. It loads nothing from here, be it
+// as an image, a frame or a stream: that would be in the audit, and cost something.
+func TestOtherPagesLoadNothing(t *testing.T) {
+	store := spooltest.New(t)
+	id := spooltest.Put(t, store, "S-1", nil)
+	b := newBrowser(t, store)
+	for _, test := range []struct {
+		site, mode, dest string
+		want             int
+	}{
+		{"", "", "", 200},
+		{"none", "navigate", "document", 200},
+		{"same-origin", "cors", "empty", 200},
+		{"cross-site", "navigate", "document", 200},
+		{"same-site", "navigate", "document", 200},
+		{"cross-site", "navigate", "iframe", 403},
+		{"cross-site", "no-cors", "image", 403},
+		{"cross-site", "cors", "empty", 403},
+		{"same-site", "no-cors", "empty", 403},
+		{"cross-site", "", "", 403},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "http://localhost/messages/"+id, nil)
+		for name, value := range map[string]string{"Site": test.site, "Mode": test.mode, "Dest": test.dest} {
+			if value != "" {
+				r.Header.Set("Sec-Fetch-"+name, value)
+			}
+		}
+		if w := b.send(r); w.Code != test.want {
+			t.Errorf("%+v: %d", test, w.Code)
+		}
+	}
+}
+
 func TestEveryAnswerHasTheHeaders(t *testing.T) {
 	b := newBrowser(t, spooltest.New(t))
 	foreign := httptest.NewRequest(http.MethodGet, "http://evil.example/", nil)
