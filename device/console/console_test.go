@@ -153,7 +153,7 @@ func TestMessagesAreSearched(t *testing.T) {
 			t.Errorf("%s: found %q, want %q", query, got, want)
 		}
 	}
-	for _, query := range []string{"before=x", "nonsense=1", "since=yesterday", "limit=0"} {
+	for _, query := range []string{"before=x", "before=9223372036854775808", "nonsense=1", "since=yesterday", "limit=0"} {
 		if w := b.get("/messages?" + query); w.Code != http.StatusBadRequest {
 			t.Errorf("%s: %d", query, w.Code)
 		}

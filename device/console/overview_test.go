@@ -101,8 +101,10 @@ func TestAuditIsShownByPages(t *testing.T) {
 		t.Fatalf("no next page:\n%s", page)
 	}
 	contains(t, b.page(next[1]), "visit 4<", "visit 0<")
-	if w := b.get("/audit?before=x"); w.Code != http.StatusBadRequest {
-		t.Errorf("no number: %d", w.Code)
+	for _, path := range []string{"/audit?before=x", "/audit?before=9223372036854775808", "/api/v1/audit?before=9223372036854775808"} {
+		if w := b.get(path); w.Code != http.StatusBadRequest {
+			t.Errorf("%s: %d", path, w.Code)
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ func (c *Console) trail(w http.ResponseWriter, r *http.Request) {
 	var before uint64
 	if text := r.URL.Query().Get("before"); text != "" {
 		var err error
-		if before, err = strconv.ParseUint(text, 10, 64); err != nil {
+		if before, err = strconv.ParseUint(text, 10, 63); err != nil {
 			c.fail(w, r, api.BadRequest{Err: err})
 			return
 		}

@@ -278,7 +278,7 @@ func parseTime(text string) (time.Time, error) {
 }
 
 func parseNumber(text string) (uint64, error) {
-	n, err := strconv.ParseUint(text, 10, 64)
+	n, err := strconv.ParseUint(text, 10, 63) // what the store can count to
 	if err != nil {
 		return 0, fmt.Errorf("%q is no number", text)
 	}
