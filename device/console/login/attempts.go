@@ -16,6 +16,8 @@ const (
 	forgetAfter = 15 * time.Minute
 	// mostFailing bounds how many addresses, and how many names, are remembered.
 	mostFailing = 1024
+	// mostKnown bounds how many addresses are remembered that somebody came from.
+	mostKnown = 64
 )
 
 // attempts knows who has failed lately, by address and by name. After a few
@@ -25,9 +27,13 @@ const (
 // longer than a minute after that: else anybody could keep a person out by
 // guessing at her name. So a person who knows her password gets in at once from an
 // address of her own, and a minute after her last mistake otherwise.
+//
+// An address that somebody has logged in from counts for itself, whatever others of
+// its network do, and has a place at the desk that the others cannot take.
 type attempts struct {
 	addresses, names failures
-	salt             [16]byte // names are kept as digests: some people type their password there
+	known            map[[sha256.Size]byte]time.Time // addresses, by their last login
+	salt             [16]byte                        // names are kept as digests: some people type their password there
 }
 
 // failures are those of many keys.
@@ -41,7 +47,7 @@ type failing struct {
 }
 
 func newAttempts() *attempts {
-	a := &attempts{addresses: failures{}, names: failures{}}
+	a := &attempts{addresses: failures{}, names: failures{}, known: map[[sha256.Size]byte]time.Time{}}
 	rand.Read(a.salt[:]) // it never fails
 	return a
 }
@@ -69,14 +75,39 @@ func (a *attempts) failed(address netip.Addr, name string, now time.Time) {
 	a.names.add(a.name(name), now)
 }
 
-// succeeded forgets the failures for a name. Those of the address stay until they
-// are old: who may log in could else guess at others without a pause.
-func (a *attempts) succeeded(name string) { delete(a.names, a.name(name)) }
+// succeeded forgets the failures for a name, and knows the address from now on. The
+// failures of that stay until they are old: who may log in could else guess at others
+// without a pause.
+func (a *attempts) succeeded(address netip.Addr, name string, now time.Time) {
+	delete(a.names, a.name(name))
+	was, itself := a.address(address), a.itself(address)
+	if one, has := a.addresses[was]; has && was != itself {
+		a.addresses[itself] = one
+	}
+	a.known[itself] = now
+	if len(a.known) > mostKnown {
+		delete(a.known, oldest(a.known, func(at time.Time) time.Time { return at }))
+	}
+}
+
+// knows reports whether somebody has logged in from the address.
+func (a *attempts) knows(address netip.Addr) bool {
+	_, is := a.known[a.itself(address)]
+	return is
+}
+
+// itself is the key of one address alone.
+func (a *attempts) itself(address netip.Addr) [sha256.Size]byte {
+	return a.digest("address", address.Unmap().WithZone("").String())
+}
 
 // address is the key of an address; of IPv6 that of its network, of which one
 // computer has as many addresses as it likes. Link-local addresses are all of one
 // network and tell neighbours apart.
 func (a *attempts) address(address netip.Addr) [sha256.Size]byte {
+	if a.knows(address) {
+		return a.itself(address)
+	}
 	address = address.Unmap().WithZone("")
 	if address.Is6() && !address.IsLoopback() && !address.IsLinkLocalUnicast() {
 		if network, err := address.Prefix(64); err == nil {
@@ -110,18 +141,17 @@ func (f failures) add(key [sha256.Size]byte, now time.Time) {
 	}
 	f[key] = one
 	if len(f) > mostFailing {
-		f.forgetOldest()
+		delete(f, oldest(f, func(one failing) time.Time { return one.last }))
 	}
 }
 
-// forgetOldest makes room where more fail than are remembered.
-func (f failures) forgetOldest() {
-	var oldest [sha256.Size]byte
+// oldest is the key of what is longest ago.
+func oldest[V any](all map[[sha256.Size]byte]V, when func(V) time.Time) (key [sha256.Size]byte) {
 	var at time.Time
-	for key, one := range f {
-		if at.IsZero() || one.last.Before(at) {
-			oldest, at = key, one.last
+	for other, one := range all {
+		if last := when(one); at.IsZero() || last.Before(at) {
+			key, at = other, last
 		}
 	}
-	delete(f, oldest)
+	return key
 }

@@ -13,23 +13,29 @@ import (
 // mostWaiting is how many logins wait for the one whose hash is computed.
 const mostWaiting = 8
 
+// mostKnownWaiting is how many more wait, whose addresses are known: a flood of others
+// does not keep them out.
+const mostKnownWaiting = 2
+
 // Desk is where people log in. Its methods may be called from any goroutine; the
 // accounts, by name, are what the configuration says at that moment.
 type Desk struct {
 	waiting chan struct{} // holds one for each login that computes or waits
+	known   chan struct{} // the same, of known addresses that found no place there
 	hashing chan struct{} // holds one while a hash is computed
 
 	mu       sync.Mutex // guards what follows
 	sessions sessions
 	attempts *attempts
+	entered  entered
 	hashed   map[[sha256.Size]byte]Hash // of passwords that stand in the configuration, by digest
 }
 
 // NewDesk returns a desk where nobody is logged in.
 func NewDesk() *Desk {
 	return &Desk{
-		waiting: make(chan struct{}, mostWaiting+1), hashing: make(chan struct{}, 1),
-		sessions: sessions{}, attempts: newAttempts(), hashed: map[[sha256.Size]byte]Hash{},
+		waiting: make(chan struct{}, mostWaiting+1), known: make(chan struct{}, mostKnownWaiting), hashing: make(chan struct{}, 1),
+		sessions: sessions{}, attempts: newAttempts(), entered: entered{}, hashed: map[[sha256.Size]byte]Hash{},
 	}
 }
 
@@ -43,7 +49,7 @@ func (d *Desk) Enter(ctx context.Context, address netip.Addr, name, password str
 	if err := d.paused(address, name); err != nil {
 		return "", Session{}, err
 	}
-	leave, err := d.queue(ctx)
+	leave, err := d.queue(ctx, d.knows(address))
 	if err != nil {
 		return "", Session{}, err
 	}
@@ -60,7 +66,10 @@ func (d *Desk) Enter(ctx context.Context, address netip.Addr, name, password str
 		d.attempts.failed(address, name, now)
 		return "", Session{}, ErrWrong
 	}
-	d.attempts.succeeded(name)
+	if wait := d.entered.wait(name, now); wait > 0 {
+		return "", Session{}, PauseError{Wait: wait, Often: true}
+	}
+	d.attempts.succeeded(address, name, now)
 	token, s = d.sessions.begin(name, accounts[name], now)
 	return token, s, nil
 }
@@ -98,23 +107,38 @@ func (d *Desk) paused(address netip.Addr, name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if wait := d.attempts.wait(address, name, time.Now()); wait > 0 {
-		return PauseError{wait}
+		return PauseError{Wait: wait}
 	}
 	return nil
 }
 
+func (d *Desk) knows(address netip.Addr) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.attempts.knows(address)
+}
+
 // queue waits for its turn to compute.
-func (d *Desk) queue(ctx context.Context) (leave func(), err error) {
+func (d *Desk) queue(ctx context.Context, known bool) (leave func(), err error) {
+	places := d.waiting
 	select {
-	case d.waiting <- struct{}{}:
+	case places <- struct{}{}:
 	default:
-		return nil, ErrBusy
+		places = d.known
+		if !known {
+			return nil, ErrBusy
+		}
+		select {
+		case places <- struct{}{}:
+		default:
+			return nil, ErrBusy
+		}
 	}
 	select {
 	case d.hashing <- struct{}{}:
-		return func() { <-d.hashing; <-d.waiting }, nil
+		return func() { <-d.hashing; <-places }, nil
 	case <-ctx.Done():
-		<-d.waiting
+		<-places
 		return nil, ctx.Err()
 	}
 }

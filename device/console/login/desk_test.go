@@ -247,6 +247,88 @@ func TestOwnLoginDoesNotShortenPauses(t *testing.T) {
 	})
 }
 
+// Who has logged in from an address is not kept out by what others do: those of the
+// same network, who guess, and a flood of others.
+func TestKnownAddressesComeIn(t *testing.T) {
+	s := newScene(t)
+	mine, neighbour := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+	guess := func() {
+		for range freeFailures + 1 {
+			_, _ = s.enter(neighbour, "anna", "guess")
+		}
+	}
+	guess()
+	if _, err := s.enter(mine, "anna", password); !errors.As(err, new(PauseError)) {
+		t.Errorf("a network has no pause: %v", err)
+	}
+	s.desk = NewDesk()
+	if _, err := s.enter(mine, "anna", password); err != nil {
+		t.Fatal(err)
+	}
+	guess()
+	if _, err := s.enter(mine, "anna", password); err != nil {
+		t.Errorf("a neighbour keeps a known address out: %v", err)
+	}
+	guess()
+	if _, err := s.enter(netip.MustParseAddr("2001:db8::3"), "anna", password); !errors.As(err, new(PauseError)) {
+		t.Errorf("the rest of the network has no pause any more: %v", err)
+	}
+	for range freeFailures + 1 {
+		_, _ = s.enter(mine, "anna", "guess")
+	}
+	if _, err := s.enter(mine, "anna", password); !errors.As(err, new(PauseError)) {
+		t.Errorf("a known address has no pause: %v", err)
+	}
+
+	if _, err := s.enter(here, "anna", password); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(s.desk.waiting) {
+		s.desk.waiting <- struct{}{}
+	}
+	if _, err := s.enter(there, "anna", password); !errors.Is(err, ErrBusy) {
+		t.Errorf("there is a place in a flood: %v", err)
+	}
+	if _, err := s.enter(here, "anna", password); err != nil {
+		t.Errorf("a flood keeps a known address out: %v", err)
+	}
+	if len(s.desk.known) != 0 {
+		t.Error("a place is lost")
+	}
+	for i := range 3 * mostKnown {
+		s.desk.attempts.succeeded(netip.AddrFrom4([4]byte{10, 7, 0, byte(i)}), "anna", time.Now().Add(time.Duration(i)))
+	}
+	if a := s.desk.attempts; len(a.known) != mostKnown || a.knows(here) || !a.knows(netip.AddrFrom4([4]byte{10, 7, 0, 3*mostKnown - 1})) {
+		t.Errorf("%d addresses are known", len(a.known))
+	}
+}
+
+// Nobody fills the audit by logging in again and again.
+func TestLoginsOfOneUserAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		for range freeLogins {
+			s.in()
+		}
+		var pause PauseError
+		if _, err := s.enter(there, "anna", password); !errors.As(err, &pause) || !pause.Often || pause.Wait > loginEvery {
+			t.Errorf("%v", err)
+		}
+		if _, err := s.enter(there, "anna", "guess"); !errors.Is(err, ErrWrong) {
+			t.Errorf("who does not know the password learns of it: %v", err)
+		}
+		if _, err := s.enter(there, "otto", "another secret"); err != nil {
+			t.Errorf("another user waits too: %v", err)
+		}
+		time.Sleep(pause.Wait)
+		s.in()
+		time.Sleep(freeLogins * loginEvery)
+		for range freeLogins {
+			s.in()
+		}
+	})
+}
+
 func TestAddressesOfOneNetwork(t *testing.T) {
 	a := newAttempts()
 	key := func(text string) [32]byte { return a.address(netip.MustParseAddr(text)) }

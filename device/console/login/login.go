@@ -34,13 +34,17 @@ var (
 	ErrBusy = errors.New("too many logins at this moment; try again in a few seconds")
 )
 
-// PauseError says that whoever tries has failed too often.
+// PauseError says that whoever tries has failed too often, or has logged in too often.
 type PauseError struct {
-	Wait time.Duration // until the next try counts; at most a minute
+	Wait  time.Duration // until the next try counts; at most a minute
+	Often bool          // it was right, and not the first time
 }
 
 // Error tells how long to wait.
 func (e PauseError) Error() string {
+	if e.Often {
+		return fmt.Sprintf("too many logins of this user; keep the session, and log in again in %d s", e.Seconds())
+	}
 	return fmt.Sprintf("too many failed logins; try again in %d s", e.Seconds())
 }
 
