@@ -28,15 +28,17 @@ func serverRefusals() []string {
 }
 
 // serverGate closes at once what may not connect to a server: who comes from
-// elsewhere than allowed, and who has too many connections already. What asks the
-// server whether it lives comes from nowhere, and passes.
+// elsewhere than allowed, and who has too many connections already. Where there are
+// too many altogether, the oldest one of whoever has most makes room: a few who hold
+// all they can get must not keep everybody else out. What asks the server whether it
+// lives comes from nowhere, and passes.
 type serverGate struct {
 	net.Listener
 	from   []Network // nil: from everywhere
 	refuse func(reason, address string)
 
 	mu   sync.Mutex
-	open map[netip.Addr]int
+	open map[netip.Addr][]*gated // the oldest first
 	all  int
 }
 
@@ -52,15 +54,20 @@ func (g *serverGate) Accept() (net.Conn, error) {
 			return conn, nil
 		}
 		address := remote.AddrPort().Addr().Unmap().WithZone("")
-		switch {
-		case !g.allows(address, conn.LocalAddr()):
+		if !g.allows(address, conn.LocalAddr()) {
 			g.refuse(refusedAddress, remote.String())
-		case !g.enter(address):
-			g.refuse(refusedConnections, remote.String())
-		default:
-			return &gated{Conn: conn, leave: sync.OnceFunc(func() { g.leave(address) })}, nil
+			conn.Close()
+			continue
 		}
-		conn.Close()
+		passed := &gated{Conn: conn, gate: g, address: address}
+		out := g.enter(passed)
+		if out != nil {
+			g.refuse(refusedConnections, out.RemoteAddr().String())
+			out.Close()
+		}
+		if out != passed {
+			return passed, nil
+		}
 	}
 }
 
@@ -76,33 +83,60 @@ func (g *serverGate) allows(address netip.Addr, local net.Addr) bool {
 	return slices.ContainsFunc(g.from, func(n Network) bool { return n.Contains(address) })
 }
 
-func (g *serverGate) enter(address netip.Addr) bool {
+// enter counts a connection, and returns the one that has to go for it: none, another
+// one, or itself.
+func (g *serverGate) enter(c *gated) (out *gated) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.all >= serverConnections || g.open[address] >= serverConnectionsEach {
-		return false
+	own := len(g.open[c.address])
+	if own >= serverConnectionsEach {
+		return c
+	}
+	if g.all >= serverConnections {
+		most := c.address
+		for address, list := range g.open {
+			if len(list) > len(g.open[most]) {
+				most = address
+			}
+		}
+		if len(g.open[most]) <= own {
+			return c
+		}
+		out = g.open[most][0]
+		g.remove(out)
 	}
 	if g.open == nil {
-		g.open = map[netip.Addr]int{}
+		g.open = map[netip.Addr][]*gated{}
 	}
 	g.all++
-	g.open[address]++
-	return true
+	g.open[c.address] = append(g.open[c.address], c)
+	return out
 }
 
-func (g *serverGate) leave(address netip.Addr) {
+func (g *serverGate) leave(c *gated) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.remove(c)
+}
+
+// remove forgets a connection, if it is counted. The caller holds the lock.
+func (g *serverGate) remove(c *gated) {
+	list := g.open[c.address]
+	at := slices.Index(list, c)
+	if at < 0 {
+		return
+	}
 	g.all--
-	if g.open[address]--; g.open[address] == 0 {
-		delete(g.open, address)
+	if g.open[c.address] = slices.Delete(list, at, at+1); len(list) == 1 {
+		delete(g.open, c.address)
 	}
 }
 
 // gated is a connection that has passed.
 type gated struct {
 	net.Conn
-	leave func()
+	gate    *serverGate
+	address netip.Addr
 }
 
 // stallTime is how long one read of a body and one write may take: whoever is gone
@@ -117,7 +151,7 @@ func (c *gated) Write(p []byte) (int, error) {
 
 // Close implements net.Conn.
 func (c *gated) Close() error {
-	c.leave()
+	c.gate.leave(c)
 	return c.Conn.Close()
 }
 

@@ -11,8 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -217,6 +219,55 @@ func TestDamagedCertificateIsReplaced(t *testing.T) {
 	var out bytes.Buffer
 	if err := (&versionCommand{Data: directory}).Run(&streams{out: &out, err: io.Discard}); err != nil || !strings.Contains(out.String(), print) {
 		t.Errorf("%s, %v", &out, err)
+	}
+}
+
+// A few who hold all connections that there are do not keep others out: theirs make
+// room, the oldest first, and those of others stay.
+func TestConnectionsMakeRoom(t *testing.T) {
+	g := &serverGate{}
+	enter := func(from byte) (c, out *gated) {
+		c = &gated{gate: g, address: netip.AddrFrom4([4]byte{10, 0, 0, from})}
+		return c, g.enter(c)
+	}
+	first := map[byte]*gated{}
+	for i := range serverConnections - 1 {
+		from := byte(1 + i%4)
+		c, out := enter(from)
+		if out != nil {
+			t.Fatalf("%d connections are too many", i)
+		}
+		if first[from] == nil {
+			first[from] = c
+		}
+	}
+	mine, out := enter(5) // the last one
+	if out != nil {
+		t.Fatal("there is none for another one")
+	}
+	second, out := enter(5)
+	if out == nil || out == second || out != first[out.address.As4()[3]] {
+		t.Fatalf("%+v goes", out)
+	}
+	out.gate.leave(out) // as its closing does
+	if g.all != serverConnections || len(g.open[out.address]) != serverConnectionsEach-1 && len(g.open[out.address]) != serverConnectionsEach-2 {
+		t.Errorf("%d are counted", g.all)
+	}
+	for range serverConnections {
+		if c, out := enter(6); out == mine || out == second || out == nil || out != c && out.address == c.address {
+			t.Fatalf("%+v goes", out)
+		}
+	}
+	if g.all != serverConnections || len(g.open[mine.address]) != 2 {
+		t.Errorf("%d are counted, %d of them mine", g.all, len(g.open[mine.address]))
+	}
+	for _, list := range g.open {
+		for _, c := range slices.Clone(list) {
+			g.leave(c)
+		}
+	}
+	if g.all != 0 || len(g.open) != 0 {
+		t.Errorf("%d are left", g.all)
 	}
 }
 
