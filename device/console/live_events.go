@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -146,6 +147,9 @@ type stream struct {
 	w http.ResponseWriter
 }
 
+// oneLineEnd leaves one of the three that end a line of an event.
+var oneLineEnd = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // send sends one event at once, and reports whether the browser took it.
 func (s stream) send(id, event, data string) bool {
 	var out bytes.Buffer
@@ -153,8 +157,8 @@ func (s stream) send(id, event, data string) bool {
 		fmt.Fprintf(&out, "id: %s\n", id)
 	}
 	fmt.Fprintf(&out, "event: %s\n", event)
-	for line := range bytes.Lines([]byte(data)) {
-		fmt.Fprintf(&out, "data: %s\n", bytes.TrimSuffix(line, []byte("\n")))
+	for line := range strings.Lines(oneLineEnd.Replace(data)) {
+		fmt.Fprintf(&out, "data: %s\n", strings.TrimSuffix(line, "\n"))
 	}
 	out.WriteString("\n")
 	// Where there is no deadline to set the write waits; nothing else does.

@@ -380,3 +380,14 @@ func TestSpans(t *testing.T) {
 		}
 	}
 }
+
+// Nothing that is sent can become an event of its own: CR ends a line too, for a
+// browser.
+func TestNothingBreaksOutOfAnEvent(t *testing.T) {
+	w := httptest.NewRecorder()
+	s := stream{http.NewResponseController(w), w}
+	s.send("", "entries", "a\rdata: b\r\revent: over\ndata: c\r\nd")
+	if want := "event: entries\ndata: a\ndata: data: b\ndata: \ndata: event: over\ndata: data: c\ndata: d\n\n"; w.Body.String() != want {
+		t.Errorf("%q", w.Body)
+	}
+}
