@@ -145,6 +145,22 @@ func startSetup(t *testing.T, text func(directory, address, consoleAddress strin
 	return visitor{r: startFile(t, path), address: consoleAddress}, path
 }
 
+// Why a file is refused may quote it: no page that tells of it shows a secret,
+// nor the log.
+func TestRefusedFileShowsNoSecrets(t *testing.T) {
+	t.Parallel()
+	v, path := startSetup(t, setupConfig)
+	must(t, os.WriteFile(path, []byte(held(t, path)+"log: {level: Pl4nted-inline}\r\n"), 0o600))
+	eventually(t, "it is refused", func() bool { return v.r.standingConfig().Refused != "" })
+	if page := v.page("/setup"); !strings.Contains(page, "log.level: (kept) is not known") {
+		t.Errorf("it is not said why:\n%s", page)
+	}
+	v.page("/")
+	if page := v.page("/support"); !strings.Contains(page, "(kept) is not known") { // in the log
+		t.Errorf("it is not logged why:\n%s", page)
+	}
+}
+
 // A person changes the configuration in the console: no secret is seen on the way,
 // and none is lost.
 func TestConfigurationIsChangedInTheConsole(t *testing.T) {

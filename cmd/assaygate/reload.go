@@ -80,6 +80,10 @@ func (d *daemon) refuse(err error) {
 		return
 	}
 	const what = "the configuration is refused; the running one goes on"
+	secrets := map[string]bool{} // a value that is quoted may be one of them
+	if text, err := d.changes.text(); err == nil {
+		secrets = secretsInText(text)
+	}
 	var errs config.Errors
 	if !errors.As(err, &errs) {
 		remedy := ""
@@ -90,7 +94,7 @@ func (d *daemon) refuse(err error) {
 		return
 	}
 	for _, one := range errs {
-		d.log.Error(what, "file", one.Source, "line", one.Line, "column", one.Column, "key", one.Key, "error", config.Error{Text: one.Text}.Error())
+		d.log.Error(what, "file", one.Source, "line", one.Line, "column", one.Column, "key", one.Key, "error", redact(config.Error{Text: one.Text}.Error(), secrets))
 	}
 }
 
