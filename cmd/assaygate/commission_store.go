@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/assaygate/assaygate/device/commission"
+	"github.com/assaygate/assaygate/device/instrument"
 	"github.com/assaygate/assaygate/device/profile"
 	"github.com/assaygate/assaygate/envelope"
 	"github.com/assaygate/assaygate/envelope/spool"
+	"github.com/assaygate/assaygate/protocols/vendor"
+	"github.com/assaygate/assaygate/uplink/senaite"
 )
 
 // mostSeen is how many envelopes a check looks back; a message is one for each of
@@ -25,6 +29,7 @@ type readMessage struct {
 	messageID        string
 	profile, problem string
 	generic          bool
+	bare             []string // its envelopes that hold nothing that is read back
 }
 
 // storeFacts are those of the store, and of the newest message in it that came since
@@ -52,27 +57,31 @@ func (d *daemon) storeFacts(ctx context.Context, f *commission.Facts, of checkOf
 	if len(list) == 0 {
 		return
 	}
-	f.Newest = newest(list, destination)
 	if c.read.messageID != list[0].MessageID {
 		c.read = g.readMessage(ctx, list)
 		d.checks.change(of, func(now *check) { now.read = c.read })
 	}
+	f.Newest = newest(list, destination, c.read.bare)
 	f.Newest.Profile, f.Newest.Problem, f.Newest.Generic = c.read.profile, c.read.problem, c.read.generic
 }
 
 // newest is the first message of a list as a check sees it: of its envelopes what
-// needs a person most.
-func newest(list []spool.Summary, destination string) *commission.Message {
+// needs a person most. What is delivered of bare is not read back.
+func newest(list []spool.Summary, destination string, bare []string) *commission.Message {
 	first := list[0]
 	m := &commission.Message{
 		ID: first.ID, At: first.ReceivedAt, Sample: first.SampleID, Instrument: first.Instrument,
-		Intake: intakeOf(first.Intake), Reason: first.Reason,
+		Intake: intakeOf(first.Intake), Flaw: flawOf(first.Reason), Reason: first.Reason,
 	}
 	for _, one := range list {
 		if one.MessageID != first.MessageID {
 			continue
 		}
-		if state := deliveryStateOf(one.States[destination]); urgency(state) > urgency(m.Delivery) {
+		state := deliveryStateOf(one.States[destination])
+		if state == commission.Delivered && slices.Contains(bare, one.ID) {
+			state = commission.Bare
+		}
+		if urgency(state) > urgency(m.Delivery) {
 			m.Delivery, m.Why = state, one.Reasons[destination]
 		}
 		if m.Sample == "" {
@@ -92,6 +101,19 @@ func intakeOf(is envelope.Intake) commission.Intake {
 		return commission.Rejected
 	}
 	return commission.Accepted
+}
+
+// flawOf is what a message lacks that is parked for a reason.
+func flawOf(reason string) commission.Flaw {
+	switch {
+	case reason == instrument.NoTerminator:
+		return commission.NoEnd
+	case reason == profile.NoHeader:
+		return commission.NoHeader
+	case strings.HasPrefix(reason, vendor.ErrSum.Error()):
+		return commission.WrongSum
+	}
+	return commission.OtherFlaw
 }
 
 func deliveryStateOf(is spool.State) commission.State {
@@ -115,8 +137,8 @@ func deliveryStateOf(is spool.State) commission.State {
 // urgency orders the states of one message's envelopes.
 func urgency(of commission.State) int {
 	return slices.Index([]commission.State{
-		commission.NoDelivery, commission.Dropped, commission.Confirmed, commission.Delivered,
-		commission.Pending, commission.Unconfirmed, commission.SetAside,
+		commission.NoDelivery, commission.Dropped, commission.Bare, commission.Confirmed,
+		commission.Delivered, commission.Pending, commission.Unconfirmed, commission.SetAside,
 	}, of)
 }
 
@@ -130,10 +152,12 @@ func (g *gateway) readMessage(ctx context.Context, list []spool.Summary) (m read
 		if err != nil {
 			return readMessage{} // it is read again at the next look
 		}
-		m.profile = detail.Envelope.Profile
-		m.generic = profile.Generic(m.profile)
-		if m.problem = detail.Envelope.Problem; m.problem != "" {
-			break
+		if !senaite.ReadsBack(detail.Envelope) {
+			m.bare = append(m.bare, one.ID)
+		}
+		if m.problem == "" {
+			m.profile, m.problem = detail.Envelope.Profile, detail.Envelope.Problem
+			m.generic = profile.Generic(m.profile)
 		}
 	}
 	m.messageID = list[0].MessageID

@@ -102,6 +102,10 @@ func plantedFaults() []plantedFault {
 		{"ENQ only", onSerial(func(t *testing.T, line *os.File) { sends(t, line, enq, enq, enq) }), false, commission.FramesLayer, "greetings: 3"},
 		{"wrong checksums", onSerial(func(t *testing.T, line *os.File) { sends(t, line, enq, spoiltFrame(), spoiltFrame(), eot) }), false, commission.FramesLayer, "checksum was wrong"},
 		{"no terminator", onSerial(func(t *testing.T, line *os.File) { sends(t, line, sessionOf(withoutEnd)...) }), false, commission.RecordsLayer, "no terminator record"},
+		{"no header", onSerial(func(t *testing.T, line *os.File) {
+			_, withoutHeader, _ := strings.Cut(knownText("S-1"), "\r")
+			sends(t, line, sessionOf(withoutHeader)...)
+		}), false, commission.RecordsLayer, "begin as it should"},
 		{"unknown header", onSerial(func(t *testing.T, line *os.File) { sends(t, line, sessionOf(astmText("Nobody^9", "1", "S-1"))...) }), false, commission.RecognisedLayer, "general one (generic_astm)"},
 
 		{"address taken", addressTaken, false, commission.AddressLayer, "address already in use"},

@@ -129,6 +129,22 @@ func TestCommissionFindsALineWell(t *testing.T) {
 	}
 }
 
+// A control and a test are the samples of no patient that a line is tried with: no
+// result of them is read back, and the check comes to its end without.
+func TestCommissionWithAControl(t *testing.T) {
+	for name, text := range map[string]string{
+		"control": strings.Replace(knownText("QC-1"), "^^^GLU\r", "^^^GLU|R||||||Q\r", 1),
+		"test":    strings.Replace(knownText("S-1"), "|P|1|", "|T|1|", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := checkedLine(t, lanLine)
+			c := r.check("analyser", "lims")
+			sends(t, dial(t, r.addresses["analyser"]), sessionOf(text)...)
+			c.well(map[commission.Key]commission.Verdict{commission.ConfirmedLayer: commission.NotKnown})
+		})
+	}
+}
+
 func TestCommissionOfAPortInUse(t *testing.T) {
 	_, path := terminal(t)
 	server, directory := newLIMS(t), t.TempDir()

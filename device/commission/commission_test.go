@@ -158,6 +158,18 @@ var protocolFaults = []planted{
 		f.Newest = &Message{ID: "1", Intake: Parked, Reason: "no terminator record", Delivery: SetAside, Why: "no terminator record"}
 		f.LIMS.Taken = 0
 	}, RecordsLayer, "no terminator record", "quirks.end"},
+	{"no header", Serial, ASTM, func(f *Facts) {
+		f.Newest = &Message{ID: "1", Intake: Parked, Flaw: NoHeader, Reason: "it has no header, so no destination can read it", Delivery: SetAside}
+		f.LIMS.Taken = 0
+	}, RecordsLayer, "it has no header", "header record (H)"},
+	{"a packet with a wrong sum", Serial, Packets, func(f *Facts) {
+		f.Newest = &Message{ID: "1", Intake: Parked, Flaw: WrongSum, Reason: "the check sum does not match", Delivery: SetAside}
+		f.LIMS.Taken = 0
+	}, RecordsLayer, "check sum does not match", "cable"},
+	{"parked for another reason", Serial, ASTM, func(f *Facts) {
+		f.Newest = &Message{ID: "1", Intake: Parked, Flaw: OtherFlaw, Reason: "it unfolds to too much", Delivery: SetAside}
+		f.LIMS.Taken = 0
+	}, RecordsLayer, "unfolds", "Look at the message"},
 	{"broken off", Dialled, ASTM, func(f *Facts) {
 		f.Newest = &Message{ID: "1", Intake: Incomplete, Reason: "nothing came for 30s"}
 		f.Whole = 0

@@ -63,6 +63,9 @@ func (f Facts) confirmed() Layer {
 		return is(Waiting, "There is nothing to read back so far.", "")
 	}
 	switch m := f.Newest; m.Delivery {
+	case Bare:
+		return is(NotKnown, "The message holds nothing that is read back: it is a control or a test, or has no sample id, or no result.",
+			"Look in SENAITE for what became of it, or send a result of a registered sample.")
 	case Confirmed:
 		return is(OK, "The results of message "+m.ID+" were read back.", "")
 	case Unconfirmed:

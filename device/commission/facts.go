@@ -158,6 +158,7 @@ type Message struct {
 	At         time.Time
 	Sample     string // its sample id; "" where there is none, or where it is not to be shown
 	Intake     Intake
+	Flaw       Flaw   // why it is Parked
 	Reason     string // of Intake; may quote
 	Profile    string // what has read it
 	Generic    bool   // that is a profile for any analyser
@@ -180,6 +181,17 @@ const (
 	Rejected   Intake = "rejected"
 )
 
+// Flaw is what keeps a complete session from being a message that can be sent on.
+type Flaw string
+
+// The flaws.
+const (
+	NoEnd     Flaw = "" // no terminator record
+	NoHeader  Flaw = "header"
+	WrongSum  Flaw = "sum" // of a packet that nobody sends again
+	OtherFlaw Flaw = "other"
+)
+
 // State is what became of a message at a destination.
 type State string
 
@@ -188,6 +200,7 @@ const (
 	NoDelivery  State = "" // it does not get it
 	Pending     State = "pending"
 	Delivered   State = "delivered"
+	Bare        State = "bare" // delivered, and it holds nothing that is read back
 	SetAside    State = "parked"
 	Dropped     State = "dropped"
 	Confirmed   State = "confirmed"

@@ -117,7 +117,7 @@ func (f Facts) arrived() bool {
 		return false
 	}
 	switch f.Newest.Delivery {
-	case Delivered, Confirmed, Unconfirmed:
+	case Delivered, Bare, Confirmed, Unconfirmed:
 		return true
 	}
 	return false

@@ -40,10 +40,26 @@ func (f Facts) records() Layer {
 		return is(Fault, "The newest message broke off"+because+".",
 			"Look whether the analyser itself gave up, and at the connection; then have it send the result again.")
 	case Parked:
-		return is(Fault, "The newest message does not end as it should"+because+".",
-			"If the analyser never sends a terminator record (L), set quirks.end: eot. The message is kept: retry delivers it.")
+		seen, do := m.Flaw.found()
+		return is(Fault, seen+because+".", do)
 	}
 	return is(OK, "The message is complete; whole messages since the check began: "+fmt.Sprint(f.Whole)+".", "")
+}
+
+// found tells what is wrong with a message that is parked, and what to do.
+func (f Flaw) found() (seen, do string) {
+	switch f {
+	case NoEnd:
+		return "The newest message does not end as it should",
+			"If the analyser never sends a terminator record (L), set quirks.end: eot. The message is kept: retry delivers it."
+	case NoHeader:
+		return "The newest message does not begin as it should",
+			"Have the analyser send the whole result again. If it never sends a header record (H), set it to ASTM records (LIS02, E1394). Drop the message that is kept: no retry makes it readable."
+	case WrongSum:
+		return "The newest message arrived damaged",
+			"Look at cable, plugs, ground, speed and parity. The message is kept: compare it with the analyser's display, then retry or drop it."
+	}
+	return "The newest message is parked for a person", "Look at the message, then retry or drop it."
 }
 
 // taken reports whether there is a complete message to look at.

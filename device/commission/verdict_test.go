@@ -66,6 +66,7 @@ func TestWhatIsNoFault(t *testing.T) {
 		"reading back is off":             {func(f *Facts) { f.LIMS.Reads = false }, ConfirmedLayer, NotApplicable, "confirm"},
 		"reading back does not work":      {func(f *Facts) { f.LIMS.Unread = "search: 403" }, ConfirmedLayer, NotKnown, "403"},
 		"not read back yet":               {func(f *Facts) { f.Newest.Delivery = Delivered }, ConfirmedLayer, Waiting, "10m"},
+		"a control, not read back":        {func(f *Facts) { f.Newest.Delivery = Bare }, ConfirmedLayer, NotKnown, "nothing that is read back"},
 		"no destination":                  {func(f *Facts) { f.LIMS = LIMS{} }, ReceivedLayer, NotApplicable, "No destination"},
 		"the LIMS was not asked yet":      {func(f *Facts) { f.LIMS.Probe = Probe{} }, LIMSLayer, NotKnown, "asked"},
 		"silence at first":                {func(f *Facts) { silent(f); f.Sent, f.Running = 0, time.Second }, BytesLayer, Waiting, "so far"},

@@ -278,7 +278,7 @@ func (a *astm) cut(frame lis01.Frame, token []byte) (complete []profile.Raw) {
 		m := a.message(message)
 		m.Frames = a.frames.Cut(message)
 		if !lis02.Complete(message) {
-			m.Intake, m.Reason = envelope.Parked, noTerminator
+			m.Intake, m.Reason = envelope.Parked, NoTerminator
 		}
 		complete = append(complete, m)
 	}
@@ -288,8 +288,8 @@ func (a *astm) cut(frame lis01.Frame, token []byte) (complete []profile.Raw) {
 	return complete
 }
 
-// noTerminator is why a message is parked that did not end as it should.
-const noTerminator = "no terminator record"
+// NoTerminator is why a message is parked that did not end as it should.
+const NoTerminator = "no terminator record"
 
 // draftName is the name of the stored draft, or "" where there is none.
 func (a *astm) draftName() string {
@@ -331,7 +331,7 @@ func (a *astm) end(ctx context.Context) {
 		a.askIf(a.keepPart(ctx, envelope.Accepted, ""))
 	case whole && lis02.Carries(a.text.Rest()):
 		a.note("the session has ended; its message has no terminator record, and waits for a person")
-		a.askIf(a.keepPart(ctx, envelope.Parked, noTerminator))
+		a.askIf(a.keepPart(ctx, envelope.Parked, NoTerminator))
 	default:
 		a.note("the session has ended inside a message; what there is of it is kept for the audit")
 		m, kept := a.keepPart(ctx, envelope.Incomplete, "the sender ended the session inside a message")

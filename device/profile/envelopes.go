@@ -42,6 +42,9 @@ func (s *Set) Examine(m Raw, at time.Time) (list []envelope.Envelope, unlisted [
 	return s.read(m, at)
 }
 
+// NoHeader is why a message is parked that does not say what it is.
+const NoHeader = "it has no header, so no destination can read it"
+
 // read is Examine where this program makes no mistake.
 func (s *Set) read(m Raw, at time.Time) (list []envelope.Envelope, unlisted []string) {
 	b := open(m)
@@ -53,7 +56,7 @@ func (s *Set) read(m Raw, at time.Time) (list []envelope.Envelope, unlisted []st
 	b.note(ambiguity)
 	groups := b.group()
 	if m.Intake == envelope.Accepted && b.opaque && !b.excessive {
-		m.Intake, m.Reason = envelope.Parked, "it has no header, so no destination can read it"
+		m.Intake, m.Reason = envelope.Parked, NoHeader
 	}
 	if b.excessive = b.excessive || unfolds(groups, m); b.excessive {
 		b.note(errExcessive.Error())

@@ -12,11 +12,10 @@ import (
 // Confirm implements [uplink.Confirmer]. It works for every format that is
 // pushed: what is looked for is the envelope's results.
 func (c *Client) Confirm(ctx context.Context, e envelope.Envelope) (uplink.Finding, error) {
-	id := strings.TrimSpace(e.SampleID)
-	wanted := observations(e)
-	if id == "" || len(wanted) == 0 {
+	if !ReadsBack(e) {
 		return uplink.Finding{Nothing: true}, nil
 	}
+	id, wanted := strings.TrimSpace(e.SampleID), observations(e)
 	samples, err := c.samples(ctx, id)
 	if err != nil {
 		return uplink.Finding{}, err
@@ -34,6 +33,12 @@ func (c *Client) Confirm(ctx context.Context, e envelope.Envelope) (uplink.Findi
 		return uplink.Finding{}, err
 	}
 	return judge(wanted, found, c.settings.Confirm.Require == requireAll), nil
+}
+
+// ReadsBack reports whether a message holds anything that [Client.Confirm] looks
+// for: a patient's result, of a sample that it names.
+func ReadsBack(e envelope.Envelope) bool {
+	return strings.TrimSpace(e.SampleID) != "" && len(observations(e)) > 0
 }
 
 // judge compares the results of a message with what was read of a sample. all is
