@@ -67,11 +67,12 @@ type Console struct {
 	failed  refusedNotes
 	streams streams
 	drafts  drafts
+	turns   turns
 }
 
 // New returns the console.
 func New(o Options) *Console {
-	c := &Console{options: o, token: newToken(), pages: parsePages(), desk: login.NewDesk(), cross: http.NewCrossOriginProtection()}
+	c := &Console{options: o, token: newToken(), pages: parsePages(), desk: login.NewDesk(), cross: http.NewCrossOriginProtection(), turns: newTurns()}
 	mux := http.NewServeMux()
 	for _, one := range c.routes() {
 		mux.Handle(one.pattern, c.allowed(one))

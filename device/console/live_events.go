@@ -99,7 +99,7 @@ func (c *Console) follow(ctx context.Context, r *http.Request, s stream, watch L
 	for {
 		if now := time.Now(); !now.Before(next) {
 			line, known := c.options.Live.Line(instrument)
-			if known && !c.sendHTML(s, "", "state", "linestate", line) {
+			if known && !c.sendHTML(ctx, s, "", "state", "linestate", line) {
 				return
 			}
 			next = now.Add(streamBeat)
@@ -119,7 +119,7 @@ func (c *Console) follow(ctx context.Context, r *http.Request, s stream, watch L
 			s.send("", "over", "This line is gone from the configuration.")
 			return
 		}
-		if !c.sendHTML(s, list[len(list)-1].Mark, "entries", "lineentries", lineBatch{Lost: lost, Entries: list}) {
+		if !c.sendHTML(ctx, s, list[len(list)-1].Mark, "entries", "lineentries", lineBatch{Lost: lost, Entries: list}) {
 			return
 		}
 	}
@@ -132,12 +132,18 @@ type lineBatch struct {
 }
 
 // sendHTML sends a part of a page, and reports whether that could be done.
-func (c *Console) sendHTML(s stream, id, event, template string, view any) bool {
+func (c *Console) sendHTML(ctx context.Context, s stream, id, event, template string, view any) bool {
+	giveBack, ok := c.turns.take(ctx)
+	if !ok {
+		return false
+	}
+	defer giveBack()
 	var body bytes.Buffer
 	if err := c.pages.ExecuteTemplate(&body, template, view); err != nil {
 		c.options.Log.Error("console", "page", template, "error", err)
 		return false
 	}
+	giveBack()
 	return s.send(id, event, body.String())
 }
 

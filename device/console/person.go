@@ -52,6 +52,8 @@ func (c *Console) allowed(one route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		person := c.who(r)
 		switch {
+		case person.Role >= one.least && reads(r):
+			c.turns.serve(w, r, one.handle)
 		case person.Role >= one.least:
 			one.handle(w, r)
 		case person.Role == Anybody:
@@ -64,13 +66,15 @@ func (c *Console) allowed(one route) http.Handler {
 	})
 }
 
+// reads reports whether the request changes nothing.
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
 // askLogin answers who has to log in first.
 func (c *Console) askLogin(w http.ResponseWriter, r *http.Request) {
-	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
 	case isAPI(r):
 		answerFailure(w, http.StatusUnauthorized, "unauthorized", "log in first: POST "+sessionPath+` with {"user": NAME, "password": TEXT}`)
-	case reads && !byItself(r):
+	case reads(r) && !byItself(r):
 		to := "/login"
 		if at := ownPath(r.URL.RequestURI()); at != "/" {
 			to += "?to=" + url.QueryEscape(at)
