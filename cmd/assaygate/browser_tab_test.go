@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 
@@ -128,25 +129,35 @@ func (b *tab) silence(on bool) {
 }
 
 // evaluate returns what an expression is worth in the page, in a world of its
-// own: it sees the page's content, and the page does not see it.
+// own: it sees the page's content, and the page does not see it. Where another
+// page comes just then, it is asked.
 func evaluate[T any](b *tab, expression string) T {
 	b.t.Helper()
 	ctx, stop := context.WithTimeout(b.ctx, browserPatience)
 	defer stop()
-	value, err := chromedp.Run(ctx, func(ctx context.Context, target *chromedp.Target) (T, error) {
-		var none T
+	for {
+		value, err := chromedp.Run(ctx, inOwnWorld[T](expression))
+		if err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "Cannot find context") {
+			continue
+		}
+		if err != nil {
+			b.t.Fatalf("%.200s: %v", expression, err)
+		}
+		return value
+	}
+}
+
+func inOwnWorld[T any](expression string) chromedp.Action[T] {
+	return func(ctx context.Context, target *chromedp.Target) (T, error) {
 		world, err := cdp.Call(ctx, target, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{
 			FrameID: cdp.FrameID(target.TargetID), WorldName: "test",
 		})
 		if err != nil {
+			var none T
 			return none, err
 		}
 		return chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise, func(p *runtime.EvaluateParams) {
 			p.ContextID = world.ExecutionContextID
 		})(ctx, target)
-	})
-	if err != nil {
-		b.t.Fatalf("%.200s: %v", expression, err)
 	}
-	return value
 }
