@@ -13,31 +13,12 @@ import (
 // it. A list that is missing or empty is begun. It fails where the text is written
 // in a way that it cannot be sure of, such as a list in brackets.
 func AddItem(data []byte, list, item string) ([]byte, error) {
-	document, errs := Parse(data, "")
-	if errs != nil {
-		return nil, errs
-	}
-	text, bad := decodeText(data)
-	if bad != nil {
-		return nil, bad
-	}
-	root, bad := parseYAML(text)
-	if bad != nil {
-		return nil, bad
-	}
-	if root.Style&yaml.FlowStyle != 0 {
-		return nil, errWritten
-	}
-	added, ok := withItem(text, root, list, strings.Split(strings.TrimSuffix(item, "\n"), "\n"))
-	if !ok {
-		return nil, errWritten
-	}
-	grown := encodeText(added, data)
-	after, errs := Parse(grown, "")
-	if errs != nil || !document.alikeBut(after, list, item) {
-		return nil, errWritten
-	}
-	return grown, nil
+	return grown(data, func(text string, root *yaml.Node) (string, bool) {
+		if root.Style&yaml.FlowStyle != 0 {
+			return "", false
+		}
+		return withItem(text, root, list, strings.Split(strings.TrimSuffix(item, "\n"), "\n"))
+	}, func(before, after *Document) bool { return before.alikeBut(after, list, item) })
 }
 
 var emptyList = regexp.MustCompile(`^\[[ \t]*\]`)

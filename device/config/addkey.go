@@ -11,34 +11,15 @@ import (
 // made. It fails where the key is there, and where the text is written in a way
 // that it cannot be sure of; the texts of its errors hold nothing of the file.
 func AddKey(data []byte, mapping, key, value string) ([]byte, error) {
-	document, errs := Parse(data, "")
-	if errs != nil {
-		return nil, errs
-	}
-	text, bad := decodeText(data)
-	if bad != nil {
-		return nil, bad
-	}
-	root, bad := parseYAML(text)
-	if bad != nil {
-		return nil, bad
-	}
-	// The deepest part of the path that is there gets the rest of it.
-	written := &Document{root: root}
-	for mapping != "" && written.find(mapping) == nil {
-		parent, last := cut(mapping)
-		mapping, key, value = parent, last, "{"+key+": "+value+"}"
-	}
-	added, ok := withKey(text, written.find(mapping), key, key+": "+value)
-	if !ok {
-		return nil, errWritten
-	}
-	grown := encodeText(added, data)
-	after, errs := Parse(grown, "")
-	if errs != nil || !document.alikeButKey(after, mapping, key, value) {
-		return nil, errWritten
-	}
-	return grown, nil
+	return grown(data, func(text string, root *yaml.Node) (string, bool) {
+		// The deepest part of the path that is there gets the rest of it.
+		written := &Document{root: root}
+		for mapping != "" && written.find(mapping) == nil {
+			parent, last := cut(mapping)
+			mapping, key, value = parent, last, "{"+key+": "+value+"}"
+		}
+		return withKey(text, written.find(mapping), key, key+": "+value)
+	}, func(before, after *Document) bool { return before.alikeButKey(after, mapping, key, value) })
 }
 
 // withKey puts the line of a key into the mapping: in front within braces, else
