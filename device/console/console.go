@@ -66,6 +66,7 @@ type Console struct {
 	cross   *http.CrossOriginProtection
 	failed  refusedNotes
 	streams streams
+	search  searches
 	drafts  drafts
 	turns   turns
 }

@@ -47,7 +47,12 @@ func (c *Console) messages(w http.ResponseWriter, r *http.Request) {
 	s.filter.Limit = pageSize + 1 // one more tells whether there is a next page
 	ctx, stop := context.WithTimeout(r.Context(), patience)
 	defer stop()
-	found, err := store.List(ctx, s.filter)
+	var found []spool.Summary
+	leave, err := c.search.enter(ctx, c.who(r).Name)
+	if err == nil {
+		found, err = store.List(ctx, s.filter)
+		leave()
+	}
 	if ctx.Err() != nil && r.Context().Err() == nil {
 		view.Mistakes = []string{"This search takes too long in a store with so many messages: name a sample, a state, or the time around it."}
 		c.render(w, r, http.StatusServiceUnavailable, "messages.html", "Messages", view)

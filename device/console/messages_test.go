@@ -1,11 +1,15 @@
 package console
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/assaygate/assaygate/envelope"
@@ -125,4 +129,53 @@ func TestRetryOfAllThatASearchSelects(t *testing.T) {
 		t.Error("what is delivered can be retried at once")
 	}
 	contains(t, b.page("/messages/retry?sample_id=none"), "nothing to retry")
+}
+
+// One person's searches do not take all that the store can answer at a time; those of
+// others go on.
+func TestSearchesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s searches
+		var leave []func()
+		for range mostSearches {
+			one, err := s.enter(t.Context(), "vic")
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave = append(leave, one)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), patience)
+		defer stop()
+		if _, err := s.enter(ctx, "vic"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one more: %v", err)
+		}
+		if _, err := s.enter(t.Context(), "anna"); err != nil {
+			t.Error(err)
+		}
+		leave[0]()
+		if _, err := s.enter(t.Context(), "vic"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A search ends in time, however it is asked for, and waits for no more.
+func TestSearchesWaitTheirTurn(t *testing.T) {
+	store := spooltest.New(t)
+	b := newBrowser(t, store)
+	for range mostSearches {
+		if _, err := b.console.search.enter(t.Context(), "console"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		for _, path := range []string{"/messages", "/api/v1/messages"} {
+			ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			r := httptest.NewRequestWithContext(ctx, method, "http://localhost"+path, nil)
+			if w := b.send(r); w.Code != http.StatusServiceUnavailable {
+				t.Errorf("%s %s: %d", method, path, w.Code)
+			}
+			stop()
+		}
+	}
 }

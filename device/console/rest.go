@@ -13,6 +13,7 @@ import (
 func (c *Console) apiRoutes() []route {
 	return []route{
 		{"GET /api/", Viewer, c.api},
+		{"GET /api/v1/messages", Viewer, c.apiSearch},
 		{"GET /api/v1/messages/{id}", Admin, c.apiNoted(spool.ReadMessage, "")}, // holds the envelope
 		{"GET /api/v1/messages/{id}/raw", Admin, c.apiNoted(spool.Downloaded, "raw")},
 		{"POST /api/", Admin, c.api},
@@ -25,13 +26,26 @@ func (c *Console) api(w http.ResponseWriter, r *http.Request) {
 		api.Answer(w, nil, err)
 		return
 	}
-	if r.Method == http.MethodGet {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		ctx, stop := context.WithTimeout(r.Context(), patience)
 		defer stop()
 		r = r.WithContext(ctx)
 	}
 	by := func(r *http.Request) string { return c.who(r).Name }
 	http.StripPrefix("/api", api.API(store, by)).ServeHTTP(w, r)
+}
+
+// apiSearch is api for a search.
+func (c *Console) apiSearch(w http.ResponseWriter, r *http.Request) {
+	ctx, stop := context.WithTimeout(r.Context(), patience)
+	defer stop()
+	leave, err := c.search.enter(ctx, c.who(r).Name)
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	defer leave()
+	c.api(w, r)
 }
 
 // apiNoted is api for what was sent of one message, which is in the audit before it is

@@ -69,6 +69,7 @@ func rights() map[string]Role {
 		"POST /setup/ports/probe":                           Admin,
 		"POST /setup/ports/stop":                            Admin,
 		"GET /api/":                                         Viewer,
+		"GET /api/v1/messages":                              Viewer,
 		"GET /api/v1/messages/{id}":                         Admin,
 		"GET /api/v1/messages/{id}/raw":                     Admin,
 		"POST /api/":                                        Admin,
