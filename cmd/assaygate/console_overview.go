@@ -22,9 +22,13 @@ func (d *daemon) instruments() []console.Instrument {
 	closed := d.closedListeners(c)
 	for _, i := range c.Instruments {
 		state := d.metrics.state(i.Name)
+		problem := closed[i.Name]
+		if cannot := d.tally.line(i.Name).shut; problem == "" && !state.up && cannot != nil {
+			problem = cannot.Error()
+		}
 		list = append(list, console.Instrument{
 			Name: i.Name, Protocol: string(i.protocol()), Line: i.describeLine(),
-			Up: state.up, Problem: closed[i.Name], Connections: state.connections, Messages: state.messages, LastMessage: state.last,
+			Up: state.up, Problem: problem, Connections: state.connections, Messages: state.messages, LastMessage: state.last,
 			Noisy: state.noisy, Refused: state.refused, LastRefusal: state.refusal, LineErrors: state.errors,
 		})
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -33,6 +34,23 @@ func TestWhatTheConsoleSaysOfTheBox(t *testing.T) {
 			if test.want == "" && notes != "" || !strings.Contains(notes, test.want) {
 				t.Errorf("says %q", notes)
 			}
+		})
+	}
+}
+
+// A line that the box has to open itself tells why it cannot.
+func TestTheOverviewSaysWhyALineIsDown(t *testing.T) {
+	directory := t.TempDir()
+	r := start(t, base(directory)+fmt.Sprintf(`
+instruments:
+  - {name: unplugged, serial: {port: /dev/ttyNOT9}}
+  - {name: off, astm: {dial: %q}}
+destinations: [{name: files, capture: {directory: %q}}]
+`, freePort(t), directory+"/captures"))
+	for i, want := range []string{"/dev/ttyNOT9", "refused"} {
+		eventually(t, "the overview says: "+want, func() bool {
+			line := r.instruments()[i]
+			return !line.Up && strings.Contains(line.Problem, want)
 		})
 	}
 }

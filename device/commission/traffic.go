@@ -5,7 +5,12 @@ import "fmt"
 const bytesTitle = "Bytes"
 
 // send is what the person does where something has to come.
-func (f Facts) send() string { return "Have the analyser send a result now." }
+func (f Facts) send() string {
+	if f.Sent > 0 && !f.due() {
+		return "Wait a moment: what was sent may still come."
+	}
+	return "Have the analyser send a result now."
+}
 
 // bytes: does anything come at all?
 func (f Facts) bytes() Layer {

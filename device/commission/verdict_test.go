@@ -145,3 +145,13 @@ func TestWhatMayQuoteStandsInDetailOnly(t *testing.T) {
 		}
 	}
 }
+
+// Who has just said that the analyser has sent is not told to have it send.
+func TestWhatWasSentIsWaitedFor(t *testing.T) {
+	f := healthy(Serial, ASTM)
+	silent(&f)
+	f.Sent, f.Running = time.Second, time.Second
+	if c := Conclude(Judge(f)); c.Verdict != Waiting || !strings.Contains(c.Do, "Wait") {
+		t.Errorf("%+v", c)
+	}
+}
