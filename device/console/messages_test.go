@@ -62,6 +62,19 @@ func TestSearchByTimeIsInTheZoneOfTheBox(t *testing.T) {
 	}
 }
 
+// States of several destinations are told apart, and those that want a person stand
+// out.
+func TestTheListTellsStatesApart(t *testing.T) {
+	store := spooltest.New(t)
+	spooltest.Put(t, store, "S-1", spooltest.Parked)
+	page := newBrowser(t, store).page("/messages")
+	for _, want := range []string{`<span class="bad">parked</span>, <span`, `: pending</span>, <span class="bad">lims: parked</span>`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the list has no %s", want)
+		}
+	}
+}
+
 func TestSearchSaysWhatIsWrongWithIt(t *testing.T) {
 	b := newBrowser(t, spooltest.New(t))
 	for query, want := range map[string]string{
