@@ -226,6 +226,29 @@ func TestCommissionWithoutAStore(t *testing.T) {
 	}
 }
 
+// An analyser that only asks for orders has sent no result, also where its question
+// went to the LIMS as a message.
+func TestCommissionOfAnAnalyserThatOnlyAsks(t *testing.T) {
+	for name, test := range map[string]struct {
+		line  string
+		units [][]byte
+	}{
+		"astm": {lanLine, sessionOf("H|\\^&|||XN-550^1|||||||P|1|20260102030405\rQ|1|^S-1||ALL||||||||O\rL|1|N\r")},
+		"hl7": {`profile: generic_hl7, hl7: {listen: "127.0.0.1:0"}`, [][]byte{mllp.AppendBlock(nil,
+			[]byte("MSH|^~\\&|X|Lab|||20260102030405||QRY^Q02|1|P|2.3.1\rQRD|20260102030405|R|D|1|||RD|S-1|OTH|||T\r"))}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, _ := checkedLine(t, test.line)
+			c := r.check("analyser", "lims")
+			sends(t, dial(t, r.addresses["analyser"]), test.units...)
+			eventually(t, "the check says so", func() bool {
+				return strings.Contains(c.look().Conclusion.Text, "has asked for orders, and sent no result; questions: 1")
+			})
+		})
+	}
+}
+
 // What a line speaks may be known by its profile alone.
 func TestCommissionOfALineWhoseProfileSaysWhatItSpeaks(t *testing.T) {
 	instrument, path := terminal(t)

@@ -107,6 +107,9 @@ func (t *tally) forgetDestination(name string) {
 // Message implements instrument.Observer.
 func (t *tally) Message(name string, protocol envelope.Protocol, outcome string) {
 	t.Observer.Message(name, protocol, outcome)
+	if outcome == instrument.Queried { // of HL7; those of ASTM come by Query too
+		t.add(name, countQuery, 1)
+	}
 	if outcome != instrument.Received {
 		return
 	}

@@ -100,7 +100,10 @@ var listenerFaults = []planted{
 	{"taken for others", Listener, ASTM, func(f *Facts) {
 		heard(f, Traffic{Received: 400, ENQ: 1, STX: 4, EOT: 1})
 		f.Shared, f.Others = []string{"c311"}, 1
-	}, RecognisedLayer, "all taken for those of c311", "profile"},
+	}, RecognisedLayer, "all taken for those of c311", "nothing has come of this one"},
+	{"hangs up after its greeting", Listener, ASTM, func(f *Facts) {
+		heard(f, Traffic{Received: 2, ENQ: 2})
+	}, FramesLayer, "greetings: 2", "closes the connection"},
 }
 
 var dialledFaults = []planted{
@@ -231,7 +234,11 @@ var limsFaults = []planted{
 	{"proxy's name", Serial, ASTM, func(f *Facts) {
 		stuckAt(AtName, "no such host")(f)
 		f.LIMS.Probe.Proxy = "proxy:3128"
-	}, LIMSLayer, "name of the proxy proxy:3128", "DNS"},
+	}, LIMSLayer, "name of the proxy proxy:3128", "name in proxy"},
+	{"no proxy there", Serial, ASTM, func(f *Facts) {
+		stuckAt(AtConnection, "connection refused")(f)
+		f.LIMS.Probe.Proxy = "proxy:3128"
+	}, LIMSLayer, "No connection to the proxy proxy:3128", "host and port in proxy"},
 	{"certificate", Serial, ASTM, stuckAt(AtTLS, "unknown authority"), LIMSLayer, "No TLS", "ca"},
 	{"another site", Serial, ASTM, stuckAt(AtAnswer, "404"), LIMSLayer, "gives no answer as SENAITE does", "path of the url"},
 	{"password", Serial, ASTM, func(f *Facts) {

@@ -77,9 +77,17 @@ func (f Facts) afterGreeting(is making) Layer {
 		return is(Waiting, "The analyser has tried the line: it greeted and took leave.", f.send())
 	case t.ENQ > 1 || t.ENQ > 0 && f.quiet():
 		return is(Fault, fmt.Sprintf("The analyser has greeted, the box has answered, and no frame followed; greetings: %d.", t.ENQ),
-			"The answer does not reach the analyser: look at the wire from the box's transmit to the analyser's receive, at flow control, and whether the analyser is set to a bidirectional host.")
+			f.unanswered())
 	}
 	return is(Waiting, "No frame has come so far.", "")
+}
+
+// unanswered is what to do where an analyser does not go on after its greeting.
+func (f Facts) unanswered() string {
+	if f.Line != Serial {
+		return "The analyser does not take the answer: look whether it closes the connection, whether it is set to ASTM with handshake, and whether a converter between gives it what the box sends."
+	}
+	return "The answer does not reach the analyser: look at the wire from the box's transmit to the analyser's receive, at flow control, and whether the analyser is set to a bidirectional host."
 }
 
 func (f Facts) blocks(is making) Layer {

@@ -57,17 +57,20 @@ func (p Probe) by() string {
 
 // broken tells at which stage a question ended, and what to do.
 func (p Probe) broken() (seen, do string) {
-	reached := p.Where
-	if p.Proxy != "" {
-		reached = "the proxy " + p.Proxy
+	switch {
+	case p.Proxy == "":
+	case p.Stage == AtName:
+		return "The name of the proxy " + p.Proxy + " is not found", "Look at the name in proxy for a slip, at the DNS server of the box, and at its network cable."
+	case p.Stage == AtConnection:
+		return "No connection to the proxy " + p.Proxy, "Compare host and port in proxy with those of the proxy; ask who keeps it whether it runs and lets the box in."
 	}
 	switch p.Stage {
 	case AtSettings:
 		return "The settings of the LIMS cannot be used", "Put the file right that they name."
 	case AtName:
-		return "The name of " + reached + " is not found", "Look at the url for a slip, at the DNS server of the box, and at its network cable."
+		return "The name of " + p.Where + " is not found", "Look at the url for a slip, at the DNS server of the box, and at its network cable."
 	case AtConnection:
-		return "No connection to " + reached, "Ask whether the LIMS runs, and whether a firewall lets the box through; compare host and port of the url."
+		return "No connection to " + p.Where, "Ask whether the LIMS runs, and whether a firewall lets the box through; compare host and port of the url."
 	case AtProxy:
 		return "The proxy " + p.Proxy + " does not let the box through to " + p.Where, "Put right user name and password in proxy, or ask who keeps the proxy to let this host through."
 	case AtTLS:

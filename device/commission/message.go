@@ -20,7 +20,7 @@ func (f Facts) records() Layer {
 	switch {
 	case m == nil && f.Refused.Rejected.Now > 0:
 		return refused
-	case m == nil && f.Queries > 0:
+	case f.onlyAsked():
 		return is(Waiting, fmt.Sprintf("The analyser has asked for orders, and sent no result; questions: %d.", f.Queries), f.send())
 	case m == nil:
 		return is(Waiting, "No message of this analyser has come so far.", f.send())
@@ -62,8 +62,19 @@ func (f Flaw) found() (seen, do string) {
 	return "The newest message is parked for a person", "Look at the message, then retry or drop it."
 }
 
+// onlyAsked reports whether all that came are questions. Those of ASTM are messages
+// too; a LIMS takes them, and no result will ever stand there.
+func (f Facts) onlyAsked() bool {
+	if f.Newest == nil || f.Language == HL7 {
+		return f.Newest == nil && f.Queries > 0
+	}
+	return f.Queries > 0 && f.Whole <= f.Queries && f.Newest.Intake == Accepted
+}
+
 // taken reports whether there is a complete message to look at.
-func (f Facts) taken() bool { return f.Newest != nil && f.Newest.Intake == Accepted }
+func (f Facts) taken() bool {
+	return f.Newest != nil && f.Newest.Intake == Accepted && !f.onlyAsked()
+}
 
 // recognised: is it known whose message it is, and was all of it understood?
 func (f Facts) recognised() Layer {
@@ -73,7 +84,7 @@ func (f Facts) recognised() Layer {
 	switch m := f.Newest; {
 	case !f.taken() && m == nil && f.Others > 0 && f.due():
 		return is(Fault, fmt.Sprintf("Messages that came over this address: %d, all taken for those of %s.", f.Others, strings.Join(f.Shared, ", ")),
-			"Set profile of each instrument behind the address to that of its model, so that the messages can be told apart.")
+			"If this analyser has sent them: set profile of each instrument behind the address to that of its model, so that the messages can be told apart. If not, nothing has come of this one: look at its host address, its cable, and whether its host connection is on.")
 	case !f.taken():
 		return is(Waiting, "No complete message to look at so far.", f.send())
 	case m.Problem != "":
