@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -123,7 +124,8 @@ func (c *Console) setClock(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := set(text); err != nil {
-		c.fail(w, r, api.BadRequest{Err: err})
+		noted := c.note(r, spool.ClockSetByHand, 0, "not done: "+err.Error())
+		c.fail(w, r, api.BadRequest{Err: errors.Join(err, noted)})
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)

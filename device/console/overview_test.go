@@ -58,6 +58,7 @@ func TestSettingTheClock(t *testing.T) {
 	if w := b.post("/clock", url.Values{"time": {"yesterday"}, "csrf": {token}}); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "this is no time") {
 		t.Errorf("what is no time: %d\n%s", w.Code, w.Body)
 	}
+	contains(t, b.page("/audit"), "yesterday<", "not done: this is no time")
 	without := browser{t, newConsole(spooltest.New(t), Overview{})}
 	if w := without.post("/clock", url.Values{"csrf": {without.console.token}}); w.Code != http.StatusNotFound {
 		t.Errorf("where there is no clock to set: %d", w.Code)
