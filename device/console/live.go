@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/assaygate/assaygate/device/console/api"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -147,11 +148,28 @@ func (c *Console) lookOn(w http.ResponseWriter, r *http.Request) (LiveLine, bool
 		c.render(w, r, http.StatusNotFound, "error.html", "No such line", "The configuration has no instrument of that name.")
 		return LiveLine{}, false
 	}
-	if err := c.noteOnce(r, spool.WatchedLive, 0, line.Name()); err != nil {
-		c.fail(w, r, err)
-		return LiveLine{}, false
+	err := c.noteOnce(r, spool.WatchedLive, 0, line.Name())
+	if err == nil {
+		return line, true
 	}
-	return line, true
+	status, fault := api.Describe(err)
+	switch {
+	case r.Header.Get("Accept") == eventStream: // of a refused one a browser tells its script nothing
+		w.Header().Set("Content-Type", eventStream)
+		stream{http.NewResponseController(w), w}.send("", "over", unnoted(err))
+	case status < http.StatusInternalServerError:
+		c.render(w, r, status, "error.html", http.StatusText(status), fault.Error)
+	default:
+		c.render(w, r, http.StatusServiceUnavailable, "error.html", "Not shown", unnoted(err))
+	}
+	return LiveLine{}, false
+}
+
+// unnoted says why a line is not shown, and what helps meanwhile: it is a card that
+// fails which brings people here.
+func unnoted(err error) string {
+	return "Who looks on sees patients' data, so the audit has to tell of it, and nothing can be written there now: " + err.Error() +
+		". The page Commissioning says of each layer of a line how it stands, also now."
 }
 
 // Missing says what has not come over the line yet, in the order in which it should,

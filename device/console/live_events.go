@@ -22,6 +22,8 @@ const (
 	mostStreams = 4
 )
 
+const eventStream = "text/event-stream"
+
 type closingKey struct{}
 
 // WithClosing returns a context for the requests of a server, see
@@ -70,7 +72,7 @@ func (c *Console) lineEvents(w http.ResponseWriter, r *http.Request) {
 	if closing, ok := r.Context().Value(closingKey{}).(context.Context); ok {
 		defer context.AfterFunc(closing, stop)()
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Content-Type", eventStream)
 	s := stream{ResponseController: http.NewResponseController(w), w: w}
 	leave, ok := c.streams.enter(c.who(r).Name)
 	if !ok {

@@ -125,6 +125,27 @@ func watched(t *testing.T, store *spool.Spool) (n int) {
 	return n
 }
 
+// Where the card takes no row of the audit nothing is shown, and the person reads why
+// and where to look instead: on a page, and on one that was open already.
+func TestLiveThatCannotBeNoted(t *testing.T) {
+	b, store := liveBrowser(t, newFakeLine())
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	page := b.get("/live/lan")
+	contains(t, page.Body.String(), "the audit has to tell of it", "The page Commissioning says")
+	if page.Code != http.StatusServiceUnavailable || strings.Contains(page.Body.String(), "ENQ") {
+		t.Errorf("%d %s", page.Code, page.Body)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8080/live/lan/events", nil)
+	r.Header.Set("Accept", "text/event-stream")
+	stream := b.send(r)
+	contains(t, stream.Body.String(), "event: over\n", "The page Commissioning says")
+	if stream.Code != http.StatusOK || stream.Header().Get("Content-Type") != "text/event-stream" {
+		t.Errorf("%d %s", stream.Code, stream.Header())
+	}
+}
+
 // Without scripts the page shows what went over the line; each look is noted, once
 // for a while.
 func TestLiveShowsTheBacklog(t *testing.T) {
