@@ -19,6 +19,7 @@ func consoleMayNot(old, to Config, owned bool) error {
 	m.passwordFiles()
 	if owned {
 		m.trust()
+		m.privacy()
 		m.drive()
 		m.receivers()
 		m.directories()
@@ -112,6 +113,13 @@ func (m *mayNot) trust() {
 	}
 	if old.Repository != to.Repository {
 		m.refuse("update.repository", "from the console it cannot be changed where updates come from"+ownersWord)
+	}
+}
+
+// privacy is what of a patient may be stored and shown at all.
+func (m *mayNot) privacy() {
+	if !reflect.DeepEqual(m.old.Privacy, m.to.Privacy) {
+		m.refuse("privacy", "from the console it cannot be changed what of a message is kept out"+ownersWord)
 	}
 }
 

@@ -57,6 +57,7 @@ func TestWhatTheConsoleMayNot(t *testing.T) {
 		"time for the stick":          {from: "/run/stick,", to: "/run/stick, confirm_within: 5m,"},
 		"less protection":             {from: ", token_file: /data/secrets/token", to: ""},
 		"another spelling":            {from: "https://lims.example.org/senaite", to: "HTTPS://LIMS.example.org/senaite"},
+		"what of patients is kept":    {from: "spool:", to: "privacy: {astm: {allow: {O: [3], R: [3, 4]}}}\nspool:", want: "privacy"},
 		"no owner":                    {from: `owner: {public_key: "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}`, to: "", want: ":1:1: owner"},
 		"another owner":               {from: "11qYAYKxCr", to: "21qYAYKxCr", want: ":3:1: owner"},
 		"another fleet":               {from: "fleet: ward", to: "fleet: other", want: ":2:18: box.fleet"},
