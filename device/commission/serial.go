@@ -24,7 +24,7 @@ func (f Facts) port() Layer {
 		return is(Fault, "Plug the adapter into the socket that the configuration names, or set serial.port to one of those that are there.",
 			"No port %s is there. %s", p.Name, p.there())
 	case p.Ambiguous:
-		return is(Fault, "Set serial.port to a name that only one adapter has: that of its USB socket (usb:...), which assaygate ports lists.",
+		return is(Fault, "Set serial.port to a name that only one adapter has: that of its USB socket (usb:...), which Serial ports, on the page Setup, lists.",
 			"Several ports are called %s. %s", p.Name, p.there())
 	case p.UsedBy != "":
 		return is(Fault, "End that program, or give the line another port.", "%s is in use by %s.", p.Name, p.UsedBy)
@@ -112,7 +112,7 @@ func (f Facts) format() Layer {
 	if d.Settings != "" {
 		set = " The box has " + d.Settings + "."
 	}
-	sameSettings := "Set the same speed, data bits, parity and stop bits on both sides; assaygate ports probe finds them by listening." + set +
+	sameSettings := "Set the same speed, data bits, parity and stop bits on both sides." + set + " " + searched +
 		" If they are the same: look at cable, plugs and ground."
 	switch {
 	case d.Framing.Now+d.Parity.Now > 0:

@@ -71,11 +71,15 @@ func (f Facts) greeting() Layer {
 		"Set the analyser to ASTM (LIS01, E1381), not to a printer or to one-way transmission. "+f.otherCause())
 }
 
+// searched is who finds the settings of a serial line. The search has the port to
+// itself.
+const searched = "Serial ports, on the page Setup, finds them by listening, once the instrument is taken out of the configuration."
+
 // otherCause is what else makes bytes that are not understood.
 func (f Facts) otherCause() string {
 	switch {
 	case f.Line == Serial:
-		return "If it is: compare speed, data bits and parity on both sides; assaygate ports probe finds them."
+		return "If it is: compare speed, data bits and parity on both sides. " + searched
 	case !f.Connections.Secure:
 		return "If it is: look whether it sends with TLS; this line has none."
 	}

@@ -158,3 +158,18 @@ func TestWhatWasSentIsWaitedFor(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// Nobody logs in to a box: no remedy may be a command.
+func TestNoRemedyIsACommand(t *testing.T) {
+	for _, list := range [][]planted{serialFaults, listenerFaults, dialledFaults, protocolFaults, limsFaults} {
+		for _, p := range list {
+			f := healthy(p.line, p.language)
+			p.plant(&f)
+			for _, l := range Judge(f) {
+				if strings.Contains(l.Do, "assaygate ") {
+					t.Errorf("%s, %s: %s", p.name, l.Title, l.Do)
+				}
+			}
+		}
+	}
+}
