@@ -11,17 +11,17 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// The windows that pages are looked at in, in CSS pixels: a laptop and a
-// small telephone.
+// The windows that pages are looked at in, in CSS pixels: a laptop, a tablet and
+// a small telephone.
 const (
-	wide, narrow = 1280, 360
-	tall         = 800
+	wide, between, narrow = 1280, 800, 360
+	tall                  = 800
 )
 
 // inspect holds the page that is open to what every page has to be:
 //
 //   - nothing is inline
-//   - a narrow window does not scroll sideways
+//   - no window scrolls sideways
 //   - the Tab key reaches every control, and each shows that it has the keyboard
 //   - axe-core finds nothing, in a wide and in a narrow window, in light and in
 //     dark colours
@@ -38,11 +38,12 @@ func (b *tab) inspect() {
 	for _, found := range evaluate[[]string](b, inlineParts) {
 		b.t.Errorf("%s: inline: %s", where, found)
 	}
-	b.window(narrow)
-	for _, found := range evaluate[[]string](b, sidewaysParts) {
-		b.t.Errorf("%s at %d px: scrolls sideways: %s", where, narrow, found)
+	for _, width := range []int64{narrow, between, wide} {
+		b.window(width)
+		for _, found := range evaluate[[]string](b, sidewaysParts) {
+			b.t.Errorf("%s at %d px: scrolls sideways: %s", where, width, found)
+		}
 	}
-	b.window(wide)
 	if _, known := inspected.LoadOrStore(evaluate[string](b, madeOf), true); !known {
 		b.inspectKeyboard(where)
 		b.inspectAccess(where)
