@@ -69,7 +69,8 @@ func TestEveryLoopIsWatched(t *testing.T) {
 // that is their loop. The gateway's own is a goroutine of the test.
 func watchedLoops() []string {
 	return []string{
-		"main.(*questioned).Accept",          // admin, console, control socket
+		"main.(*questioned).Accept",          // control socket
+		"main.(*serverGate).Accept",          // admin and console, around it
 		"main.(*gateway).serveListener",      // listener of
 		"main.(*gateway).readBack",           // reading back from
 		"device/health.(*Registry).Tell",     // status line
@@ -92,6 +93,8 @@ func unwatchedLoops() map[string]string {
 		"main.(*daemon).watchConfig":        "what it has the gateway do is watched by itself",
 		"main.(*daemon).watchSticks":        "hangs where a stick does",
 		"main.(*daemon).startServer":        "only waits for its server",
+		"main.(*prober).run":                "asks a LIMS for who looks at a check of a line; nobody else waits for it",
+		"main.(*errands).run":               "only waits: what a person has the box do is watched where it is done",
 		"uplink.(*runner).hand":             "a request: its destination tells when it is stuck",
 		"uplink.(*reader).guarded":          "the same",
 		"uplink/capture.(*Trace).Run":       "a wire trace never holds up a line",

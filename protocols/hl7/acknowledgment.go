@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Acknowledgment codes (MSA-1, table HL70008): of an application
@@ -159,6 +160,9 @@ func (r *reply) msa(m Message, a Acknowledgment) {
 // the general one.
 func (r *reply) messageType(m Message, a Acknowledgment) []byte {
 	trigger := oneLine(messageType(m)[1])
+	if bytes.ContainsFunc(trigger, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		trigger = nil // no event is called so; and half a character would take the separator behind it with it
+	}
 	switch {
 	case orderMessage(m) && !a.accepts():
 		return r.components("ORL", "O34", string(r.text("ORL_O34")))

@@ -184,6 +184,7 @@ func FuzzAck(f *testing.F) {
 	f.Add([]byte("MSH|\xff\x00"), "AR", "a\r|b")
 	f.Add([]byte("MSH&"), "AR", "0")
 	f.Add([]byte("MSH|^~\\&|\x84|\x84^|B|C|D|||OML^O33|9|P|2.3||||||GBK\rPID|1\rSPM|1\rORC|NW\r"), "CA", "x")
+	f.Add([]byte("MSH||\x84|||||||^\x84 |||0.1||||||GBK"), "0", "0")
 	f.Fuzz(func(t *testing.T, request []byte, code, text string) {
 		switch code {
 		case Accept, Error, Commit, CommitError, CommitReject:
