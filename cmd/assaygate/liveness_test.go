@@ -98,6 +98,7 @@ func unwatchedLoops() map[string]string {
 		"uplink.(*runner).hand":             "a request: its destination tells when it is stuck",
 		"uplink.(*reader).guarded":          "the same",
 		"uplink/capture.(*Trace).Run":       "a wire trace never holds up a line",
+		"uplink/capture.(*Writer).Probe":    "once, at the start of its destination, which is watched",
 		"device/port.(*Panel).Watch":        "only makes a port that comes back found sooner",
 		"device/configdrive.(*Drive).Watch": "hangs where a stick does",
 	}
