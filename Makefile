@@ -51,10 +51,10 @@ build: go-check ## build for this machine, to bin/assaygate
 .PHONY: test
 test: go-check ## all tests that need no emulator or browser, with the race detector where there is a C compiler
 	@if command -v "$$($(GO) env CC)" >/dev/null; then \
-		set -x; CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...; \
+		set -x; CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...; \
 	else \
 		echo '*** no C compiler here: these tests run WITHOUT the race detector ***' >&2; \
-		status=0; $(GO) test -timeout 20m ./... || status=$$?; \
+		status=0; $(GO) test -timeout 30m ./... || status=$$?; \
 		echo '*** these tests ran WITHOUT the race detector: install gcc, and run them again ***' >&2; \
 		exit $$status; \
 	fi
