@@ -11,20 +11,22 @@ GO ?= go
 # it may: some distributions and images switch that off.
 export GOTOOLCHAIN := auto
 
-# Stamped into the binary. A source archive without git says so.
-VERSION ?= $(or $(if $(wildcard .git),$(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)),development)
-COMMIT  ?= $(or $(if $(wildcard .git),$(shell git rev-parse --short=12 HEAD 2>/dev/null)),unknown)
-# In seconds of Unix time: a clock that says less is not set. Of the commit, so that a build can be repeated.
-SOURCE_DATE_EPOCH ?= $(if $(wildcard .git),$(shell git log -1 --format=%ct 2>/dev/null))
-STAMP   := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.buildTime=$(SOURCE_DATE_EPOCH)
+# A source archive has no git and says in this file what it was made of.
+-include stamp.mk
+VERSION ?= $(or $(STAMP_VERSION),$(if $(wildcard .git),$(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)),development)
+COMMIT  ?= $(or $(STAMP_COMMIT),$(if $(wildcard .git),$(shell git rev-parse --short=12 HEAD 2>/dev/null)),unknown)
+SOURCE_DATE_EPOCH ?= $(or $(STAMP_EPOCH),$(if $(wildcard .git),$(shell git log -1 --format=%ct 2>/dev/null)))
+ASSAYGATE_VERSION = $(VERSION)
+ASSAYGATE_COMMIT  = $(COMMIT)
+ASSAYGATE_EPOCH   = $(SOURCE_DATE_EPOCH)
+include release.mk
 
 PACKAGE  := ./cmd/assaygate
-# Calls stay calls but where time matters: a tenth of the binary.
-HOT      := runtime/... internal/runtime/... internal/abi internal/bytealg strings bytes strconv slices sync/... unicode/utf8 \
-	$(addprefix github.com/assaygate/assaygate/,protocols/... envelope/... device/profile/...) modernc.org/...
-# Nothing that the box talks to needs HTTP/2, which is half a megabyte.
-TAGS     := -tags nethttpomithttp2
-RELEASE  := $(TAGS) -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)' -gcflags=all=-l $(foreach path,$(HOT),-gcflags='$(path)=')
+TAGS     := -tags $(ASSAYGATE_TAGS)
+STAMP    := $(ASSAYGATE_STAMP)
+RELEASE  := $(TAGS) -trimpath -buildvcs=false -ldflags '$(ASSAYGATE_LDFLAGS)' $(ASSAYGATE_BUILD_OPTS)
+# What a release is built for: operating system, architecture and, of ARM, its version.
+PLATFORMS := linux-arm64 linux-arm-6 linux-arm-7 linux-amd64 windows-amd64 darwin-arm64
 # In bytes: a box keeps two images on its card and fetches new ones over thin lines; a computer has room.
 MAX_BOX      := 20971520
 MAX_COMPUTER := 25165824
@@ -81,21 +83,26 @@ fmt: go-check ## format the Go files as lint wants them
 .PHONY: cross
 cross: go-check ## static binaries for every box, and the laptop tools, to dist/
 	@mkdir -p dist
-	@build() { \
-		echo "$$1: dist/$$2"; \
-		env CGO_ENABLED=0 $$1 $(GO) build $(RELEASE) -o dist/$$2 $(PACKAGE); \
-		.ci/check-binary dist/$$2 $$3; \
-	}; \
-	build 'GOOS=linux GOARCH=arm64' assaygate-linux-arm64 $(MAX_BOX); \
-	build 'GOOS=linux GOARCH=arm GOARM=6' assaygate-linux-armv6 $(MAX_BOX); \
-	build 'GOOS=linux GOARCH=arm GOARM=7' assaygate-linux-armv7 $(MAX_BOX); \
-	build 'GOOS=linux GOARCH=amd64' assaygate-linux-amd64 $(MAX_COMPUTER); \
-	build 'GOOS=windows GOARCH=amd64' assaygate-windows-amd64.exe $(MAX_COMPUTER); \
-	build 'GOOS=darwin GOARCH=arm64' assaygate-darwin-arm64 $(MAX_COMPUTER)
+	@for platform in $(PLATFORMS); do \
+		IFS=- read -r os arch arm <<<"$$platform"; \
+		file=dist/assaygate-$$os-$$arch$${arm:+v$$arm}; max=$(MAX_COMPUTER); \
+		case $$platform in linux-arm*) max=$(MAX_BOX) ;; windows*) file+=.exe ;; esac; \
+		echo "$$file"; \
+		env CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $${arm:+GOARM=$$arm} $(GO) build $(RELEASE) -o $$file $(PACKAGE); \
+		.ci/check-binary $$file $$max; \
+	done
 
 .PHONY: dist
-dist: cross ## cross, and the checksums of what it built
-	cd dist && sha256sum assaygate-* > SHA256SUMS && cat SHA256SUMS
+dist: cross source ## cross, the source archive, and the checksums of both
+	cd dist && sha256sum $$(find . -maxdepth 1 -type f -name 'assaygate-*' -printf '%P\n' | sort) > SHA256SUMS && cat SHA256SUMS
+
+SOURCE := dist/assaygate-$(VERSION)-src.tar.gz
+
+.PHONY: source
+source: go-check ## the source archive, which builds without a network: tracked files, modules, stamps
+	@mkdir -p dist
+	@GO='$(GO)' PLATFORMS='$(PLATFORMS)' VERSION='$(VERSION)' COMMIT='$(COMMIT)' SOURCE_DATE_EPOCH='$(SOURCE_DATE_EPOCH)' \
+		.ci/source-archive '$(SOURCE)'
 
 .PHONY: size
 size: go-check ## what each dependency adds to the arm64 binary
