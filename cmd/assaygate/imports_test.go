@@ -50,6 +50,7 @@ func mayImport() map[string][]string {
 		"device/console/login":       {},
 		"device/console/picture":     {"envelope"},
 		"device/board":               {},
+		"device/partition":           {},
 		"uplink":                     {"envelope", "envelope/spool"},
 		"uplink/senaite":             {"envelope", "uplink"},
 		"uplink/senaite/senaitetest": {},

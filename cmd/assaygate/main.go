@@ -31,6 +31,8 @@ type commands struct {
 	ConsolePassword passwordCommand `cmd:"" help:"A password hash for a user of the console, or the user put into the configuration. Example: assaygate console-password anna --config assaygate.yaml"`
 	Update          laterCommand    `cmd:"" help:"Firmware updates (not active in this version). Example: assaygate update status"`
 	Apply           applyCommand    `cmd:"" hidden:"" help:"Root's part on the box: network, firewall and clock from the saved configuration. Example: assaygate apply --config /data/config/assaygate.yaml"`
+	Data            dataCommand     `cmd:"" hidden:"" help:"Root's part of the data partition on the box. Example: assaygate data prepare"`
+	Slot            slotCommand     `cmd:"" hidden:"" help:"Judge the slot that the box was started from. Example: assaygate slot"`
 	Stick           stickCommand    `cmd:"" hidden:"" help:"Root's part of the USB stick on the box. Example: assaygate stick mount /dev/sda1"`
 	ResetButton     buttonCommand   `cmd:"" hidden:"" help:"Look at the reset button when the box starts. Example: assaygate reset-button --config /data/config/assaygate.yaml"`
 	Support         supportCommand  `cmd:"" help:"Write a bundle for the help desk, without message content. Example: assaygate support --output bundle.tar.gz"`

@@ -201,7 +201,7 @@ func (r resetting) plan(ctx context.Context, q resetRequest) (p resetPlan, err e
 // remember adds a reset to what the box knows, and what it knew of its owner's
 // sticks.
 func (l *lastReset) remember(q resetRequest, owner, taken string) {
-	l.At, l.By, l.Signed = q.At, q.By, q.Signed
+	l.At, l.By, l.Signed, l.Anew = q.At, q.By, q.Signed, false
 	text, err := os.ReadFile(taken)
 	if err != nil || owner == "" {
 		return

@@ -51,6 +51,9 @@ type lastReset struct {
 	// key, as the file stick-revision had it: an old stick of his is not taken
 	// again after he has got the box anew.
 	Taken map[string]string `json:"taken,omitempty"`
+	// Anew: the file system of /data could not be repaired and was made anew. What
+	// was on it is lost, and what the box knew.
+	Anew bool `json:"anew,omitempty"`
 }
 
 // resetting resets a box.

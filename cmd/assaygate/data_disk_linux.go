@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/assaygate/assaygate/device/partition"
+)
+
+// dataDisk is the card that the partition for /data is on.
+type dataDisk struct {
+	device  string // of the partition
+	number  int
+	disk    *os.File
+	table   *partition.Table
+	sector  int64
+	guarded bool // the card or its partition takes no writes
+}
+
+// openDataDisk finds the disk of a partition and reads its table. What it returns
+// is to be closed.
+func openDataDisk(device string) (*dataDisk, error) {
+	var info unix.Stat_t
+	if err := unix.Stat(device, &info); errors.Is(err, unix.ENOENT) {
+		return nil, errors.New("the card has no such partition, or is not read at all")
+	} else if err != nil {
+		return nil, err
+	}
+	if info.Mode&unix.S_IFMT != unix.S_IFBLK {
+		return nil, fmt.Errorf("%s is not a partition", device)
+	}
+	major, minor := unix.Major(info.Rdev), unix.Minor(info.Rdev)
+	text, err := os.ReadFile(fmt.Sprintf("/sys/dev/block/%d:%d/partition", major, minor))
+	number, bad := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || bad != nil {
+		return nil, fmt.Errorf("%s is not a partition of a disk", device)
+	}
+	d := &dataDisk{device: device, number: number}
+	path := filepath.Join("/dev", filepath.Base(diskOf(major, minor)))
+	if d.disk, err = os.OpenFile(path, os.O_RDWR, 0); errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) {
+		d.guarded = true
+		d.disk, err = os.Open(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := d.read(); err != nil {
+		return nil, errors.Join(err, d.disk.Close())
+	}
+	return d, nil
+}
+
+func (d *dataDisk) read() error {
+	size, err := d.disk.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	sector, err := unix.IoctlGetInt(int(d.disk.Fd()), unix.BLKSSZGET)
+	if err != nil {
+		return err
+	}
+	d.sector = int64(sector)
+	if d.table, err = partition.Read(d.disk, size, d.sector); err != nil {
+		return fmt.Errorf("%s: %w", d.disk.Name(), err)
+	}
+	part, err := os.Open(d.device)
+	if err != nil {
+		return err
+	}
+	defer part.Close()
+	protected, err := unix.IoctlGetInt(int(part.Fd()), unix.BLKROGET)
+	d.guarded = d.guarded || protected != 0
+	return err
+}
+
+// guardPartition has the kernel refuse every write to the partition until the box
+// is started anew, whoever asks: what is mounted then can only be read. Or it takes
+// that back.
+func guardPartition(device string, guarded bool) error {
+	part, err := os.Open(device)
+	if err != nil {
+		return err
+	}
+	defer part.Close()
+	value := 0
+	if guarded {
+		value = 1
+	}
+	return unix.IoctlSetPointerInt(int(part.Fd()), unix.BLKROSET, value)
+}
+
+// mountedAt reports where the device is mounted, "" for nowhere.
+func mountedAt(device string) (at string, err error) {
+	var info unix.Stat_t
+	if err := unix.Stat(device, &info); err != nil {
+		return "", err
+	}
+	mounts, err := mountTable()
+	for _, one := range mounts {
+		if one.major == unix.Major(info.Rdev) && one.minor == unix.Minor(info.Rdev) {
+			at = one.at
+		}
+	}
+	return at, err
+}
+
+// grow has the partition reach to the end of the card. It returns by how many
+// bytes it has grown, and has the kernel know in any case.
+func (d *dataDisk) grow() (gained int64, err error) {
+	if gained, err = d.table.Grow(d.number); err != nil {
+		return 0, err
+	}
+	if _, err := d.table.Write(d.disk); err != nil {
+		return 0, err
+	}
+	return gained, d.tellKernel()
+}
+
+// tellKernel has it know how large the partition is. It would not read the whole
+// table again while another partition is mounted.
+func (d *dataDisk) tellKernel() error {
+	e, _ := d.table.Entry(d.number)
+	length := (e.Last - e.First + 1) * d.sector
+	if size, err := d.size(); err == nil && size == length {
+		return nil
+	}
+	part := unix.BlkpgPartition{Start: e.First * d.sector, Length: length, Pno: int32(d.number)}
+	arg := unix.BlkpgIoctlArg{Op: unix.BLKPG_RESIZE_PARTITION, Datalen: int32(unsafe.Sizeof(part)), Data: (*byte)(unsafe.Pointer(&part))}
+	err := ioctl(d.disk, unix.BLKPG, unsafe.Pointer(&arg))
+	runtime.KeepAlive(&part)
+	if err != nil {
+		return fmt.Errorf("telling the kernel how large the partition is: %w", err)
+	}
+	return nil
+}
+
+// size is how many bytes the partition has, as the kernel knows it.
+func (d *dataDisk) size() (int64, error) {
+	part, err := os.Open(d.device)
+	if err != nil {
+		return 0, err
+	}
+	defer part.Close()
+	return part.Seek(0, io.SeekEnd)
+}
+
+func ioctl(f *os.File, request uint, arg unsafe.Pointer) error {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), uintptr(request), uintptr(arg)); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// errNoGap keeps a note from being written over something else.
+var errNoGap = errors.New("on this card there is no room for a note to the next start: its partitions are not those of the image")
+
+// note returns what the next start was told, the zero value for nothing.
+func (d *dataDisk) note() (cardNote, error) {
+	if !d.table.Gap(dataNoteOffset, dataNoteSize) {
+		return cardNote{}, errNoGap
+	}
+	sector := make([]byte, dataNoteSize)
+	if _, err := d.disk.ReadAt(sector, dataNoteOffset); err != nil {
+		return cardNote{}, err
+	}
+	return parseCardNote(sector)
+}
+
+// setNote tells the next start, durably. The zero value takes the note away.
+func (d *dataDisk) setNote(n cardNote) error {
+	sector, err := n.encode()
+	if err != nil {
+		return err
+	}
+	if !d.table.Gap(dataNoteOffset, dataNoteSize) {
+		return errNoGap
+	}
+	if _, err := d.disk.WriteAt(sector, dataNoteOffset); err != nil {
+		return err
+	}
+	return d.disk.Sync()
+}
+
+func (d *dataDisk) close() error { return d.disk.Close() }

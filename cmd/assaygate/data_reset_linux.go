@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/assaygate/assaygate/device/board"
+	"github.com/assaygate/assaygate/device/config"
+)
+
+// errUnended is why a repair that did not end leads to nothing more.
+var errUnended = errors.New("the repair did not come to an end")
+
+// repair mends the file system by all means that e2fsck has.
+func (p *preparing) repair(ctx context.Context) (repaired bool, err error) {
+	for range 2 { // what a first run moves, a second may have to count again
+		if repaired, err = p.fsck(ctx, repairPatience, "-fy"); err == nil {
+			return repaired, nil
+		}
+	}
+	if status, _, failed := tool(ctx, checkPatience, "e2fsck", "-fn", p.Device); ctx.Err() != nil || failed != nil || status < 0 {
+		return false, errors.Join(errUnended, err, failed)
+	}
+	return false, err
+}
+
+// reset repairs, and asks the gateway for the usual reset, which seals the store
+// and keeps it. Only where that cannot be is the file system made anew.
+func (p *preparing) reset(ctx context.Context, note cardNote) board.DataState {
+	repaired, err := p.repair(ctx)
+	if errors.Is(err, errUnended) {
+		return p.onlyRead(err) // and the next start goes on
+	}
+	if err == nil {
+		err = p.mounted(false, func(directory string) error {
+			return p.leave(directory, resetFile, resetRequest{Signed: note.Signed, By: note.By, At: note.At})
+		})
+	}
+	if err == nil {
+		p.note("the box is reset, as %s asked", note.By)
+		return p.settled(p.checked(repaired, nil))
+	}
+	p.log.Error("the file system cannot be repaired: it is made anew, as a reset was asked for", "by", note.By, "error", err)
+	note.Do, note.Reset = noteMake, true
+	if err := p.disk.setNote(note); err != nil {
+		return dataAbsent(fmt.Errorf("the card cannot be written: %w", err))
+	}
+	return p.make(ctx, note)
+}
+
+// make makes a new file system. Where it fails, or is cut off, the next start does
+// it again: nothing was stored meanwhile.
+func (p *preparing) make(ctx context.Context, note cardNote) board.DataState {
+	err := p.makeFileSystem(ctx, p.size)
+	if err == nil {
+		err = p.mounted(false, func(directory string) error {
+			if !note.Reset {
+				return nil
+			}
+			return p.leave(directory, lastResetFile, lastReset{Signed: note.Signed, By: note.By, At: note.At, Anew: true})
+		})
+	}
+	if err != nil {
+		return dataAbsent(err)
+	}
+	if note.Reset {
+		p.note("the file system could not be repaired and was made anew, as %s asked: what was on it is lost", note.By)
+	} else {
+		p.note("this card is new: a file system was made on it")
+	}
+	return p.settled(board.DataState{State: board.DataOK})
+}
+
+// leave puts a file beside the configuration, for the gateway. Nothing else runs
+// yet that could put a link in its way; one from before is not followed.
+func (p *preparing) leave(directory, name string, value any) error {
+	uid, gid, err := p.owner()
+	if err != nil {
+		return err
+	}
+	beside := filepath.Join(directory, configFolder)
+	switch info, err := os.Lstat(beside); {
+	case errors.Is(err, unix.ENOENT):
+		if err := os.Mkdir(beside, 0o700); err != nil {
+			return err
+		}
+		if err := os.Lchown(beside, uid, gid); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory", filepath.Base(beside))
+	}
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(beside, name)
+	if err := config.Replace(path, append(text, '\n')); err != nil {
+		return err
+	}
+	return os.Lchown(path, uid, gid)
+}
+
+// owner is whose the configuration is.
+func (p *preparing) owner() (uid, gid int, err error) {
+	one, err := user.Lookup(p.User)
+	if err != nil {
+		return 0, 0, err
+	}
+	if uid, err = strconv.Atoi(one.Uid); err == nil {
+		gid, err = strconv.Atoi(one.Gid)
+	}
+	return uid, gid, err
+}

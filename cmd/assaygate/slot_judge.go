@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/assaygate/assaygate/device/board"
+)
+
+// slotJudge judges the slot.
+type slotJudge struct {
+	root     string
+	started  startedSlot
+	data     board.DataState
+	deadline time.Duration
+	healthy  func(context.Context) error
+	tell     func(line string) // on the console
+	log      *slog.Logger
+}
+
+const (
+	askHealth = time.Second
+	// askSeldom is the pause once the box has not been healthy for the deadline.
+	askSeldom = 10 * time.Second
+)
+
+// judge returns when there is nothing more to be judged, or ctx ends: whoever
+// switches the box off or has it start anew before that has said nothing of the
+// slot.
+//
+// Only a trial may fail: an image that was never good on this box. Of one that was,
+// it is known that the slot is not to blame for what is wrong now, so it is good at
+// once: a box that is switched off and on a few times must not find itself with an
+// older release. The same holds while /data cannot be used, for then no gateway can
+// be healthy, and nobody remembers anything.
+func (j slotJudge) judge(ctx context.Context) error {
+	trial := j.onTrial()
+	if !trial {
+		j.good(ctx)
+	}
+	since, why := time.Now(), error(nil)
+	for pause := askHealth; ; {
+		if why = j.healthy(ctx); why == nil {
+			break
+		}
+		if time.Since(since) >= j.deadline {
+			pause = askSeldom
+			if trial && j.failed(ctx, why) {
+				return nil
+			}
+			trial = false // it stays, and is good once it is healthy
+		}
+		if !rested(ctx, pause) {
+			return nil
+		}
+	}
+	j.tell("ASSAYGATE-READY " + j.about())
+	j.log.Info("the gateway is healthy", "slot", j.started.slot, "version", j.started.version)
+	if j.started.slot != "" && j.remembered() != j.started.image {
+		j.good(ctx)
+	}
+	return nil
+}
+
+func (j slotJudge) about() string {
+	return fmt.Sprintf("slot=%s version=%s", j.started.slot, j.started.version)
+}
+
+// onTrial reports whether this image has still to prove itself.
+func (j slotJudge) onTrial() bool {
+	return j.started.slot != "" && j.data.Broken() == nil && j.remembered() != j.started.image
+}
+
+// failed has the box start anew, so that U-Boot comes nearer to the other slot.
+// Without another slot that would help nobody: it reports false, and the box stays
+// as it is, reached by its console.
+func (j slotJudge) failed(ctx context.Context, why error) bool {
+	other, err := j.otherSlot()
+	if err != nil {
+		j.log.Error("this image is not healthy, and there is no other slot to go back to: the box stays with it",
+			"slot", j.started.slot, "version", j.started.version, "reason", oneLine(why), "other", err)
+		j.tell("ASSAYGATE-TRIAL-FAILED " + j.about() + " other=none")
+		return false
+	}
+	j.log.Error("this image is not healthy: the box starts anew, and goes back to the other slot when the attempts are used up",
+		"slot", j.started.slot, "version", j.started.version, "other", other, "reason", oneLine(why))
+	j.tell("ASSAYGATE-TRIAL-FAILED " + j.about() + " other=" + other)
+	if err := runQuietly("systemctl", "reboot"); err != nil {
+		j.log.Error("the box does not start anew", "error", err)
+		return false
+	}
+	<-ctx.Done()
+	return true
+}
