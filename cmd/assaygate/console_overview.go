@@ -12,6 +12,7 @@ import (
 func (d *daemon) consoleOverview() console.Overview {
 	return console.Overview{
 		Instruments: d.instruments, Facts: d.boxFacts, Notes: d.boxNotes, ClockSet: d.clock.set, SetClock: d.setClockBy,
+		Broken: d.brokenData, Repair: func(who string) error { return d.repair("the console, by " + who) },
 	}
 }
 
@@ -55,6 +56,7 @@ func (d *daemon) boxNotes() (notes []string) {
 	if d.changes.refused() {
 		notes = append(notes, "The configuration file cannot be used as it stands now, so another one runs; the log says what is wrong with it.")
 	}
+	notes = append(notes, d.dataNotes()...)
 	if now := d.standingConfig(); now.OnTrial && now.NeedsKeeping {
 		notes = append(notes, fmt.Sprintf("A change of the way to this console is taken back in %s, unless somebody keeps it on the page Setup.", now.Left.Round(time.Second)))
 	}

@@ -16,14 +16,14 @@ type dataCommand struct {
 }
 
 type dataPrepare struct {
-	Device string `help:"The partition." default:"/dev/assaygate/data"`
-	At     string `help:"Where it will be mounted." default:"/data"`
+	Device  string `help:"The partition." default:"/dev/assaygate/data"`
+	At      string `help:"Where it will be mounted." default:"/data"`
 	Runtime string `help:"Where the state is left for the gateway." default:"/run" type:"path"`
 	User    string `help:"Whose the configuration is." default:"assaygate"`
 }
 
 type dataRequest struct {
-	Device string `help:"The partition." default:"/dev/assaygate/data"`
+	Device  string `help:"The partition." default:"/dev/assaygate/data"`
 	Runtime string `help:"Where the request is." default:"/run" type:"path"`
 }
 

@@ -25,6 +25,8 @@ func (s *sticks) control(ctx context.Context, session *configdrive.Session, name
 		return s.unseal(ctx, session)
 	case configdrive.EraseSealed:
 		return s.eraseSealed(ctx, session)
+	case configdrive.Repair:
+		return s.repair()
 	case configdrive.Reset:
 		return s.reset(ctx, session)
 	case configdrive.Start:

@@ -69,6 +69,8 @@ func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configSt
 		return "Not all is well: the new configuration runs, but " + many + " to be put right (below)."
 	case len(errs) > 0:
 		return "Not all is well: " + many + " to be put right (below). The configuration was not changed."
+	case s.d.brokenData() != nil:
+		return "Not all is well: the box can store nothing, and takes no messages in (see what is to be noted)."
 	case standing.Refused != "":
 		return "Not all is well: the box's own configuration cannot be used, and another runs in its place (below)."
 	case standing.OnTrial:
@@ -100,6 +102,7 @@ func enumerated(lines []string) (list []string) {
 // remarks are those on the box as it is.
 func (s *sticks) remarks(standing configStanding) (lines []string) {
 	c := s.d.config()
+	lines = append(lines, s.d.dataNotes()...)
 	for _, found := range c.missingFiles() {
 		lines = append(lines, errorLines(found, "", "")...)
 	}

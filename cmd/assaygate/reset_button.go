@@ -46,12 +46,24 @@ func (c *buttonCommand) Run(s *streams) error {
 	if err != nil || !held {
 		return err
 	}
-	if !there(filepath.Dir(c.Config)) {
-		log.Info("the reset button was held, and there is nothing to reset")
+	return newResetting(c.Config, "", log).press(ctx, resetRequest{By: "the reset button", At: time.Now().UTC()})
+}
+
+// press asks for a reset, whatever the state of the box.
+func (r resetting) press(ctx context.Context, q resetRequest) error {
+	state, err := r.board.DataState()
+	if err != nil {
+		r.log.Warn("the state of the card is not known", "error", err)
+	}
+	if state.Broken() != nil {
+		return r.askRoot(q)
+	}
+	if !there(filepath.Dir(r.config)) {
+		r.log.Info("the reset button was held, and there is nothing to reset")
 		return nil
 	}
-	log.Warn("the reset button was held: the box is reset")
-	return newResetting(c.Config, "", log).write(ctx, resetFile, resetRequest{By: "the reset button", At: time.Now().UTC()})
+	r.log.Warn("the reset button was held: the box is reset")
+	return r.write(ctx, resetFile, q)
 }
 
 // chipPatience is how long the chip may take to appear and to be opened to this

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/assaygate/assaygate/device/board"
 	"github.com/assaygate/assaygate/device/owner"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
@@ -61,6 +62,7 @@ type resetting struct {
 	config  string // the configuration file
 	factory string // that of a box which has none; "" off the image
 	log     *slog.Logger
+	board   board.System
 	// do changes the disk. Tests cut the power there.
 	do func(context.Context, operation) error
 }
@@ -88,15 +90,31 @@ func (r resetting) request(ctx context.Context, q resetRequest) (asked bool, err
 	if r.config == "" {
 		return false, errors.New("a gateway without a configuration file cannot be reset; start it with --config")
 	}
+	state, err := r.board.DataState()
+	if err != nil {
+		return false, err
+	}
+	if state.Broken() != nil {
+		return true, r.askRoot(q)
+	}
 	plan, err := r.plan(ctx, q)
 	if err != nil || plan.nothing() {
 		return false, err
 	}
 	q.Plan = nil // made anew, from what is there when the gateway has ended
-	if err := r.write(ctx, resetFile, q); err != nil {
+	if err := r.write(ctx, resetFile, q); rootHelps(state, err) {
+		return true, r.askRoot(q)
+	} else if err != nil {
 		return false, fmt.Errorf("asking for a factory reset: %w", err)
 	}
 	return true, nil
+}
+
+// askRoot asks for a reset where the disk takes no request: root repairs it first,
+// or makes it anew.
+func (r resetting) askRoot(q resetRequest) error {
+	r.log.Warn("factory reset: the card is to be repaired for it, or made anew: the box starts anew", "by", q.By)
+	return askRoot(r.board, cardNote{Do: noteReset, By: q.By, At: q.At, Signed: q.Signed})
 }
 
 // requested returns the request, nil where there is none. A file that is no

@@ -24,6 +24,16 @@ func (s *sticks) reset(ctx context.Context, _ *configdrive.Session) configdrive.
 		q.By = "a stick that the owner has signed"
 	}
 	r := s.d.changes.source.resetting(s.d.log)
+	r.board = s.d.board
+	if state := s.d.dataState(); state.Broken() != nil {
+		if err := hopeless(state); err != nil {
+			return outcome(configdrive.Reset, "", err)
+		}
+		return configdrive.Outcome{
+			Lines: []string{configdrive.Reset + ": the box starts anew now, and repairs its card before that, or makes it anew where it cannot be repaired. Leave the stick in for the next report."},
+			Stop:  true, After: func() { s.d.sayAsked(r.askRoot(q)) },
+		}
+	}
 	asked, err := r.request(ctx, q)
 	if err != nil || !asked {
 		return outcome(configdrive.Reset, "there is nothing to reset: the box is as new.", err)

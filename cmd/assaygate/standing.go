@@ -89,10 +89,16 @@ func (d *daemon) lose(why error) {
 	if fault != "" && d.card().ReadOnly {
 		fault = spool.CardReadOnly
 	}
-	text := strings.ReplaceAll(why.Error(), "\n", "; ")
+	text, remedy := strings.ReplaceAll(why.Error(), "\n", "; "), storeRemedy(fault)
+	switch state := d.dataState(); {
+	case state.Broken() != nil:
+		text, remedy = state.Broken().Error(), "docs/recovery.md"
+	case rootHelps(state, why):
+		remedy = "switch the box off and on: its card is checked then; docs/recovery.md"
+	}
 	if d.standing.lose(errors.New("the store is closed, nothing is acknowledged: " + text)) {
 		d.log.Error("the store is closed: nothing is acknowledged, nothing delivered; trying to open it again without end",
-			"directory", d.config().Spool.Directory, "error", text, "remedy", storeRemedy(fault))
+			"directory", d.config().Spool.Directory, "error", text, "remedy", remedy)
 	}
 }
 
@@ -114,6 +120,9 @@ func storeRemedy(fault spool.Fault) string {
 // storeTrouble is why nothing, or not everything, can be stored now; nil where
 // it can. It is asked at each request for /readyz and each scrape.
 func (d *daemon) storeTrouble() error {
+	if broken := d.brokenData(); broken != nil {
+		return broken
+	}
 	g, away := d.standing.now()
 	if g == nil {
 		return away

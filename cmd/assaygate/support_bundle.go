@@ -48,6 +48,7 @@ spool.json      how many messages wait, are delivered or parked; none of them
 ports.json      the serial ports
 system.json     board, card, kernel, network addresses, time
 log.txt         the newest lines of the gateway's log
+errors.txt      of a box: the errors of all its parts, over many starts
 missing.txt     what could not be had, and why
 
 There is no message, no sample number and no patient's data in it, and no
@@ -110,7 +111,7 @@ type supportPart struct {
 }
 
 func (s supportSources) parts(now time.Time) []supportPart {
-	return []supportPart{
+	parts := []supportPart{
 		{"versions.json", func(context.Context) ([]byte, error) {
 			return indented(map[string]string{
 				"version": s.version, "commit": commit, "go": runtime.Version(), "target": runtime.GOOS + "/" + runtime.GOARCH,
@@ -150,6 +151,10 @@ func (s supportSources) parts(now time.Time) []supportPart {
 		{"system.json", func(context.Context) ([]byte, error) { return indented(s.system(now)) }},
 		{"log.txt", s.log},
 	}
+	if there(keptErrorsFile) || there(keptErrorsFile+".1") {
+		parts = append(parts, supportPart{"errors.txt", keptErrors})
+	}
+	return parts
 }
 
 var errUnknown = errors.New("not known here")

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os/exec"
 	"strings"
 	"sync"
 	"time"
 )
+
+// keptErrorsFile is where a box keeps errors.
+const keptErrorsFile = "/data/log/errors.log"
 
 // journal reads the newest lines that the gateway's units have logged. Our log
 // never holds what a message says.
@@ -19,7 +23,7 @@ func journal(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, errors.New("there is no journalctl on this machine; add the gateway's log by hand")
 	}
-	command := exec.CommandContext(ctx, program, "--unit", "assaygate.service", "--unit", "assaygate-apply.service",
+	command := exec.CommandContext(ctx, program, "--unit", "assaygate.service", "--unit", "assaygate-apply.service", "--unit", "assaygate-data.service", "--unit", "assaygate-slot.service",
 		"--lines", "20000", "--no-pager", "--quiet", "--output", "short-iso-precise")
 	newest := &tail{most: maxSupportPart}
 	var complaint bytes.Buffer
@@ -97,4 +101,18 @@ func (t *tail) lines() []byte {
 		_, kept, _ = bytes.Cut(kept, []byte("\n"))
 	}
 	return kept
+}
+
+// keptErrors is what keep-errors has kept of the journal on the card of a box, over
+// its starts.
+func keptErrors(context.Context) ([]byte, error) {
+	var all []byte
+	for _, name := range []string{keptErrorsFile + ".1", keptErrorsFile} {
+		text, err := readBounded(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		all = append(all, text...)
+	}
+	return all, nil
 }

@@ -27,6 +27,7 @@ type systemFacts struct {
 	ClockSet   bool               `json:"clock_set"`
 	Free       map[string]float64 `json:"free_bytes"` // by what is kept there
 	Card       board.Card         `json:"card"`       // of the store
+	Data       board.DataState    `json:"data"`       // as root found it at the start of the box
 	Network    []interfaceFacts   `json:"network"`
 }
 
@@ -51,6 +52,7 @@ func (s supportSources) system(now time.Time) systemFacts {
 		Processors: runtime.NumCPU(), Time: now, ClockSet: clockSet(),
 		Free: map[string]float64{}, Card: s.board.Card(s.directories["store"]), Network: networkFacts(),
 	}
+	facts.Data, _ = s.board.DataState() // not known off the image
 	facts.Hostname, _ = os.Hostname()
 	facts.Zone, _ = now.Local().Zone()
 	for what, directory := range s.directories {

@@ -358,9 +358,8 @@ func (d *drive) carry(ctx context.Context, s *Session, handled *Handled, memory 
 		if name == Start {
 			break // it shows what holds after the rest
 		}
-		if name == Reset && s.Has(Reset) && s.Fresh && !resumed {
-			// Noted before: a reset that is asked for again at each start would
-			// never end.
+		if (name == Reset || name == Repair) && s.Has(name) && s.Fresh && !resumed {
+			// Noted before: what is asked for again at each start would never end.
 			memory.Stage = resetting
 			d.remember(memory)
 		}

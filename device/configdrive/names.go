@@ -24,6 +24,7 @@ const (
 	SetClock    = "set-clock"
 	Unseal      = "unseal"
 	EraseSealed = "erase-sealed"
+	Repair      = "repair"
 	Reset       = "reset"
 	Start       = "start"
 )
@@ -38,7 +39,7 @@ const (
 // Controls are the control files, in the order in which they are carried out:
 // what takes something out of the box comes before what changes it.
 func Controls() []string {
-	return []string{Collect, Export, Backup, SetClock, Unseal, EraseSealed, Reset, Start}
+	return []string{Collect, Export, Backup, SetClock, Unseal, EraseSealed, Repair, Reset, Start}
 }
 
 const (

@@ -24,6 +24,11 @@ type Overview struct {
 	// SetClock sets it to a time as a person wrote it. Its error tells that person
 	// what is wrong. Nil where the clock cannot be set.
 	SetClock func(text string) error
+	// Broken is why the box can store nothing since its start, nil where it can.
+	// Repair has its card repaired, for the person of that name: the box starts anew.
+	// Nil where there is no such thing.
+	Broken func() error
+	Repair func(who string) error
 }
 
 // Instrument is the state of one configured instrument, as the overview shows it.
@@ -52,6 +57,7 @@ func (c *Console) overviewRoutes() []route {
 	return []route{
 		{"GET /{$}", Viewer, c.overview},
 		{"POST /clock", Admin, c.setClock},
+		{"POST /repair", Admin, c.repair},
 	}
 }
 
@@ -62,6 +68,7 @@ type overviewView struct {
 	Away        string // why there is no store; the rest on it is empty then
 	ClockUnset  bool
 	CanSetClock bool
+	CanRepair   bool
 	Instruments []Instrument
 	Today       map[string]int // messages by instrument since midnight; nil where nobody knows when that was
 	Status      spool.Status
@@ -71,6 +78,7 @@ type overviewView struct {
 func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 	o := c.options.Overview
 	view := overviewView{ClockUnset: o.ClockSet != nil && !o.ClockSet(), CanSetClock: o.SetClock != nil}
+	view.CanRepair = o.Broken != nil && o.Repair != nil && o.Broken() != nil
 	if o.Notes != nil {
 		view.Notes = o.Notes()
 	}
@@ -126,6 +134,26 @@ func (c *Console) setClock(w http.ResponseWriter, r *http.Request) {
 	if err := set(text); err != nil {
 		noted := c.note(r, spool.ClockSetByHand, 0, "not done: "+err.Error())
 		c.fail(w, r, api.BadRequest{Err: errors.Join(err, noted)})
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// repair has the card of the box repaired. The audit cannot tell of it, for it is on
+// that card; the log does.
+func (c *Console) repair(w http.ResponseWriter, r *http.Request) {
+	o := c.options.Overview
+	if o.Repair == nil || o.Broken == nil || o.Broken() == nil {
+		http.NotFound(w, r)
+		return
+	}
+	who := c.who(r).Name
+	if who == "" {
+		c.fail(w, r, errEnded)
+		return
+	}
+	if err := o.Repair(who); err != nil {
+		c.fail(w, r, api.BadRequest{Err: err})
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)

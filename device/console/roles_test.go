@@ -23,6 +23,7 @@ func rights() map[string]Role {
 		"GET /":           Viewer,
 		"GET /{$}":        Viewer,
 		"POST /clock":     Admin,
+		"POST /repair":    Admin,
 		"GET /update":     Viewer,
 		"GET /support":    Viewer,
 		"GET /audit":      Viewer,
