@@ -217,6 +217,21 @@ test-systemd: go-check ## a deadlock in every loop, under a systemd of its own i
 test-units: ## the image's systemd units, udev rules, users and firewall, by the tools that read them on the box
 	.ci/test-units
 
+# What a box has, put together for QEMU: see image/README.md. VARIANT=debug has a shell for everybody; OVERLAY is laid over
+# the result, and NAME takes the version's place in the files' names.
+VARIANT ?= production
+OVERLAY ?=
+NAME    ?=
+IMAGES  ?= $(CURDIR)/dist/image
+
+.PHONY: image-qemu
+image-qemu: go-check ## a card with the box's system, for QEMU, to dist/image: VARIANT=debug, VERSION=2, OVERLAY=DIR
+	@mkdir -p '$(IMAGES)/bin'
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build $(RELEASE) -o '$(IMAGES)/bin/assaygate-$(VERSION)' $(PACKAGE)
+	VERSION='$(VERSION)' BUILD_ID='$(COMMIT)' VARIANT='$(VARIANT)' OVERLAY='$(OVERLAY)' NAME='$(or $(NAME),$(VERSION))' \
+		SOURCE_DATE_EPOCH='$(or $(SOURCE_DATE_EPOCH),0)' BINARY='$(IMAGES)/bin/assaygate-$(VERSION)' OUT='$(IMAGES)' \
+		RAUC_KEYRING='$(RAUC_KEYRING)' RAUC_CERT='$(RAUC_CERT)' RAUC_KEY='$(RAUC_KEY)' image/build/image-qemu
+
 .PHONY: deps
 deps: ## install what the tests need from the system's packages (Debian, Ubuntu)
 	@.ci/deps
