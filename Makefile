@@ -71,7 +71,7 @@ lint: go-check ## vet, staticcheck, gofumpt, tidy go.mod, shellcheck
 	fi
 	$(GO) mod tidy -diff
 	@if command -v shellcheck >/dev/null; then \
-		set -x; shellcheck .ci/*; \
+		set -x; shellcheck .ci/* buildroot/{build,defconfigs,fetch,release,post-*.sh} buildroot/test/*; \
 	else \
 		echo '*** shellcheck is not here (make deps): shell scripts are NOT linted ***' >&2; \
 	fi
@@ -231,6 +231,29 @@ image-qemu: go-check ## a card with the box's system, for QEMU, to dist/image: V
 	VERSION='$(VERSION)' BUILD_ID='$(COMMIT)' VARIANT='$(VARIANT)' OVERLAY='$(OVERLAY)' NAME='$(or $(NAME),$(VERSION))' \
 		SOURCE_DATE_EPOCH='$(or $(SOURCE_DATE_EPOCH),0)' BINARY='$(IMAGES)/bin/assaygate-$(VERSION)' OUT='$(IMAGES)' \
 		RAUC_KEYRING='$(RAUC_KEYRING)' RAUC_CERT='$(RAUC_CERT)' RAUC_KEY='$(RAUC_KEY)' image/build/image-qemu
+
+# Images made by Buildroot, see docs/building-images.md. What was fetched and what takes long is kept in CACHE.
+export CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assaygate
+BOARD ?=
+BUILDROOT = VERSION='$(VERSION)' COMMIT='$(COMMIT)' SOURCE_DATE_EPOCH='$(or $(SOURCE_DATE_EPOCH),0)' ARCHIVE='$(CURDIR)/$(SOURCE)' \
+	VARIANT='$(VARIANT)' RAUC_KEYRING='$(RAUC_KEYRING)' RAUC_CERT='$(RAUC_CERT)' RAUC_KEY='$(RAUC_KEY)'
+
+.PHONY: image
+image: source ## an image for a board, by Buildroot, to dist/buildroot/BOARD: BOARD=raspberrypi4_64; takes hours
+	@$(BUILDROOT) buildroot/build '$(BOARD)'
+
+.PHONY: release
+release: source ## every board's image, bundle and list of parts, to dist/release/VERSION: needs RAUC_KEYRING, RAUC_CERT, RAUC_KEY
+	@$(BUILDROOT) buildroot/release
+
+.PHONY: test-buildroot
+test-buildroot: source ## what can be known of Buildroot's images without building them, and a part of one built and started
+	@$(BUILDROOT) buildroot/test/run
+
+.PHONY: buildroot-update
+buildroot-update: ## write Buildroot's defconfigs and lists of packages anew, after a change of image/boards or buildroot
+	buildroot/defconfigs
+	buildroot/test/configs --write
 
 .PHONY: deps
 deps: ## install what the tests need from the system's packages (Debian, Ubuntu)
