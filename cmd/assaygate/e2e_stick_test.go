@@ -70,6 +70,12 @@ func (b *stickBox) text(config string) string { return strings.ReplaceAll(config
 
 func (b *stickBox) start(t *testing.T, change ...func(*daemon)) {
 	t.Helper()
+	b.startUntil(t, "gateway ready", change...)
+}
+
+// startUntil is start that waits for another line of the log.
+func (b *stickBox) startUntil(t *testing.T, line string, change ...func(*daemon)) {
+	t.Helper()
 	log := &lockedBuffer{}
 	d, err := prepare(flags{Config: b.path, Factory: filepath.Join(b.root, "factory.yaml")}, log)
 	if err != nil {
@@ -89,7 +95,7 @@ func (b *stickBox) start(t *testing.T, change ...func(*daemon)) {
 	r := b.running
 	go func() { r.ended <- r.run(ctx) }()
 	t.Cleanup(func() { r.end() })
-	eventually(t, "the gateway is ready", func() bool { return strings.Contains(log.text(), "gateway ready") })
+	eventually(t, "the log says "+line, func() bool { return strings.Contains(log.text(), line) })
 }
 
 func (b *stickBox) write(t *testing.T, path, text string) {

@@ -82,7 +82,7 @@ func (c *slotCommand) started() (s startedSlot) {
 // tell says something to whoever reads the console: a person, or a test. Nothing
 // depends on it.
 func (c *slotCommand) tell(line string) {
-	console, err := os.OpenFile(filepath.Join(c.Root, "dev/console"), os.O_WRONLY, 0)
+	console, err := os.OpenFile(filepath.Join(c.Root, "dev/console"), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return
 	}

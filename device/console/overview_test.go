@@ -65,6 +65,41 @@ func TestSettingTheClock(t *testing.T) {
 	}
 }
 
+// A card that takes nothing is repaired from here, though nothing can be noted in an
+// audit that is on it.
+func TestRepairingTheCard(t *testing.T) {
+	var asked []string
+	broken := errors.New("the card is broken")
+	b := browser{t, newConsole(spooltest.New(t), Overview{
+		Broken: func() error { return broken },
+		Repair: func(who string) error {
+			asked = append(asked, who)
+			if len(asked) > 1 {
+				return errors.New("it did not help")
+			}
+			return nil
+		},
+	})}
+	if w := b.post("/repair", nil); w.Code != http.StatusForbidden || asked != nil {
+		t.Errorf("without a token: %d, asked %q", w.Code, asked)
+	}
+	contains(t, b.page("/"), `action="/repair"`)
+	values := url.Values{"csrf": {b.token("/")}}
+	if w := b.post("/repair", values); w.Code != http.StatusSeeOther || len(asked) != 1 || asked[0] != "console" {
+		t.Errorf("%d, asked %q", w.Code, asked)
+	}
+	if w := b.post("/repair", values); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "it did not help") {
+		t.Errorf("where it is of no use: %d\n%s", w.Code, w.Body)
+	}
+	broken = nil
+	if page := b.page("/"); strings.Contains(page, `action="/repair"`) {
+		t.Errorf("a card that is sound:\n%s", page)
+	}
+	if w := b.post("/repair", values); w.Code != http.StatusNotFound || len(asked) != 2 {
+		t.Errorf("a card that is sound: %d, asked %q", w.Code, asked)
+	}
+}
+
 func TestOverviewShowsSealedStores(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "spool")
 	store := spooltest.Open(t, directory)
