@@ -88,10 +88,14 @@ func parseCardNote(sector []byte) (n cardNote, err error) {
 	if !is {
 		return cardNote{}, errors.New("what stands in its place is none")
 	}
-	if err := json.Unmarshal([]byte(body), &n); err != nil {
+	err = json.Unmarshal([]byte(body), &n)
+	if err == nil {
+		err = n.valid()
+	}
+	if err != nil {
 		return cardNote{}, err
 	}
-	return n, n.valid()
+	return n, nil
 }
 
 func (n cardNote) valid() error {
