@@ -5,8 +5,7 @@ set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 target=$1 board=$(basename "$2")
 
-# The kernel has all drivers built in. What its configuration has as modules is not for a box.
-rm -rf "$target/usr/lib/modules"
+"$here/../image/build/keep-modules" "$target"
 "$here/../image/build/finish-tree" "$target" "$board" "${VARIANT:-production}" "$ASSAYGATE_IMAGE_VERSION" "$RAUC_KEYRING"
 if [ -x "$here/../image/build/check-tree" ]; then
 	"$here/../image/build/check-tree" "$target" "${VARIANT:-production}"

@@ -13,11 +13,12 @@ fi
 
 boot=$(mktemp -d)
 trap 'rm -rf "$boot"' EXIT
-"$scripts/boot-files" "$board" "$variant" "$boot"
 # A Raspberry Pi loads its firmware, a device tree and U-Boot from the FAT. A virtual machine is given U-Boot as its firmware.
 if [ -d "$made/rpi-firmware" ]; then
 	cp -r "$made"/rpi-firmware/. "$made"/*.dtb "$made/u-boot.bin" "$boot/"
 	rm -f "$boot/cmdline.txt"
 fi
+# Last, so that the firmware's own config.txt does not stay.
+"$scripts/boot-files" "$board" "$variant" "$boot"
 "$scripts/disk" "$boot" "$made/rootfs.squashfs" "$made/$name.img"
 "$scripts/bundle" "$compatible" "$ASSAYGATE_IMAGE_VERSION" "$made/rootfs.squashfs" "$RAUC_CERT" "$RAUC_KEY" "$made/$name.raucb"
