@@ -15,6 +15,6 @@ ASSAYGATE_LICENSE_FILES = LICENSE LICENSES-of-modules
 ASSAYGATE_GOMOD = github.com/assaygate/assaygate
 ASSAYGATE_BUILD_TARGETS = cmd/assaygate
 # Stands behind what Buildroot sets itself and so wins: the program needs no C library.
-ASSAYGATE_GO_ENV = CGO_ENABLED=0
+ASSAYGATE_GO_ENV += CGO_ENABLED=0
 
 $(eval $(golang-package))
