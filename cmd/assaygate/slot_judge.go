@@ -21,7 +21,7 @@ type slotJudge struct {
 }
 
 const (
-	askHealth = time.Second
+	askHealth = 2 * time.Second
 	// askSeldom is the pause once the box has not been healthy for the deadline.
 	askSeldom = 10 * time.Second
 )
