@@ -71,7 +71,7 @@ lint: go-check ## vet, staticcheck, gofumpt, tidy go.mod, shellcheck
 	fi
 	$(GO) mod tidy -diff
 	@if command -v shellcheck >/dev/null; then \
-		set -x; shellcheck .ci/* buildroot/{build,defconfigs,fetch,release,post-*.sh} buildroot/test/*; \
+		set -x; shellcheck -x .ci/* $$(grep -l "^#!/usr/bin/env bash" image/build/* image/build/debian/*) image/build/lib.sh image/build/debian/apt.sh buildroot/{build,defconfigs,fetch,release,post-*.sh} buildroot/test/*; \
 	else \
 		echo '*** shellcheck is not here (make deps): shell scripts are NOT linted ***' >&2; \
 	fi
@@ -254,6 +254,11 @@ test-buildroot: source ## what can be known of Buildroot's images without buildi
 buildroot-update: ## write Buildroot's defconfigs and lists of packages anew, after a change of image/boards or buildroot
 	buildroot/defconfigs
 	buildroot/test/configs --write
+
+.PHONY: test-tree
+test-tree: ## one layout for all who read it; nobody gets into an image: each door is planted once and must be found
+	image/build/check-layout
+	image/build/test-tree
 
 .PHONY: deps
 deps: ## install what the tests need from the system's packages (Debian, Ubuntu)

@@ -8,6 +8,7 @@ box_apt_sources() {
 	# shellcheck source=/dev/null
 	codename=$(. /etc/os-release && [ "$ID" = debian ] && printf '%s' "$VERSION_CODENAME") ||
 		die 'this is no Debian: the QEMU image is put together from packages of the Debian that it is made on'
+	# shellcheck disable=SC2016 # apt's own
 	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
 		while read -r uri suite component; do
 			case $component,$suite in
