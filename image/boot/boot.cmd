@@ -31,8 +31,9 @@ for slot in ${BOOT_ORDER} anew A B; do
 		setenv part
 		setenv root
 		part number mmc 0 ${label} part && part uuid mmc 0:${part} root
-		# gpt: Linux too goes by the table's copy where the first is torn.
-		setenv bootargs "gpt rauc.slot=${slot} root=PARTUUID=${root} ro rootwait panic=5 quiet loglevel=4 @CONSOLE@"
+		# gpt: Linux too goes by the table's copy where the first is torn. A root that does not appear is an attempt
+		# that failed.
+		setenv bootargs "gpt rauc.slot=${slot} root=PARTUUID=${root} ro rootwait=60 panic=5 quiet loglevel=4 @CONSOLE@"
 		if test -n "${root}" && load mmc 0:${part} ${kernel_addr_r} boot/Image; then
 			# A kernel that needs one has it beside itself.
 			if size mmc 0:${part} boot/initrd; then
