@@ -260,6 +260,10 @@ test-tree: ## one layout for all who read it; nobody gets into an image: each do
 	image/build/check-layout
 	image/build/test-tree
 
+.PHONY: test-uboot
+test-uboot: ## which system U-Boot starts, and that neither card nor console makes it do anything else: half a minute, in QEMU
+	image/build/test-uboot
+
 .PHONY: deps
 deps: ## install what the tests need from the system's packages (Debian, Ubuntu)
 	@.ci/deps
