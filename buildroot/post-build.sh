@@ -7,6 +7,4 @@ target=$1 board=$(basename "$2")
 
 "$here/../image/build/keep-modules" "$target"
 "$here/../image/build/finish-tree" "$target" "$board" "${VARIANT:-production}" "$ASSAYGATE_IMAGE_VERSION" "$RAUC_KEYRING"
-if [ -x "$here/../image/build/check-tree" ]; then
-	"$here/../image/build/check-tree" "$target" "${VARIANT:-production}"
-fi
+"$here/../image/build/check-tree" "$target" "${VARIANT:-production}" ${ASSAYGATE_RELEASE:+release}
