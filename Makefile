@@ -19,7 +19,7 @@ SOURCE_DATE_EPOCH ?= $(or $(STAMP_EPOCH),$(if $(wildcard .git),$(shell git log -
 ASSAYGATE_VERSION = $(VERSION)
 ASSAYGATE_COMMIT  = $(COMMIT)
 ASSAYGATE_EPOCH   = $(SOURCE_DATE_EPOCH)
-include release.mk
+include .ci/release.mk
 
 PACKAGE  := ./cmd/assaygate
 TAGS     := -tags $(ASSAYGATE_TAGS)

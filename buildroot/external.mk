@@ -3,7 +3,7 @@
 ASSAYGATE_TREE ?= $(BR2_EXTERNAL_ASSAYGATE_PATH)/../dist/buildroot/source
 # Included here, for a package is named after the file that was read last.
 -include $(ASSAYGATE_TREE)/stamp.mk
-include $(BR2_EXTERNAL_ASSAYGATE_PATH)/../release.mk
+include $(BR2_EXTERNAL_ASSAYGATE_PATH)/../.ci/release.mk
 
 include $(sort $(wildcard $(BR2_EXTERNAL_ASSAYGATE_PATH)/package/*/*.mk))
 
