@@ -59,7 +59,7 @@ spool: {directory: ROOT/spool}
 // bareBox is a box that has its identity; with a configuration where files say so.
 func bareBox(t *testing.T, root string, n byte, files map[string]string) dataTree {
 	t.Helper()
-	d := dataTree{ownership{filepath.Join(root, "config", "assaygate.yaml")}, root, filepath.Join(root, "spool"), ownerKey(n)}
+	d := dataTree{ownership{config: filepath.Join(root, "config", "assaygate.yaml")}, root, filepath.Join(root, "spool"), ownerKey(n)}
 	identity, err := owner.MarshalKey(d.identity)
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +309,7 @@ func TestRestoreKeepsTheHighestRevision(t *testing.T) {
 // no owner.
 func TestRestoreWritesOnlyWhereItMay(t *testing.T) {
 	root := t.TempDir()
-	o, store := ownership{filepath.Join(root, "config", "assaygate.yaml")}, filepath.Join(root, "spool")
+	o, store := ownership{config: filepath.Join(root, "config", "assaygate.yaml")}, filepath.Join(root, "spool")
 	for place, want := range map[string]bool{
 		"config/secrets/lims": true, "config/tls/box.pem": true, "tls/box.pem": true, "tls/deep/box.pem": true, "profiles/mine.yaml": true,
 		"config/assaygate.yaml": false, "config/owner.pub": false, "config/reset-requested": false, "config/change/redo/index": false,

@@ -15,7 +15,7 @@ import (
 // dataState is how root has found the card of the box. What cannot be read says
 // nothing.
 func (d *daemon) dataState() board.DataState {
-	state, err := d.board.DataState()
+	state, err := d.board.DataNow()
 	if err != nil {
 		return board.DataState{}
 	}

@@ -116,6 +116,21 @@ func TestABoxWithABrokenCard(t *testing.T) {
 	}
 }
 
+// A box whose data are only not mounted keeps its owner: nobody's stick is taken.
+func TestABoxWhoseDataAreNotMounted(t *testing.T) {
+	b := newBrokenBox(t, board.DataState{State: board.DataAbsent, Late: true, Reason: "it was found, and not mounted in time"})
+	for _, name := range []string{"repair", "reset"} {
+		b.plug(t, map[string]string{name: ""})
+		eventually(t, "the stick is refused", func() bool { return strings.Contains(b.log.text(), "owner cannot be read") })
+		if n, asked := b.request(t); asked {
+			t.Errorf("%s: root is asked for %+v", name, n)
+		}
+	}
+	if err := b.storeTrouble(); err == nil || !strings.Contains(err.Error(), "switch the box off and on") {
+		t.Errorf("the store says %v", err)
+	}
+}
+
 // A stick that stays in its socket must not have the box start anew for ever.
 func TestABoxWhoseCardCannotBeRepaired(t *testing.T) {
 	b := newBrokenBox(t, board.DataState{State: board.DataAbsent, Reason: brokenReason, Asked: noteRepair})

@@ -26,12 +26,29 @@ type dataDisk struct {
 	guarded bool // the card or its partition takes no writes
 }
 
+// errNoPartition says nothing of why: the card may be slow, or not answer.
+var errNoPartition = errors.New("it was not there when the box started")
+
+// cardLacks reports whether the card that the box was started from is there, and its
+// table has no partition of that name. Only that one would be flashed anew.
+func cardLacks(device string) bool {
+	for _, other := range []string{"boot", "rootfs-a", "rootfs-b"} {
+		disk, err := openDataDisk(filepath.Join(filepath.Dir(device), other))
+		if err != nil {
+			continue
+		}
+		defer disk.close()
+		return !disk.table.Holds(filepath.Base(device))
+	}
+	return false
+}
+
 // openDataDisk finds the disk of a partition and reads its table. What it returns
 // is to be closed.
 func openDataDisk(device string) (*dataDisk, error) {
 	var info unix.Stat_t
 	if err := unix.Stat(device, &info); errors.Is(err, unix.ENOENT) {
-		return nil, errors.New("the card has no such partition, or is not read at all")
+		return nil, errNoPartition
 	} else if err != nil {
 		return nil, err
 	}

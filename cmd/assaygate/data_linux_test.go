@@ -512,11 +512,30 @@ func TestDataOfACardThatTakesNoWrites(t *testing.T) {
 
 func TestDataThatIsNotThere(t *testing.T) {
 	c := newTestCard(t, 256)
-	c.partition = filepath.Join(t.TempDir(), "data")
-	state := c.expect(board.DataAbsent)
-	if !state.Gone || !strings.Contains(state.Broken().Error(), "flash the card anew") {
-		t.Errorf("the state is %+v: %v", state, state.Broken())
+	names := t.TempDir()
+	for name, part := range map[string]string{"rootfs-a": "p2", "data": "p4"} {
+		if err := os.Symlink(c.loop+part, filepath.Join(names, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	c.partition = filepath.Join(names, "data")
+	c.expect(board.DataOK, "grown", "new")
+	wants := func(gone bool, want string) {
+		t.Helper()
+		state := c.expect(board.DataAbsent)
+		if state.Gone != gone || state.Late == gone || !strings.Contains(state.Broken().Error(), want) {
+			t.Errorf("the state is %+v: %v", state, state.Broken())
+		}
+	}
+	os.Remove(c.partition) // udev has not come to it, or the card does not answer: nobody may flash it for that
+	wants(false, "switch the box off and on")
+	os.Remove(filepath.Join(names, "rootfs-a"))
+	wants(false, "switch the box off and on")
+	if err := os.Symlink(c.loop+"p2", filepath.Join(names, "rootfs-a")); err != nil {
+		t.Fatal(err)
+	}
+	c.do("sfdisk", "--quiet", "--no-reread", "--force", "--no-tell-kernel", "--part-label", c.loop, "4", "another")
+	wants(true, "flash the card anew")
 }
 
 func TestDataRequest(t *testing.T) {

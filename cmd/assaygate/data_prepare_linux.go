@@ -60,10 +60,15 @@ func (p *preparing) workplace() string { return filepath.Join(p.Runtime, "assayg
 func (p *preparing) prepare(ctx context.Context) board.DataState {
 	_ = guardPartition(p.Device, false) // of an earlier run; a card that takes no writes still does not
 	disk, err := openDataDisk(p.Device)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoPartition) && cardLacks(p.Device):
+		return board.DataState{State: board.DataAbsent, Gone: true, Reason: "the card has no such partition"}
+	case errors.Is(err, errNoPartition):
 		state := dataAbsent(err)
-		state.Gone = true
+		state.Late = true
 		return state
+	case err != nil:
+		return dataAbsent(err)
 	}
 	p.disk = disk
 	defer disk.close()

@@ -3,7 +3,13 @@ package main
 import "github.com/prometheus/client_golang/prometheus"
 
 // ownership is what this gateway keeps of who owns its box.
-func (d *daemon) ownership() ownership { return ownership{d.changes.path} }
+func (d *daemon) ownership() ownership {
+	o := ownership{config: d.changes.path}
+	if state := d.dataState(); state.Late {
+		o.hidden = state.Broken()
+	}
+	return o
+}
 
 // ownedMetric is 0 on a box that takes any stick.
 func (d *daemon) ownedMetric() prometheus.Collector {

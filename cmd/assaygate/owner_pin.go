@@ -22,6 +22,9 @@ import (
 // owner is not what a file says now, but what the first one said.
 type ownership struct {
 	config string // the configuration file; "" for a gateway that runs without one
+	// hidden is why what the box keeps is not to be seen, though it is there; nil
+	// where it is. A box without its data is not one without an owner.
+	hidden error
 }
 
 // The files of it, in the directory of the configuration.
@@ -35,6 +38,9 @@ func (o ownership) path(name string) string { return filepath.Join(filepath.Dir(
 // pinned returns the owner that this box has got, nil for none. A key that is
 // there and cannot be read is an error: it must not make the box anybody's.
 func (o ownership) pinned() (ed25519.PublicKey, error) {
+	if o.hidden != nil {
+		return nil, fmt.Errorf("the box's owner cannot be read: %w", o.hidden)
+	}
 	if o.config == "" {
 		return nil, nil
 	}

@@ -51,7 +51,7 @@ func (c *buttonCommand) Run(s *streams) error {
 
 // press asks for a reset, whatever the state of the box.
 func (r resetting) press(ctx context.Context, q resetRequest) error {
-	state, err := r.board.DataState()
+	state, err := r.board.DataNow()
 	if err != nil {
 		r.log.Warn("the state of the card is not known", "error", err)
 	}

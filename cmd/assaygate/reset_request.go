@@ -90,7 +90,7 @@ func (r resetting) request(ctx context.Context, q resetRequest) (asked bool, err
 	if r.config == "" {
 		return false, errors.New("a gateway without a configuration file cannot be reset; start it with --config")
 	}
-	state, err := r.board.DataState()
+	state, err := r.board.DataNow()
 	if err != nil {
 		return false, err
 	}

@@ -47,7 +47,8 @@ func (c *slotCommand) Run(s *streams) error {
 		root: c.Root, started: c.started(), deadline: deadline, log: newLog(LogSettings{}, s.err), tell: c.tell,
 		healthy: func(ctx context.Context) error { return c.healthy(ctx) },
 	}
-	j.data, _ = board.System{Run: filepath.Join(c.Root, "run")}.DataState() // unreadable: nothing is known
+	system := board.System{Proc: filepath.Join(c.Root, "proc"), Run: filepath.Join(c.Root, "run")}
+	j.data, _ = system.DataNow() // unreadable: nothing is known
 	return j.judge(ctx)
 }
 

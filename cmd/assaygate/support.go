@@ -36,7 +36,7 @@ func (c *supportCommand) Run(s *streams) error {
 		fmt.Fprintln(s.err, "note: the configuration cannot be read and is left out; see assaygate check", path)
 		config = Config{}
 	}
-	key, err := ownership{path}.of(config)
+	key, err := ownership{config: path}.of(config)
 	if err != nil {
 		return fmt.Errorf("no bundle is written, because it is in doubt to whom it is to be encrypted: %w", err)
 	}

@@ -52,7 +52,7 @@ func (s supportSources) system(now time.Time) systemFacts {
 		Processors: runtime.NumCPU(), Time: now, ClockSet: clockSet(),
 		Free: map[string]float64{}, Card: s.board.Card(s.directories["store"]), Network: networkFacts(),
 	}
-	facts.Data, _ = s.board.DataState() // not known off the image
+	facts.Data, _ = s.board.DataNow() // not known off the image
 	facts.Hostname, _ = os.Hostname()
 	facts.Zone, _ = now.Local().Zone()
 	for what, directory := range s.directories {

@@ -22,7 +22,10 @@ type DataState struct {
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"` // why it is read-only or absent, for people
 	At     string `json:"at"`               // where it is mounted
-	Gone   bool   `json:"gone,omitempty"`   // there is no partition that could be repaired
+	Gone   bool   `json:"gone,omitempty"`   // the card is there, and has no such partition
+	// Late: nothing is known to be wrong with it. It was not there in time, or is
+	// not mounted though it can be; what is on it is whole, and its owner unknown.
+	Late bool `json:"late,omitempty"`
 	// Asked is what a person had asked for, and was carried out at this start:
 	// "repair", "reset" or "make"; "" for nothing.
 	Asked string `json:"asked,omitempty"`
@@ -48,6 +51,8 @@ func (d DataState) Broken() error {
 		text += "; " + d.Refused
 	}
 	switch {
+	case d.Late:
+		return errors.New(text + "; switch the box off and on, and where that does not help: docs/recovery.md")
 	case d.Gone:
 		return errors.New(text + "; flash the card anew, or replace it")
 	case d.Asked != "":
@@ -56,7 +61,23 @@ func (d DataState) Broken() error {
 	return errors.New(text + "; a stick with an empty file repair has it repaired, a factory reset has it repaired or made anew")
 }
 
-// DataState returns it, the zero value where there is none.
+// DataNow is what is left of it: what was found sound, and is not mounted, cannot be
+// used. Where that cannot be seen, it is as root has found it.
+func (s System) DataNow() (d DataState, err error) {
+	d, err = s.DataState()
+	if err != nil || d.At == "" || d.State == "" || d.State == DataAbsent {
+		return d, err
+	}
+	root, known := s.mountOf("/")
+	data, found := s.mountOf(d.At)
+	if known && found && data.number == root.number {
+		d.State, d.Late = DataAbsent, true
+		d.Reason = "it was found, and not mounted in time"
+	}
+	return d, nil
+}
+
+// DataState returns what root has left, the zero value where there is none.
 func (s System) DataState() (d DataState, err error) {
 	text, err := os.ReadFile(s.DataStateFile())
 	if errors.Is(err, fs.ErrNotExist) {

@@ -63,6 +63,8 @@ const (
 	offEntriesCRC  = 88
 	offEntryFirst  = 32
 	offEntryLast   = 40
+	offEntryName   = 56 // in UTF-16, up to offEntryName + sizeEntryName
+	sizeEntryName  = 72
 	firstHeader    = 1
 	primaryEntries = 2
 )
@@ -151,6 +153,20 @@ func (t *Table) Entry(number int) (e Entry, used bool) {
 		First: int64(binary.LittleEndian.Uint64(raw[offEntryFirst:])),
 		Last:  int64(binary.LittleEndian.Uint64(raw[offEntryLast:])),
 	}, true
+}
+
+// Holds reports whether there is a partition with this name, of plain letters.
+func (t *Table) Holds(name string) bool {
+	want := make([]byte, sizeEntryName)
+	for i, letter := range []byte(name[:min(len(name), sizeEntryName/2)]) {
+		want[2*i] = letter
+	}
+	for n := range t.used {
+		if bytes.Equal(t.entry(n)[offEntryName:offEntryName+sizeEntryName], want) {
+			return true
+		}
+	}
+	return false
 }
 
 // used calls yield for each partition.
