@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
+	"github.com/assaygate/assaygate/envelope/spool"
 )
 
 // lookAtCard is how often it is looked whether the file system has counted
@@ -38,8 +39,12 @@ func (d *daemon) sayCard(now board.Card, said *board.Card) {
 		log.Error("the file system has found errors on the card: check it with fsck, and replace the card if they come again",
 			"errors", now.Errors, "last", now.LastError)
 	}
-	if now.ReadOnly && !said.ReadOnly {
-		log.Error("the file system is read-only: nothing can be stored", "remedy", "unmount it, check it with fsck and mount it again, or replace the card")
+	if now.ReadOnly && !said.ReadOnly && d.brokenData() == nil { // else that was said
+		remedy := "unmount it, check it with fsck and mount it again, or replace the card"
+		if state := d.dataState(); state.State != "" {
+			remedy = storeRemedy(spool.CardReadOnly, state)
+		}
+		log.Error("the file system is read-only: nothing can be stored", "remedy", remedy)
 	}
 	if now.EndsSoon && !said.EndsSoon {
 		log.Warn("the card has nearly used up its spare blocks: replace it soon")

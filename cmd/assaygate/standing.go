@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/assaygate/assaygate/device/board"
 	"github.com/assaygate/assaygate/envelope/spool"
 )
 
@@ -89,21 +90,26 @@ func (d *daemon) lose(why error) {
 	if fault != "" && d.card().ReadOnly {
 		fault = spool.CardReadOnly
 	}
-	text, remedy := strings.ReplaceAll(why.Error(), "\n", "; "), storeRemedy(fault)
-	switch state := d.dataState(); {
-	case state.Broken() != nil:
-		text, remedy = state.Broken().Error(), "docs/recovery.md"
-	case rootHelps(state, why):
-		remedy = "switch the box off and on: its card is checked then; docs/recovery.md"
+	state := d.dataState()
+	text := strings.ReplaceAll(why.Error(), "\n", "; ")
+	if broken := state.Broken(); broken != nil {
+		text = broken.Error()
 	}
 	if d.standing.lose(errors.New("the store is closed, nothing is acknowledged: " + text)) {
 		d.log.Error("the store is closed: nothing is acknowledged, nothing delivered; trying to open it again without end",
-			"directory", d.config().Spool.Directory, "error", text, "remedy", remedy)
+			"directory", d.config().Spool.Directory, "error", text, "remedy", storeRemedy(fault, state))
 	}
 }
 
-// storeRemedy is what a person can do about a store that is closed.
-func storeRemedy(fault spool.Fault) string {
+// storeRemedy is what a person can do about a store that is closed: on a box, with
+// what root does at its start.
+func storeRemedy(fault spool.Fault, state board.DataState) string {
+	switch {
+	case state.Broken() != nil:
+		return "docs/recovery.md"
+	case state.State != "" && (fault == spool.CardReadOnly || fault == spool.CardBroken):
+		return "switch the box off and on: its card is checked then; docs/recovery.md"
+	}
 	switch fault {
 	case spool.CardFull:
 		return "make room on its file system"
