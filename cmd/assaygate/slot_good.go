@@ -42,7 +42,7 @@ func (j slotJudge) good(ctx context.Context) {
 		return
 	}
 	j.tell("ASSAYGATE-GOOD " + j.about())
-	if j.remembered() == j.started.image || j.data.Broken() != nil {
+	if j.known() || j.data.Broken() != nil {
 		return
 	}
 	if err := j.remember(); err != nil {

@@ -33,12 +33,20 @@ const (
 // Only a trial may fail: an image that was never good on this box. Of one that was,
 // it is known that the slot is not to blame for what is wrong now, so it is good at
 // once: a box that is switched off and on a few times must not find itself with an
-// older release. The same holds while /data cannot be used, for then no gateway can
-// be healthy, and nobody remembers anything.
+// older release.
+//
+// While /data cannot be used no gateway can be healthy, and whether the image or the
+// card is at fault nobody knows: an image that is not known is neither good nor
+// failed. U-Boot goes on counting its starts, so who switches the box off and on
+// comes to the image from before.
 func (j slotJudge) judge(ctx context.Context) error {
 	trial := j.onTrial()
-	if !trial {
+	switch broken := j.data.Broken(); {
+	case j.known():
 		j.good(ctx)
+	case broken != nil && j.started.slot != "":
+		j.log.Error("without its data the box cannot judge this image: switched off and on a few times, it goes back to the one from before",
+			"slot", j.started.slot, "version", j.started.version, "reason", broken.Error())
 	}
 	since, why := time.Now(), error(nil)
 	for pause := askHealth; ; {
@@ -58,7 +66,7 @@ func (j slotJudge) judge(ctx context.Context) error {
 	}
 	j.tell("ASSAYGATE-READY " + j.about())
 	j.log.Info("the gateway is healthy", "slot", j.started.slot, "version", j.started.version)
-	if j.started.slot != "" && j.remembered() != j.started.image {
+	if !j.known() {
 		j.good(ctx)
 	}
 	return nil
@@ -68,9 +76,14 @@ func (j slotJudge) about() string {
 	return fmt.Sprintf("slot=%s version=%s", j.started.slot, j.started.version)
 }
 
-// onTrial reports whether this image has still to prove itself.
+// known reports whether this image was good on this box.
+func (j slotJudge) known() bool {
+	return j.started.slot != "" && j.remembered() == j.started.image
+}
+
+// onTrial reports whether this image has still to prove itself, and can.
 func (j slotJudge) onTrial() bool {
-	return j.started.slot != "" && j.data.Broken() == nil && j.remembered() != j.started.image
+	return j.started.slot != "" && j.data.Broken() == nil && !j.known()
 }
 
 // failed has the box start anew, so that U-Boot comes nearer to the other slot.

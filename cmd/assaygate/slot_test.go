@@ -188,17 +188,21 @@ func TestSlotSaysNothingOfADeliberateStop(t *testing.T) {
 	}
 }
 
-// Nobody remembers without /data, and no gateway is healthy: that is not the
-// slot's fault.
+// No gateway is healthy without /data. An update that breaks it must not be good for
+// that, and one that does not must not be failed: U-Boot counts on. What was good
+// before is.
 func TestSlotWithoutData(t *testing.T) {
 	for _, state := range []string{board.DataReadOnly, board.DataAbsent} {
 		b := newSlotBox(t)
 		b.judge.data, b.well = board.DataState{State: state, Reason: "broken"}, never
 		synctest.Test(t, func(t *testing.T) { b.run(t.Context(), time.Hour) })
-		b.want([]string{good}, 1, 0)
+		b.want(nil, 0, 0)
 		if there(b.judge.memoryPath()) {
 			t.Error("it writes to what can only be read")
 		}
+		plant(t, b.root, "data/system/good-slots.json", `{"A": "1.0 build", "B": "`+b.judge.started.image+`"}`)
+		synctest.Test(t, func(t *testing.T) { b.run(t.Context(), time.Hour) })
+		b.want([]string{good}, 1, 0)
 	}
 }
 
