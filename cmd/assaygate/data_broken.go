@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
@@ -95,12 +96,13 @@ func (d *daemon) sayAsked(err error) {
 	}
 }
 
-// dataNotes are what a person has had done to the card at this start.
+// dataNotes are what a person has had done to the card at this start, and what was
+// lost or made anew, whoever asked.
 func (d *daemon) dataNotes() []string {
 	state := d.dataState()
-	var notes []string
+	notes := slices.Clone(state.Told)
 	if state.Asked != "" {
-		notes = append(notes, state.Did...)
+		notes = slices.Clone(state.Did)
 	}
 	if broken := state.Broken(); broken != nil {
 		notes = append(notes, broken.Error())

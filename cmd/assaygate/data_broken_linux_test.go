@@ -180,7 +180,7 @@ func TestASoundCardIsNotRepaired(t *testing.T) {
 func TestWhatIsSaidOfACardThatWasMadeAnew(t *testing.T) {
 	b := newStickBox(t, baseConfig, func(d *daemon) {
 		d.board = bareBoard(t)
-		state := board.DataState{State: board.DataOK, Asked: noteReset, Did: []string{"the file system was made anew"}}
+		state := board.DataState{State: board.DataOK, Did: []string{"it was grown", "the file system was made anew"}, Told: []string{"the file system was made anew"}}
 		if err := d.board.SetDataState(state); err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -27,8 +26,7 @@ const (
 	mostToolLog = 4 << 10
 )
 
-// tool runs a tool of the file system, and returns its status and the end of what
-// it said.
+// tool runs a tool of the file system, and returns its status and what it said.
 func tool(ctx context.Context, patience time.Duration, name string, args ...string) (status int, said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -37,7 +35,7 @@ func tool(ctx context.Context, patience time.Duration, name string, args ...stri
 	command.Cancel = func() error { return command.Process.Signal(unix.SIGTERM) }
 	command.WaitDelay = stopPatience
 	out, err := command.CombinedOutput()
-	said = strings.TrimSpace(string(bytes.ToValidUTF8(out[max(0, len(out)-mostToolLog):], nil)))
+	said = strings.TrimSpace(string(bytes.ToValidUTF8(out, nil)))
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -52,18 +50,28 @@ func tool(ctx context.Context, patience time.Duration, name string, args ...stri
 // and whether something had to be repaired. See e2fsck(8) for its status.
 func (p *preparing) fsck(ctx context.Context, patience time.Duration, how string) (repaired bool, err error) {
 	status, said, err := tool(ctx, patience, "e2fsck", how, p.Device)
-	if said != "" {
-		p.log.Info("the file system was checked", "how", how, "status", status, "said", said)
-	}
+	p.logTool(how, status, said)
+	p.tellLosses(said)
 	switch {
 	case err != nil:
 		return false, err
 	case status&^3 == 0:
 		return status != 0, nil
 	case status&8 != 0:
-		return false, errors.New("no sound file system can be read on it")
+		return false, errNoFileSystem
 	}
 	return false, errors.New("its file system is damaged, and more than the check of each start repairs by itself")
+}
+
+// logTool keeps the end of what it said.
+func (p *preparing) logTool(how string, status int, said string) {
+	if said != "" {
+		p.log.Info("the file system was checked", "how", how, "status", status, "said", endOf(said))
+	}
+}
+
+func endOf(said string) string {
+	return strings.ToValidUTF8(said[max(0, len(said)-mostToolLog):], "")
 }
 
 // makeFileSystem makes a new one. Its inode tables are zeroed by the kernel later,
@@ -81,7 +89,7 @@ func (p *preparing) makeFileSystem(ctx context.Context, size int64) error {
 	}
 	status, said, err := tool(ctx, makePatience, "mke2fs", append(args, p.Device)...)
 	if err == nil && status != 0 {
-		err = fmt.Errorf("mke2fs: status %d: %s", status, said)
+		err = fmt.Errorf("mke2fs: status %d: %s", status, endOf(said))
 	}
 	if err != nil {
 		return fmt.Errorf("no file system can be made: %w", err)
@@ -111,29 +119,6 @@ func (p *preparing) mounted(readOnly bool, do func(directory string) error) erro
 // last group of blocks that is too small to be used is left over each time.
 const worthGrowing = 16 << 20
 
-// fileSystemSize reads how large the file system is, and its blocks.
-func (p *preparing) fileSystemSize() (size, block int64, err error) {
-	part, err := os.Open(p.Device)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer part.Close()
-	super := make([]byte, 1024)
-	if _, err := part.ReadAt(super, 1024); err != nil {
-		return 0, 0, err
-	}
-	le := binary.LittleEndian
-	if le.Uint16(super[0x38:]) != 0xEF53 || le.Uint32(super[0x18:]) > 6 {
-		return 0, 0, errors.New("its superblock is not one")
-	}
-	block = 1024 << le.Uint32(super[0x18:])
-	blocks := int64(le.Uint32(super[0x4:]))
-	if le.Uint32(super[0x60:])&0x80 != 0 { // 64bit
-		blocks |= int64(le.Uint32(super[0x150:])) << 32
-	}
-	return blocks * block, block, nil
-}
-
 // ext4Resize is EXT4_IOC_RESIZE_FS, which takes a number of blocks. The kernel
 // grows the file system in steps of its journal, so that a power cut does no harm.
 const ext4Resize = 0x40086610
@@ -141,9 +126,13 @@ const ext4Resize = 0x40086610
 // growFileSystem has the mounted file system fill the partition, of so many
 // bytes, and returns by how many it has grown.
 func (p *preparing) growFileSystem(directory string, size int64) (gained int64, err error) {
-	is, block, err := p.fileSystemSize()
-	if err != nil || size-is < worthGrowing {
+	super, err := p.superblock()
+	if err != nil {
 		return 0, err
+	}
+	is, block := super.size()
+	if size-is < worthGrowing {
+		return 0, nil
 	}
 	at, err := os.Open(directory)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/assaygate/assaygate/device/board"
@@ -19,6 +20,7 @@ type preparing struct {
 	disk *dataDisk
 	size int64 // of the partition
 	did  []string
+	told []string // what of that nobody may miss
 }
 
 // Run implements a kong command. Its error keeps /data from being mounted; what
@@ -37,9 +39,13 @@ func (c dataPrepare) Run(s *streams) error {
 	}
 	p := &preparing{dataPrepare: c, log: newLog(LogSettings{}, s.err)}
 	state = p.prepare(ctx)
-	state.At, state.Did = c.At, p.did
+	state.At, state.Did, state.Told = c.At, p.did, p.told
 	for _, line := range p.did {
-		p.log.Warn(line, "partition", c.Device, "for", c.At)
+		level := slog.LevelWarn
+		if slices.Contains(p.told, line) {
+			level = slog.LevelError // and so kept
+		}
+		p.log.Log(ctx, level, line, "partition", c.Device, "for", c.At)
 	}
 	if broken := state.Broken(); broken != nil {
 		p.log.Error(broken.Error(), "partition", c.Device)
@@ -100,6 +106,12 @@ func (p *preparing) note(format string, args ...any) {
 	p.did = append(p.did, fmt.Sprintf(format, args...))
 }
 
+// tell is note, for what a person has to know whoever asked for it.
+func (p *preparing) tell(format string, args ...any) {
+	p.note(format, args...)
+	p.told = append(p.told, p.did[len(p.did)-1])
+}
+
 // carryOut does what the note says, else what each start does.
 func (p *preparing) carryOut(ctx context.Context, note cardNote) board.DataState {
 	switch note.Do {
@@ -114,7 +126,7 @@ func (p *preparing) carryOut(ctx context.Context, note cardNote) board.DataState
 		}
 		return p.settled(state)
 	}
-	return p.checked(p.fsck(ctx, checkPatience, "-p"))
+	return p.checked(p.check(ctx))
 }
 
 // checked finds what can be done with a file system after its check.

@@ -31,7 +31,8 @@ type DataState struct {
 	Asked string `json:"asked,omitempty"`
 	// Refused is why a request since then could not be carried out.
 	Refused string   `json:"refused,omitempty"`
-	Did     []string `json:"did,omitempty"` // what was done to it, for the log
+	Did     []string `json:"did,omitempty"`  // what was done to it, for the log
+	Told    []string `json:"told,omitempty"` // what of that every person is told
 }
 
 // Broken says why nothing can be stored on /data, and what a person can do; nil
