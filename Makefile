@@ -255,6 +255,34 @@ buildroot-update: ## write Buildroot's defconfigs and lists of packages anew, af
 	buildroot/defconfigs
 	buildroot/test/configs --write
 
+# The images that the tests in QEMU need: the one that is sold, the debug image, and two bundles for that one, another
+# version and one whose gateway never gets healthy. Parts are kept in $(CACHE), so only the first time takes long.
+IMAGETEST := $(CURDIR)/dist/image-test
+
+.PHONY: test-image-parts
+test-image-parts: go-check
+	$(MAKE) image-qemu IMAGES='$(IMAGETEST)' NAME=test
+	$(MAKE) image-qemu IMAGES='$(IMAGETEST)' NAME=test VARIANT=debug
+	ZSTD_LEVEL=3 $(MAKE) image-qemu IMAGES='$(IMAGETEST)' NAME=update VARIANT=debug VERSION='$(VERSION)+update'
+	ZSTD_LEVEL=3 $(MAKE) image-qemu IMAGES='$(IMAGETEST)' NAME=spoilt VARIANT=debug VERSION='$(VERSION)+spoilt' \
+		OVERLAY='$(CURDIR)/image/imagetest/testdata/spoilt'
+
+# RUN=stick, or RUN='stick|kill', runs these cases alone. What the boxes say goes to dist/image-test/logs.
+IMAGE_RUN = ASSAYGATE_IMAGE='$(IMAGETEST)/assaygate-qemu_aarch64-test.img' ASSAYGATE_IMAGE_LOGS='$(IMAGETEST)/logs' \
+	ASSAYGATE_IMAGE_DEBUG='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-test.img' ASSAYGATE_UBOOT='$(IMAGETEST)/u-boot.bin' \
+	ASSAYGATE_BUNDLE='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-update.raucb' \
+	ASSAYGATE_BUNDLE_SPOILT='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-spoilt.raucb' $(GO) test -count 1 -v
+
+.PHONY: test-image
+test-image: test-image-parts ## boot the image in QEMU and do to it what happens to boxes: docs/image-tests.md; RUN=update alone
+	$(IMAGE_RUN) -timeout 40m -run '^TestImage$$$(if $(filter-out file,$(origin RUN)),/^($(RUN))$$)' ./image/imagetest
+
+# The device tree of the Raspberry Pi 3 comes with Debian's kernel.
+.PHONY: test-image-long
+test-image-long: test-image-parts ## the long runs of docs/image-tests.md, an hour and a half; RUN=kills alone
+	ASSAYGATE_PI_DTB="$$(image/imagetest/testdata/pi-dtb)" \
+		$(IMAGE_RUN) -timeout 4h -run '^TestLong$$$(if $(filter-out file,$(origin RUN)),/^($(RUN))$$)' ./image/imagetest
+
 .PHONY: test-tree
 test-tree: ## one layout for all who read it; nobody gets into an image: each door is planted once and must be found
 	image/build/check-layout

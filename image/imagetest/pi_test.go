@@ -1,0 +1,50 @@
+package imagetest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// piCase boots the card on the board that QEMU has of the Raspberry Pi 3, with the device tree that Debian's kernel has for
+// it, until the gateway is ready and has dealt with a stick. It is started by its kernel alone. The board's watchdog is
+// left out: QEMU's resets the moment that it is set up. There is no network, for that board's is behind USB too.
+func piCase(t *testing.T, b *box) (string, error) {
+	tree := os.Getenv("ASSAYGATE_PI_DTB")
+	if tree == "" {
+		return "", errors.New("ASSAYGATE_PI_DTB names no device tree (make test-image-long sets it)")
+	}
+	files := t.TempDir()
+	if err := slotFiles(b.images.debug, files); err != nil {
+		return "", err
+	}
+	list, err := partitionGUIDs(b.card)
+	if err != nil {
+		return "", err
+	}
+	h := b.hardware
+	h.debug = false
+	h.instead = []string{
+		"-M", "raspi3b", "-m", "1G", "-dtb", tree, "-kernel", filepath.Join(files, "slot/boot/Image"), "-initrd", filepath.Join(files, "slot/boot/initrd"),
+		"-append", "rauc.slot=A root=PARTUUID=" + list["rootfs-a"] + " ro rootwait panic=5 quiet loglevel=4 module_blacklist=bcm2835_wdt console=ttyAMA1 console=ttyAMA0 console=ttyS0",
+		"-drive", "if=sd,format=raw,file=" + b.card, "-device", "usb-hub,id=hub,bus=usb-bus.0",
+	}
+	h.usb = "usb-bus.0"
+	began := time.Now()
+	m, err := h.on()
+	if err != nil {
+		return "", err
+	}
+	b.machine = m
+	if _, _, err := m.console.wait(3*bootLimit, 0, ready); err != nil {
+		return "", err
+	}
+	took := time.Since(began)
+	if err := m.wantReport(b.directory, map[string]string{"start": ""}, "All is well.", []string{"start: a configuration to begin with is"}); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("to READY in %.0f s, a stick dealt with", took.Seconds()), nil
+}
