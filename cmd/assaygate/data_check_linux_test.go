@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,4 +81,70 @@ func TestWhatARepairTakesAway(t *testing.T) {
 			t.Errorf("%q: %q, want %q", said, is, want)
 		}
 	}
+}
+
+// What keeps a request from being left is no reason to lose a sound file system.
+func TestDataOfAResetThatCannotBeLeft(t *testing.T) {
+	use := func(at string) {
+		for n := 0; os.WriteFile(filepath.Join(at, "spool", strconv.Itoa(n)), nil, 0o600) == nil; n++ {
+		}
+	}
+	for name, one := range map[string]struct {
+		spoil func(at string)
+		state string
+		told  int
+	}{
+		"a file": {func(at string) { plant(t, at, "config", "no directory") }, board.DataOK, 1},
+		"a link": {func(at string) { _ = os.Symlink("/nowhere", filepath.Join(at, "config")) }, board.DataOK, 1},
+		"no inode": {func(at string) {
+			plant(t, at, "config/assaygate.yaml", "version: 1\n")
+			plant(t, at, "log/errors.log", "of old")
+			use(at)
+		}, board.DataOK, 0},
+		"no inode at all": {use, board.DataReadOnly, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newTestCard(t, 128)
+			c.expect(board.DataOK, "grown", "new")
+			c.inside(func(at string) {
+				plant(t, at, "spool/kept", strings.Repeat("kept", 10000))
+				one.spoil(at)
+			})
+			n := buttonAsked()
+			n.Do = noteReset
+			c.note(n)
+			state, _ := c.prepare()
+			if !c.kept() {
+				t.Fatalf("what was stored is gone: %+v", state)
+			}
+			if state.State != one.state || len(state.Told) != one.told || (c.left(resetFile)["by"] == "the reset button") != (state.Broken() == nil) {
+				t.Errorf("the state is %+v, the gateway gets %v", state, c.left(resetFile))
+			}
+		})
+	}
+}
+
+// Nor is a moment in which nobody is known, or a repair that is cut off.
+func TestDataOfAResetAtABadMoment(t *testing.T) {
+	c := newTestCard(t, 256)
+	c.expect(board.DataOK, "grown", "new")
+	c.keep()
+	n := buttonAsked()
+	n.Do = noteReset
+	c.note(n)
+	c.user = "nobody-known"
+	c.expect(board.DataReadOnly)
+	c.user = ""
+	c.expect(board.DataOK, "the box is reset")
+	if !c.kept() {
+		t.Error("what was stored is gone")
+	}
+	c.note(cardNote{Do: noteRepair, By: "a stick"})
+	bin := t.TempDir()
+	plantTool(t, bin, "e2fsck", "kill -KILL $$\n")
+	path := os.Getenv("PATH")
+	t.Setenv("PATH", bin+":"+path)
+	c.expect(board.DataReadOnly)
+	t.Setenv("PATH", path)
+	c.expect(board.DataOK, "repaired by force")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -23,6 +24,7 @@ type testCard struct {
 	t         *testing.T
 	loop      string
 	run       string // where the state is left
+	user      string // whose the configuration is; "" for root
 	partition string // for /data
 }
 
@@ -138,7 +140,7 @@ func (c *testCard) note(n cardNote) {
 func (c *testCard) prepare() (board.DataState, bool) {
 	c.t.Helper()
 	var out bytes.Buffer
-	status := execute([]string{"data", "prepare", "--device", c.partition, "--runtime", c.run, "--user", "root"}, &out, &out)
+	status := execute([]string{"data", "prepare", "--device", c.partition, "--runtime", c.run, "--user", cmp.Or(c.user, "root")}, &out, &out)
 	c.t.Log(out.String())
 	state, err := board.System{Run: c.run}.DataState()
 	if err != nil {

@@ -120,7 +120,11 @@ func (p *preparing) carryOut(ctx context.Context, note cardNote) board.DataState
 	case noteReset:
 		return p.reset(ctx, note)
 	case noteRepair:
-		state := p.checked(p.repair(ctx))
+		repaired, err := p.repair(ctx)
+		if errors.Is(err, errUnended) {
+			return p.onlyRead(err) // and the next start goes on
+		}
+		state := p.checked(repaired, err)
 		if state.Broken() == nil {
 			p.note("the file system was repaired by force, as %s asked; what lost its name is in lost+found", note.By)
 		}

@@ -33,20 +33,28 @@ func (p *preparing) repair(ctx context.Context) (repaired bool, err error) {
 }
 
 // reset repairs, and asks the gateway for the usual reset, which seals the store
-// and keeps it. Only where that cannot be is the file system made anew.
+// and keeps it. Only a file system that cannot be repaired is made anew: one that is
+// sound, and cannot take the request now, is not.
 func (p *preparing) reset(ctx context.Context, note cardNote) board.DataState {
 	repaired, err := p.repair(ctx)
 	if errors.Is(err, errUnended) {
 		return p.onlyRead(err) // and the next start goes on
 	}
 	if err == nil {
+		var left error
 		err = p.mounted(false, func(directory string) error {
-			return p.leave(directory, resetFile, resetRequest{Signed: note.Signed, By: note.By, At: note.At})
+			left = p.leaveRequest(directory, resetRequest{Signed: note.Signed, By: note.By, At: note.At})
+			return nil
 		})
-	}
-	if err == nil {
-		p.note("the box is reset, as %s asked", note.By)
-		return p.settled(p.checked(repaired, nil))
+		switch {
+		case err == nil && left == nil:
+			p.note("the box is reset, as %s asked", note.By)
+			return p.settled(p.checked(repaired, nil))
+		case err == nil:
+			return p.onlyRead(fmt.Errorf("the box cannot be reset, and the next start tries again: %w", left))
+		case !repaired: // nothing was found to be wrong with it
+			return p.onlyRead(fmt.Errorf("the box cannot be reset, and the next start tries again: %w", err))
+		}
 	}
 	p.log.Error("the file system cannot be repaired: it is made anew, as a reset was asked for", "by", note.By, "error", err)
 	note.Do, note.Reset = noteMake, true
@@ -79,6 +87,32 @@ func (p *preparing) make(ctx context.Context, note cardNote) board.DataState {
 	return p.settled(board.DataState{State: board.DataOK})
 }
 
+// leaveRequest leaves the request for the usual reset. Where there is no room for a
+// file, it takes that of the errors that were kept, which a reset ends anyway.
+func (p *preparing) leaveRequest(directory string, q resetRequest) error {
+	err := p.leave(directory, resetFile, q)
+	if !errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	for _, name := range []string{"errors.log", "errors.log.1"} {
+		_ = os.Remove(filepath.Join(directory, "log", name)) // it may not be there
+	}
+	return p.leave(directory, resetFile, q)
+}
+
+// makeRoom moves what is no directory aside, and keeps it.
+func (p *preparing) makeRoom(path string) error {
+	for n := 1; ; n++ {
+		aside := fmt.Sprintf("%s.aside-%d", path, n)
+		if _, err := os.Lstat(aside); errors.Is(err, unix.ENOENT) {
+			p.tell("%s was no directory, and is kept as %s", filepath.Base(path), filepath.Base(aside))
+			return os.Rename(path, aside)
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
 // leave puts a file beside the configuration, for the gateway. Nothing else runs
 // yet that could put a link in its way; one from before is not followed.
 func (p *preparing) leave(directory, name string, value any) error {
@@ -87,7 +121,14 @@ func (p *preparing) leave(directory, name string, value any) error {
 		return err
 	}
 	beside := filepath.Join(directory, configFolder)
-	switch info, err := os.Lstat(beside); {
+	info, err := os.Lstat(beside)
+	if err == nil && !info.IsDir() {
+		if err := p.makeRoom(beside); err != nil {
+			return err
+		}
+		_, err = os.Lstat(beside)
+	}
+	switch {
 	case errors.Is(err, unix.ENOENT):
 		if err := os.Mkdir(beside, 0o700); err != nil {
 			return err
@@ -97,8 +138,6 @@ func (p *preparing) leave(directory, name string, value any) error {
 		}
 	case err != nil:
 		return err
-	case !info.IsDir():
-		return fmt.Errorf("%s is not a directory", filepath.Base(beside))
 	}
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
