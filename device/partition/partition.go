@@ -3,8 +3,8 @@
 // It knows the GUID Partition Table of UEFI 2.10, chapter 5: a header in the
 // second sector and a table of entries behind it, and a copy of both at the end
 // of the disk, entries first. It changes nothing but the end of one partition and
-// the place of that copy. The first sector, with what a board's firmware reads
-// there, is never written.
+// the place of that copy. What the first sector says, which a board's firmware reads
+// too, stays as it is; a card may write it again, as it is, with its neighbours.
 //
 // A power cut at any moment leaves one of the two whole: the copy is written and
 // synced before the first is touched. Linux looks at the copy only with the kernel
