@@ -2,7 +2,7 @@
 // sticks plugged in, the power is cut, programs hang, updates fail.
 //
 // `make test-image` and `make test-image-long` build the images and name them by environment variables; without them
-// everything here is skipped, so that `make test` needs no emulator. docs/image-tests.md tells what is tested, and how
+// all that starts one is skipped, so that `make test` needs no emulator. docs/image-tests.md tells what is tested, and how
 // long each part takes.
 package imagetest
 

@@ -57,8 +57,7 @@ func (l *ledger) wait(sender string, n int, within time.Duration) error {
 	}
 }
 
-// settle waits until the LIMS has all that was promised, and checks that it has nothing under two identities: a message that
-// comes again under the same one is a repeat that SENAITE's side knows as such.
+// settle waits until the LIMS has all that was promised. It returns how many messages came again under their identity.
 func (l *ledger) settle(lims *senaitetest.Server, within time.Duration) (repeats int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -67,28 +66,34 @@ func (l *ledger) settle(lims *senaitetest.Server, within time.Duration) (repeats
 		if err != nil {
 			return 0, err
 		}
-		ids, repeats := map[string]string{}, 0
-		for _, a := range list {
-			switch ids[a.sample] {
-			case "":
-				ids[a.sample] = a.id
-			case a.id:
-				repeats++
-			default:
-				return 0, fmt.Errorf("sample %s is in the LIMS under two identities: doubled", a.sample)
-			}
-		}
-		var missing []string
-		for _, sample := range l.all() {
-			if ids[sample] == "" {
-				missing = append(missing, sample)
-			}
-		}
-		if len(missing) == 0 {
-			return repeats, nil
+		missing, repeats, err := l.compare(list)
+		if err != nil || len(missing) == 0 {
+			return repeats, err
 		}
 		if err := lims.Wait(ctx, len(list)+1); err != nil {
 			return 0, fmt.Errorf("acknowledged and not in the LIMS: %q (%w)", missing, err)
 		}
 	}
+}
+
+// compare says what of the promises has not arrived. That anything has arrived under two identities is an error; a message
+// that comes again under the same one is a repeat that SENAITE's side knows as such.
+func (l *ledger) compare(list []arrival) (missing []string, repeats int, err error) {
+	ids := map[string]string{}
+	for _, a := range list {
+		switch ids[a.sample] {
+		case "":
+			ids[a.sample] = a.id
+		case a.id:
+			repeats++
+		default:
+			return nil, 0, fmt.Errorf("sample %s is in the LIMS under two identities: doubled", a.sample)
+		}
+	}
+	for _, sample := range l.all() {
+		if ids[sample] == "" {
+			missing = append(missing, sample)
+		}
+	}
+	return missing, repeats, nil
 }
