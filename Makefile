@@ -40,7 +40,7 @@ LINT         := $(GO) tool -modfile=.lint/go.mod
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: build ## build and run the demo: three simulated instruments against this machine
@@ -239,11 +239,15 @@ BUILDROOT = VERSION='$(VERSION)' COMMIT='$(COMMIT)' SOURCE_DATE_EPOCH='$(or $(SO
 	VARIANT='$(VARIANT)' RAUC_KEYRING='$(RAUC_KEYRING)' RAUC_CERT='$(RAUC_CERT)' RAUC_KEY='$(RAUC_KEY)'
 
 .PHONY: image
-image: source ## an image for a board, by Buildroot, to dist/buildroot/BOARD: BOARD=raspberrypi4_64; takes hours
+image: ## an image for a board, by Buildroot, to dist/buildroot/BOARD: BOARD=raspberrypi4_64; takes hours
+	@$(BUILDROOT) buildroot/build --check '$(BOARD)'
+	@$(MAKE) source
 	@$(BUILDROOT) buildroot/build '$(BOARD)'
 
 .PHONY: release
-release: source ## every board's image, bundle and list of parts, to dist/release/VERSION: needs RAUC_KEYRING, RAUC_CERT, RAUC_KEY
+release: ## every board's image, bundle and list of parts, to dist/release/VERSION: needs RAUC_KEYRING, RAUC_CERT, RAUC_KEY
+	@$(BUILDROOT) buildroot/release --check
+	@$(MAKE) source
 	@$(BUILDROOT) buildroot/release
 
 .PHONY: test-buildroot

@@ -12,7 +12,7 @@ test -n "${BOOT_B_LEFT}" || setenv BOOT_B_LEFT 3
 for slot in ${BOOT_ORDER} anew A B; do
 	left=0
 	if test "${slot}" = anew; then
-		echo "ASSAYGATE-BOOT: no slot has a start left, beginning anew"
+		echo "ASSAYGATE-BOOT: no slot could be started, beginning anew"
 		setenv BOOT_ORDER "A B"
 		setenv BOOT_A_LEFT 3
 		setenv BOOT_B_LEFT 3
