@@ -63,8 +63,8 @@ func (h hardware) lines() ([]string, error) {
 	console := []string{
 		"-display", "none", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-qmp", "unix:" + in("qmp") + ",server=on,wait=off",
 	}
-	if h.instead != nil {
-		return append(console, h.instead...), nil
+	if h.instead != nil { // the Pi's console is the second of its serial lines
+		return slices.Concat([]string{"-serial", "null"}, console, h.instead), nil
 	}
 	args := []string{
 		"-M", "virt", "-cpu", "max,pauth-impdef=on", "-smp", "2", "-m", "512",

@@ -29,7 +29,7 @@ func piCase(t *testing.T, b *box) (string, error) {
 	h.debug = false
 	h.instead = []string{
 		"-M", "raspi3b", "-m", "1G", "-dtb", tree, "-kernel", filepath.Join(files, "slot/boot/Image"), "-initrd", filepath.Join(files, "slot/boot/initrd"),
-		"-append", "rauc.slot=A root=PARTUUID=" + list["rootfs-a"] + " ro rootwait panic=5 quiet loglevel=4 module_blacklist=bcm2835_wdt console=ttyAMA1 console=ttyAMA0 console=ttyS0",
+		"-append", "rauc.slot=A root=PARTUUID=" + list["rootfs-a"] + " ro rootwait panic=5 quiet loglevel=4 module_blacklist=bcm2835_wdt console=ttyS1,115200 console=ttyS0,115200",
 		"-drive", "if=sd,format=raw,file=" + b.card, "-device", "usb-hub,id=hub,bus=usb-bus.0",
 	}
 	h.usb = "usb-bus.0"
