@@ -71,7 +71,7 @@ func (b *box) mended(ctx context.Context) error {
 	if err := m.followJournal(); err != nil {
 		return err
 	}
-	if _, _, err := m.journal.wait(bootLimit, 0, `gateway ready|standing in|no messages are taken`); err != nil {
+	if _, _, err := m.journal.wait(bootLimit, 0, `the store is closed: nothing is acknowledged`); err != nil {
 		return err
 	}
 	promised := len(b.promised.all())
