@@ -75,6 +75,7 @@ func TestLoopsReportProgress(t *testing.T) {
 		expect("when idle", "upkeep", lookAtClock, 0)
 		before := w.count("writer")
 		put(t, s, message("a", "1"))
+		synctest.Wait() // the writer answers first, then it reports
 		if w.count("writer") == before {
 			t.Error("the writer has not reported the message")
 		}
