@@ -53,6 +53,11 @@ const (
 	// environments, as image/layout has it.
 	dataNoteOffset = 0x180000
 	dataNoteSize   = 512
+	// dataMadeOffset is where it says which file system was made on this card, in
+	// another block of its flash. Who flashes the card takes that away too. A note
+	// of a new card that comes back, as after a power cut, is so known to be old.
+	dataMadeOffset = 0x1C0000
+	dataMadeMark   = "assaygate-made 1 "
 	// dataNoteMark is what one begins with; the number is that of its format.
 	dataNoteMark = "assaygate-data 1 "
 	// configFolder is where the configuration is, in the file system of /data.

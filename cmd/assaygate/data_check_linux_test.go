@@ -148,3 +148,22 @@ func TestDataOfAResetAtABadMoment(t *testing.T) {
 	t.Setenv("PATH", path)
 	c.expect(board.DataOK, "repaired by force")
 }
+
+// A card that gives back the sector of its first start loses nothing by that. One
+// that is flashed anew is made anew.
+func TestDataWithAnOldNote(t *testing.T) {
+	c := newTestCard(t, 256)
+	c.expect(board.DataOK, "grown", "new")
+	c.keep()
+	c.note(cardNote{Do: noteMake})
+	if state := c.expect(board.DataOK, "was not made anew"); !c.kept() || len(state.Told) != 1 {
+		t.Errorf("what was stored is gone: %+v", state)
+	}
+	c.expect(board.DataOK)
+	c.note(cardNote{Do: noteMake})
+	c.write(c.loop, dataMadeOffset, make([]byte, dataNoteSize))
+	c.expect(board.DataOK, "this card is new")
+	if c.kept() {
+		t.Error("it is not made anew")
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -202,6 +203,34 @@ func (d *dataDisk) setNote(n cardNote) error {
 		return errNoGap
 	}
 	if _, err := d.disk.WriteAt(sector, dataNoteOffset); err != nil {
+		return err
+	}
+	return d.disk.Sync()
+}
+
+// madeMark is what stands on the card once this file system was made on it.
+func madeMark(s superblock) []byte {
+	sector := make([]byte, dataNoteSize)
+	copy(sector, fmt.Sprintf("%s%x\n", dataMadeMark, s.uuid()))
+	return sector
+}
+
+// made reports whether the card says that this file system was made on it.
+func (d *dataDisk) made(s superblock) bool {
+	is := make([]byte, dataNoteSize)
+	_, err := d.disk.ReadAt(is, dataMadeOffset)
+	return err == nil && d.table.Gap(dataMadeOffset, dataNoteSize) && bytes.Equal(is, madeMark(s))
+}
+
+// setMade has the card say so, durably.
+func (d *dataDisk) setMade(s superblock) error {
+	if d.made(s) {
+		return nil
+	}
+	if !d.table.Gap(dataMadeOffset, dataNoteSize) {
+		return errNoGap
+	}
+	if _, err := d.disk.WriteAt(madeMark(s), dataMadeOffset); err != nil {
 		return err
 	}
 	return d.disk.Sync()

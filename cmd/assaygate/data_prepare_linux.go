@@ -116,6 +116,10 @@ func (p *preparing) tell(format string, args ...any) {
 func (p *preparing) carryOut(ctx context.Context, note cardNote) board.DataState {
 	switch note.Do {
 	case noteMake:
+		if super, err := p.superblock(); err == nil && !note.Reset && p.disk.made(super) {
+			p.tell("the card has brought back an old note that it is new, and was not made anew: replace it, for it forgets what was written")
+			return p.settled(p.checked(p.check(ctx)))
+		}
 		return p.make(ctx, note)
 	case noteReset:
 		return p.reset(ctx, note)
@@ -146,13 +150,26 @@ func (p *preparing) checked(repaired bool, err error) board.DataState {
 			return nil
 		})
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return p.onlyRead(err)
-	case repaired:
+	}
+	p.sayMade()
+	if repaired {
 		return board.DataState{State: board.DataRepaired}
 	}
 	return board.DataState{State: board.DataOK}
+}
+
+// sayMade has the card say which file system was made on it. Without that it is
+// used all the same.
+func (p *preparing) sayMade() {
+	super, err := p.superblock()
+	if err == nil {
+		err = p.disk.setMade(super)
+	}
+	if err != nil {
+		p.log.Error("the card cannot be told which file system was made on it", "error", err)
+	}
 }
 
 // onlyRead has the file system mounted for reading, where that can be.

@@ -84,7 +84,10 @@ func (p *preparing) make(ctx context.Context, note cardNote) board.DataState {
 	} else {
 		p.note("this card is new: a file system was made on it")
 	}
-	return p.settled(board.DataState{State: board.DataOK})
+	state := p.settled(board.DataState{State: board.DataOK})
+	// Behind it: whoever finds both takes the note for an old one.
+	p.sayMade()
+	return state
 }
 
 // leaveRequest leaves the request for the usual reset. Where there is no room for a

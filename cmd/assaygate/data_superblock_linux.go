@@ -37,6 +37,9 @@ func (s superblock) feature(one uint32) bool { return binary.LittleEndian.Uint32
 // needsReplay reports whether the journal holds what a power cut has interrupted.
 func (s superblock) needsReplay() bool { return s.feature(ext4Recover) }
 
+// uuid is another one for each file system that is made.
+func (s superblock) uuid() []byte { return s[0x68:0x78] }
+
 // size is how large the file system is, and its blocks.
 func (s superblock) size() (size, block int64) {
 	block = 1024 << binary.LittleEndian.Uint32(s[0x18:])

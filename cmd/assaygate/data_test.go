@@ -14,19 +14,24 @@ func TestTheImageWritesTheNote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, found := strings.Cut(string(layout), "\nDATA_NOTE=")
-	if !found {
-		t.Fatal("image/layout has no DATA_NOTE")
-	}
-	offset, err := strconv.ParseInt(strings.Fields(after)[0], 0, 64)
-	if err != nil || offset != dataNoteOffset {
-		t.Errorf("image/layout has the note at %#x, error %v; the box looks at %#x", offset, err, dataNoteOffset)
+	for name, want := range map[string]int64{"DATA_NOTE": dataNoteOffset, "DATA_MADE": dataMadeOffset} {
+		_, after, found := strings.Cut(string(layout), "\n"+name+"=")
+		if !found {
+			t.Fatalf("image/layout has no %s", name)
+		}
+		offset, err := strconv.ParseInt(strings.Fields(after)[0], 0, 64)
+		if err != nil || offset != want {
+			t.Errorf("image/layout has %s at %#x, error %v; the box looks at %#x", name, offset, err, want)
+		}
 	}
 	script, err := os.ReadFile("../../image/build/disk")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, found = strings.Cut(string(script), "printf '"+dataNoteMark)
+	if !strings.Contains(string(script), "printf '"+dataMadeMark+"none") {
+		t.Error("image/build/disk does not take the mark of an earlier file system away")
+	}
+	_, after, found := strings.Cut(string(script), "printf '"+dataNoteMark)
 	if !found {
 		t.Fatal("image/build/disk writes no note")
 	}

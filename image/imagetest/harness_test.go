@@ -48,13 +48,13 @@ func TestCardFindsAByteThatWasWritten(t *testing.T) {
 	}
 	b := &box{hardware: hardware{card: card}}
 	for name, at := range map[string]int{
-		"": 0, "boot of the card": 2 << 20, "the gap before the counters": 0x80000, "the gap behind the counters": 0x160000, "the gap behind the note": 0x190000,
+		"": 0, "boot of the card": 2 << 20, "the gap before the counters": 0x80000, "the gap behind the counters": 0x160000, "the gap behind the note": 0x190000, "the gap behind the mark": 0x1D0000,
 	} {
 		written := slices.Clone(content)
 		written[at] ^= 1
 		if name == "" {
 			written = slices.Clone(content)
-			written[environment.begin], written[note.begin] = 1, 1
+			written[environment.begin], written[note.begin], written[made.begin] = 1, 1, 1
 		}
 		if err := os.WriteFile(card, written, 0o600); err != nil {
 			t.Fatal(err)

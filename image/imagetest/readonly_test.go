@@ -71,7 +71,8 @@ func (b *box) unchanged(image string, names ...string) error {
 	// Behind the table's 34 sectors, around the two copies of the counters and the note.
 	regions["the gap before the counters"] = partition{34 * sector, environment.begin}
 	regions["the gap behind the counters"] = partition{environment.end, note.begin}
-	regions["the gap behind the note"] = partition{note.end, first}
+	regions["the gap behind the note"] = partition{note.end, made.begin}
+	regions["the gap behind the mark"] = partition{made.end, first}
 	for name, region := range regions {
 		if is, err := same(image, b.card, region); err != nil || !is {
 			return fmt.Errorf("%s of the card was written to (%v)", name, err)
@@ -81,10 +82,11 @@ func (b *box) unchanged(image string, names ...string) error {
 }
 
 // environment is where the boot loader keeps its counters, note where root notes for the next start what is to be done
-// with /data; see image/layout.
+// with /data, made where it says which file system is the card's; see image/layout.
 var (
 	environment = partition{0x100000, 0x150000}
 	note        = partition{0x180000, 0x180000 + sector}
+	made        = partition{0x1C0000, 0x1C0000 + sector}
 )
 
 // sums are the checksums of partitions.
