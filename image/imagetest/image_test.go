@@ -26,6 +26,7 @@ func TestImage(t *testing.T) {
 	r.run(t, "kill", b.killCase)
 	r.run(t, "watchdog", b.watchdogCase)
 	r.run(t, "readonly", b.readonlyCase)
+	r.run(t, "torn", b.tornCase)
 	r.run(t, "update", b.updateCase)
 	r.run(t, "fallback", b.fallbackCase)
 }

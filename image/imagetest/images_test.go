@@ -54,7 +54,7 @@ func find(t *testing.T) images {
 // Limits are four times what an idle machine of two cores needs, times ASSAYGATE_IMAGE_SLOWER for one that has other work.
 // Nothing is slept: each is the end of a wait for a marker.
 var (
-	bootLimit     = slower(80 * time.Second)
+	bootLimit     = slower(2 * time.Minute)
 	stickLimit    = slower(time.Minute)
 	momentLimit   = slower(40 * time.Second) // what happens within seconds
 	watchdogLimit = slower(4 * time.Minute)  // a gateway that stands still has a minute, the hardware's watchdog 30 s

@@ -67,7 +67,7 @@ func (h hardware) lines() ([]string, error) {
 		return slices.Concat([]string{"-serial", "null"}, console, h.instead), nil
 	}
 	args := []string{
-		"-M", "virt", "-cpu", "max,pauth-impdef=on", "-smp", "2", "-m", "512",
+		"-M", "virt", "-cpu", "max,pauth=off,sve=off", "-smp", "2", "-m", "512",
 		"-no-user-config", "-nodefaults",
 		"-device", "sdhci-pci", "-drive", "if=none,id=card,format=raw,file=" + h.card, "-device", "sd-card,drive=card",
 		"-device", "i6300esb", "-action", "watchdog=reset", "-device", "virtio-rng-pci",

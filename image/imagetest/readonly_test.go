@@ -1,6 +1,7 @@
 package imagetest
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -43,7 +44,38 @@ func (b *box) readonlyCase() error {
 			return fmt.Errorf("%s succeeds: %s (%v)", command, output, err)
 		}
 	}
-	return b.unchanged(b.hardware.images.debug, "boot", "rootfs-a", "rootfs-b")
+	return errors.Join(b.onlyRootUpdates(), b.unchanged(b.hardware.images.debug, "boot", "rootfs-a", "rootfs-b"))
+}
+
+// onlyRootUpdates: who has taken over the gateway can neither install a system nor say which one is good.
+func (b *box) onlyRootUpdates() error {
+	const ask = "busctl call de.pengutronix.rauc / "
+	if _, err := b.do(ask + "de.pengutronix.rauc.Installer GetSlotStatus"); err != nil {
+		return fmt.Errorf("root may not ask RAUC, so that nobody else may says nothing: %w", err)
+	}
+	as, err := b.do("stat -c '%u %g' /data/spool")
+	if err != nil {
+		return err
+	}
+	var user, group int
+	if _, err := fmt.Sscan(as, &user, &group); err != nil || user == 0 {
+		return fmt.Errorf("the gateway's user is %q (%v)", as, err)
+	}
+	for _, request := range []string{
+		"de.pengutronix.rauc.Installer Install s /run/assaygate/planted.raucb",
+		"de.pengutronix.rauc.Installer InstallBundle 'sa{sv}' /run/assaygate/planted.raucb 0",
+		"de.pengutronix.rauc.Installer Mark ss good booted",
+		"org.freedesktop.DBus.Properties GetAll s de.pengutronix.rauc.Installer",
+	} {
+		output, status, err := b.shell.run(momentLimit, fmt.Sprintf("setpriv --reuid %d --regid %d --clear-groups %s%s 2>&1", user, group, ask, request))
+		if err != nil {
+			return err
+		}
+		if status == 0 || !strings.Contains(strings.ToLower(output), "denied") && !strings.Contains(output, "rejected") {
+			return fmt.Errorf("the gateway's user asks RAUC for %s: status %d, %s", request, status, tail(output))
+		}
+	}
+	return nil
 }
 
 // unchanged says whether these partitions are as in the image, and all that lies outside of partitions but the boot
