@@ -282,10 +282,15 @@ IMAGE_RUN = ASSAYGATE_IMAGE='$(IMAGETEST)/assaygate-qemu_aarch64-test.img' ASSAY
 test-image: test-image-parts ## boot the image in QEMU and do to it what happens to boxes: docs/image-tests.md; RUN=update alone
 	$(IMAGE_RUN) -timeout 40m -run '^TestImage$$$(if $(filter-out file,$(origin RUN)),/^($(RUN))$$)' ./image/imagetest
 
+# What the boot takes without the gateway.
+.PHONY: test-image-masked
+test-image-masked: go-check
+	$(MAKE) image-qemu IMAGES='$(IMAGETEST)' NAME=masked VARIANT=debug OVERLAY='$(CURDIR)/image/imagetest/testdata/masked'
+
 # The device tree of the Raspberry Pi 3 comes with Debian's kernel.
 .PHONY: test-image-long
-test-image-long: test-image-parts ## the long runs of docs/image-tests.md, an hour and a half; RUN=kills alone
-	ASSAYGATE_PI_DTB="$$(image/imagetest/testdata/pi-dtb)" \
+test-image-long: test-image-parts test-image-masked ## the long runs of docs/image-tests.md, an hour and a half; RUN=kills alone
+	ASSAYGATE_IMAGE_MASKED='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-masked.img' ASSAYGATE_PI_DTB="$$(image/imagetest/testdata/pi-dtb)" \
 		$(IMAGE_RUN) -timeout 4h -run '^TestLong$$$(if $(filter-out file,$(origin RUN)),/^($(RUN))$$)' ./image/imagetest
 
 .PHONY: test-tree
