@@ -55,7 +55,11 @@ func mayImport() map[string][]string {
 		"uplink/senaite":             {"envelope", "uplink"},
 		"uplink/senaite/senaitetest": {},
 		"uplink/capture":             {"envelope", "uplink"},
-		"image/update":               {},
+		"image/update/release":       {},
+		"image/update/trust":         {"image/update/release"},
+		"image/update/repository":    {"image/update/release"},
+		"image/update/rauc":          {},
+		"image/update/agent":         {"image/update/release", "image/update/trust"},
 		"cmd/assaygate":              {"device/...", "protocols/...", "envelope/...", "uplink/...", "image/..."},
 	}
 }
