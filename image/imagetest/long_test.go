@@ -1,6 +1,7 @@
 package imagetest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -198,33 +199,48 @@ func wearCase(t *testing.T, b *box) (string, error) {
 	return fmt.Sprintf("idle %.0f KiB in %d minutes, so %.0f KiB an hour and %.1f MiB a day; %.1f MiB for 1 000 messages in a row, delivered", float64(idle-first)/1024, minutes, hour/1024, hour*24/(1<<20), mib(busy-idle)), nil
 }
 
-// cutInstallCase cuts the power while an update is written, at three moments. The box goes on in the slot that it had.
+// cutInstallCase cuts the power while an update is written: as soon as so much of it has reached the card. The box goes on
+// in the slot that it had.
 func cutInstallCase(_ *testing.T, b *box) (string, error) {
 	if err := b.working(); err != nil {
 		return "", err
 	}
-	for _, part := range []string{"10", "50", "90"} {
+	system := strings.TrimSuffix(b.images.update, ".raucb") + ".squashfs"
+	size, err := fileSize(system)
+	if err != nil {
+		return "", err
+	}
+	for _, part := range []int64{10, 50, 90} {
 		from := b.slot
-		if err := b.stickWith(b.images.update); err != nil {
+		list, err := partitions(b.card)
+		if err != nil {
 			return "", err
 		}
-		place := b.shell.said.end()
-		go b.shell.run(installLimit, "rauc install --progress "+bundleOnStick+"; true") // its answer never comes
-		if _, _, err := b.shell.said.wait(installLimit, place, `\b(`+part+`|`+part[:1]+`[1-9])%`); err != nil {
+		depth := size * part / 100 / sector * sector
+		place := list[slotName(slotOther(from))].begin + depth
+		if err := errors.Join(b.zero(place, sector), b.stickWith(b.images.update)); err != nil {
+			return "", err
+		}
+		go b.shell.run(installLimit, "rauc install "+bundleOnStick+"; true") // its answer never comes
+		if err := b.poll(installLimit, fmt.Sprintf("%d %% of the update on the card", part), func() (bool, error) {
+			want, err1 := sum(system, partition{depth, depth + sector})
+			have, err2 := sum(b.card, partition{place, place + sector})
+			return want == have, errors.Join(err1, err2)
+		}); err != nil {
 			return "", err
 		}
 		b.off()
 		if err := b.up(); err != nil {
-			return "", fmt.Errorf("after a cut at %s %%: %w", part, err)
+			return "", fmt.Errorf("after a cut at %d %%: %w", part, err)
 		}
 		if b.slot != from {
-			return "", fmt.Errorf("after a cut at %s %% slot %s is booted", part, b.slot)
+			return "", fmt.Errorf("after a cut at %d %% slot %s is booted", part, b.slot)
 		}
 	}
 	if err := b.updateCase(); err != nil {
 		return "", fmt.Errorf("an update after all: %w", err)
 	}
-	return "3 cuts while an update was written: the box goes on in the slot that it had; an update after that succeeds", nil
+	return "cut when 10, 50 and 90 % of an update were on the card: the box goes on in the slot that it had; an update after that succeeds", nil
 }
 
 // slotFiles takes kernel and initrd out of a slot of an image.
