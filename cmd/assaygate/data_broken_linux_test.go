@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/assaygate/assaygate/device/board"
+	"github.com/assaygate/assaygate/device/owner"
 )
 
 const brokenFactory = `version: 1
@@ -25,6 +26,11 @@ const brokenReason = "its file system is damaged"
 // newBrokenBox starts a box whose /data was found so: with its configuration on it,
 // or empty, as the root file system has it.
 func newBrokenBox(t *testing.T, state board.DataState) *stickBox {
+	t.Helper()
+	return newBrokenBoxWith(t, state, baseConfig)
+}
+
+func newBrokenBoxWith(t *testing.T, state board.DataState, config string) *stickBox {
 	t.Helper()
 	root := t.TempDir()
 	data := filepath.Join(root, "data")
@@ -42,7 +48,7 @@ func newBrokenBox(t *testing.T, state board.DataState) *stickBox {
 		}
 	})
 	if state.State == board.DataReadOnly {
-		b.write(t, b.path, b.text(strings.Replace(baseConfig, "ROOT/spool", "ROOT/data/spool", 1)))
+		b.write(t, b.path, b.text(strings.Replace(config, "ROOT/spool", "ROOT/data/spool", 1)))
 	}
 	if err := unix.Mount("none", data, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
@@ -113,6 +119,39 @@ func TestABoxWithABrokenCard(t *testing.T) {
 			}
 			b.wantReport(t, "Not all is well: the box can store nothing", "reset: the box starts anew now")
 		})
+	}
+}
+
+// Its owner's sticks are taken though nothing can be remembered, where they have the
+// card mended, and only there; nobody else's are, and none that is older than the
+// last.
+func TestAnOwnedBoxWithABrokenCard(t *testing.T) {
+	mine, other := ownerKey(1), ownerKey(2)
+	b := newBrokenBoxWith(t, board.DataState{State: board.DataReadOnly, Reason: brokenReason}, baseConfig+"owner: {public_key: \""+owner.FormatKey(publicOf(mine))+"\"}\n")
+	for what, stick := range map[string]struct {
+		files  map[string]string
+		sign   func(string)
+		reason string
+	}{
+		"unsigned":         {map[string]string{"reset": ""}, func(string) {}, "this stick is not signed by it"},
+		"another's":        {map[string]string{"reset": ""}, signed(t, other, owner.Manifest{Revision: 2}), "is not signed by this box's owner"},
+		"a configuration":  {map[string]string{"assaygate.yaml": b.limsConfig("password: " + secret)}, signed(t, mine, owner.Manifest{Revision: 2}), "that this stick is taken cannot be remembered"},
+		"a repair, not of": {map[string]string{"repair": ""}, signed(t, mine, owner.Manifest{Revision: 2, Serials: []string{"nobody"}}), "signed for box nobody"},
+	} {
+		b.plug(t, stick.files, stick.sign)
+		b.wantReport(t, "Nothing was changed: this stick was not accepted.", stick.reason)
+		if n, asked := b.request(t); asked {
+			t.Errorf("%s: root is asked for %+v", what, n)
+		}
+	}
+	for _, name := range []string{"repair", "reset"} {
+		b.plug(t, map[string]string{name: ""}, signed(t, mine, owner.Manifest{Revision: 2}))
+		eventually(t, "root is asked", func() bool { _, is := b.request(t); return is })
+		if n, _ := b.request(t); n.Do != name || n.Signed != (name == "reset") {
+			t.Errorf("root is asked for %+v", n)
+		}
+		b.wantReport(t, "Not all is well: the box can store nothing", name+": the box starts anew now")
+		os.Remove(b.board.DataRequest())
 	}
 }
 

@@ -40,11 +40,19 @@ func (s *sticks) admit(ctx context.Context, c configdrive.Content) (err error) {
 		return err
 	}
 	s.manifest = takenNow(m, data)
-	if err := config.Replace(s.owns.keep(s.manifest)); err != nil {
-		// What cannot be remembered could be taken again after a newer one.
-		return fmt.Errorf("that this stick is taken cannot be remembered: %w", err)
+	err = config.Replace(s.owns.keep(s.manifest))
+	if err == nil || s.mendsCard(c, err) {
+		return nil
 	}
-	return nil
+	// What cannot be remembered could be taken again after a newer one.
+	return fmt.Errorf("that this stick is taken cannot be remembered: %w", err)
+}
+
+// mendsCard reports whether the owner has the card mended that takes no writes, so
+// that nothing can be remembered before it is. Nothing else of such a stick can be
+// carried out, and neither is carried out a second time.
+func (s *sticks) mendsCard(c configdrive.Content, err error) bool {
+	return (c.Has(configdrive.Repair) || c.Has(configdrive.Reset)) && rootHelps(s.d.dataState(), err)
 }
 
 // rememberFirst has a stick that gives the box its owner be the newest one that was
