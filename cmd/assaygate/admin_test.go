@@ -89,7 +89,7 @@ func TestMetricsAreToldWithoutTheStore(t *testing.T) {
 	}
 	d := newDaemon(config, slog.New(slog.DiscardHandler))
 	d.metrics.registry.MustRegister(newStoreMetrics(d))
-	d.standing.lose(errors.New("the card is broken"))
+	d.standing.lose(errors.New("the card is broken"), causeCard)
 	status, body := get(t, adminHandler(d.health, d.metrics), "/metrics", "")
 	for _, want := range []string{"assaygate_store_failed 1", "assaygate_disk_free_bytes ", `senaite_astm_messages_total{outcome="received"} 0`} {
 		if status != http.StatusOK || !strings.Contains(body, "\n"+want) {

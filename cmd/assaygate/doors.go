@@ -18,21 +18,26 @@ type doors struct {
 // shut is a listener that is not open.
 type shut struct {
 	why     string
-	excused bool // readiness does not wait for it
+	cause   string // see unready
+	excused bool   // readiness does not wait for it
 }
 
 // keep notes that a listener is not open, and why. It reports whether that is
 // news. One whose TLS files are missing is excused: the rest is as ready as it
 // can be.
-func (d *doors) keep(name, why string, excused bool) (news bool) {
+func (d *doors) keep(name string, err error, excused bool) (news bool) {
+	cause := causeFiles
+	if !excused {
+		cause = doorCause(err)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.shut == nil {
 		d.shut = map[string]shut{}
 	}
 	before, known := d.shut[name]
-	d.shut[name] = shut{why, excused}
-	return !known || before.why != why
+	d.shut[name] = shut{err.Error(), cause, excused}
+	return !known || before.why != err.Error()
 }
 
 // forget notes that a listener is open, or that none is wanted.
@@ -66,6 +71,17 @@ func (d *doors) why(name string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.shut[name].why
+}
+
+// unready tells the same to a program.
+func (d *doors) unready() (list []unready) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(d.shut)) {
+		one := d.shut[name]
+		list = append(list, unready{Part: partListener, Name: name, Cause: one.cause, Reason: one.why, Excused: one.excused})
+	}
+	return list
 }
 
 func (d *doors) list(which func(shut) bool) (list []string) {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 )
 
 // endpoint is the admin endpoint of a gateway, and what it wants to see.
@@ -37,9 +38,11 @@ func (c *healthCommand) asked() (endpoint, error) {
 	return f.asking(config)
 }
 
-// newEndpoint is an endpoint that wants nothing.
+// newEndpoint is an endpoint that wants nothing. It is on this computer, so no proxy
+// is asked for it.
 func newEndpoint(address string) endpoint {
 	return endpoint{address: reachable(address), scheme: "http", client: &http.Client{
+		Transport: &http.Transport{},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -122,29 +125,51 @@ func (a endpoint) ask(ctx context.Context, path string) error {
 // fetch returns what the endpoint answers, up to a limit in bytes. Any status
 // but 200 is an error with the answer as its reason.
 func (a endpoint) fetch(ctx context.Context, path string, limit int64) (string, error) {
+	status, text, err := a.get(ctx, path, "", limit)
+	if err == nil && status != http.StatusOK {
+		err = a.refusal(path, status, text)
+	}
+	if err != nil {
+		return "", err
+	}
+	return text, nil
+}
+
+// errNoAnswer is wrapped where nobody answers at the address.
+var errNoAnswer = errors.New("no answer from the gateway")
+
+// get returns status and answer, up to a limit in bytes. accept is the kind of
+// answer that is wanted, "" for what the endpoint likes.
+func (a endpoint) get(ctx context.Context, path, accept string, limit int64) (status int, text string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.scheme+"://"+a.address+path, nil)
 	if err != nil {
-		return "", fmt.Errorf("asking %s: %w", a.address, err)
+		return 0, "", fmt.Errorf("asking %s: %w", a.address, err)
+	}
+	if accept != "" {
+		request.Header.Set("Accept", accept)
 	}
 	if a.token != "" {
 		request.Header.Set("Authorization", "Bearer "+a.token)
 	}
 	response, err := a.client.Do(request)
 	if err != nil {
-		return "", fmt.Errorf("no answer from the gateway at %s; is it running? Name its address with --admin or --config: %w", a.address, errors.Unwrap(err))
+		return 0, "", fmt.Errorf("%w at %s; is it running? Name its address with --admin or --config: %w", errNoAnswer, a.address, errors.Unwrap(err))
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, limit))
+	body, err := io.ReadAll(io.LimitReader(response.Body, limit))
 	if err != nil {
-		return "", fmt.Errorf("asking %s: %w", a.address, err)
+		return 0, "", fmt.Errorf("asking %s: %w", a.address, err)
 	}
-	switch response.StatusCode {
-	case http.StatusOK:
-		return string(text), nil
+	return response.StatusCode, string(body), nil
+}
+
+// refusal is what a status other than 200 says.
+func (a endpoint) refusal(path string, status int, text string) error {
+	switch status {
 	case http.StatusTemporaryRedirect:
-		return "", fmt.Errorf("the endpoint at %s speaks TLS; name the configuration with --config, which says how to ask it", a.address)
+		return fmt.Errorf("the endpoint at %s speaks TLS; name the configuration with --config, which says how to ask it", a.address)
 	case http.StatusUnauthorized:
-		return "", fmt.Errorf("the endpoint at %s wants another token, or one at all; name the configuration with --config", a.address)
+		return fmt.Errorf("the endpoint at %s wants another token, or one at all; name the configuration with --config", a.address)
 	}
-	return "", fmt.Errorf("%s: %s", path[1:], bytes.TrimSpace(text))
+	return fmt.Errorf("%s: %s", path[1:], strings.TrimSpace(text))
 }

@@ -88,13 +88,13 @@ func (g *gateway) tryListener(ctx context.Context, l *listening) (err error) {
 	}
 	if !l.usableTLS() {
 		err = l.tls.Check()
-		if g.doors.keep(l.key(), err.Error(), true) {
+		if g.doors.keep(l.key(), err, true) {
 			g.log.Error("the listener stays closed until its TLS files can be used", "instrument", first.Name, "address", l.address, "error", err)
 		}
 		return err
 	}
 	if l.Listener, err = g.listen(ctx, first.Name, l.address); err != nil {
-		if g.doors.keep(l.key(), err.Error(), false) && g.forgiving.Load() {
+		if g.doors.keep(l.key(), err, false) && g.forgiving.Load() {
 			g.log.Error("the listener cannot be opened; trying on", "instrument", first.Name, "address", l.address, "error", err)
 		}
 		return err

@@ -90,6 +90,9 @@ func (d *daemon) startHealth(ctx context.Context, fail func(error)) (end func())
 	}
 }
 
+// statusOpen is how the status line ends while the store takes everything in.
+const statusOpen = "store open"
+
 // statusLine is what `systemctl status` shows of the gateway.
 func (d *daemon) statusLine() string {
 	g, away := d.standing.now()
@@ -109,5 +112,5 @@ func (d *daemon) statusLine() string {
 	if err := g.store.Room(); err != nil {
 		return text + ", " + err.Error()
 	}
-	return fmt.Sprintf("%s, %d pending, store open", text, g.store.Count(spool.Pending))
+	return fmt.Sprintf("%s, %d pending, %s", text, g.store.Count(spool.Pending), statusOpen)
 }

@@ -59,7 +59,7 @@ func (d *daemon) httpServers() []httpServer {
 	c := d.config()
 	a, at := c.Admin, c.Console
 	admin := httpServer{
-		name: adminServer, address: a.Listen, handler: steadily(adminHandler(d.health, d.metrics)), from: a.AllowFrom,
+		name: adminServer, address: a.Listen, handler: steadily(d.tellReadiness(adminHandler(d.health, d.metrics))), from: a.AllowFrom,
 		secure: a.TLS != (TLSSettings{}), files: port.TLSFiles{Certificate: a.TLS.Certificate, Key: a.TLS.Key, ClientCA: a.TLS.ClientCA},
 	}
 	if a.TokenFile != "" {
@@ -123,7 +123,7 @@ func (u unusableTLS) Unwrap() error { return u.error }
 func (d *daemon) tryServer(ctx context.Context, one httpServer) (net.Listener, error) {
 	config, err := d.tlsOf(one)
 	if err != nil {
-		if d.doors.keep(one.name, err.Error(), true) {
+		if d.doors.keep(one.name, err, true) {
 			d.log.Error("the server stays closed until its TLS files can be used", "for", one.name, "address", one.address, "error", err)
 		}
 		return nil, unusableTLS{fmt.Errorf("%s: %w", one.name, err)}
@@ -131,7 +131,7 @@ func (d *daemon) tryServer(ctx context.Context, one httpServer) (net.Listener, e
 	var plain net.ListenConfig
 	listener, err := plain.Listen(ctx, "tcp", one.address)
 	if err != nil {
-		if d.doors.keep(one.name, err.Error(), false) && d.forgiving.Load() {
+		if d.doors.keep(one.name, err, false) && d.forgiving.Load() {
 			d.log.Error("the server cannot be opened; trying on", "for", one.name, "address", one.address, "error", err)
 		}
 		return nil, fmt.Errorf("%s: %w", one.name, err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,7 +44,7 @@ func (c *slotCommand) Run(s *streams) error {
 	}
 	j := slotJudge{
 		root: c.Root, started: c.started(), deadline: deadline, log: newLog(LogSettings{}, s.err), tell: c.tell,
-		healthy: func(ctx context.Context) error { return c.healthy(ctx) },
+		healthy: c.healthy,
 	}
 	system := board.System{Proc: filepath.Join(c.Root, "proc"), Run: filepath.Join(c.Root, "run")}
 	j.data, _ = system.DataNow() // unreadable: nothing is known
@@ -89,31 +88,4 @@ func (c *slotCommand) tell(line string) {
 	}
 	defer console.Close()
 	_, _ = io.WriteString(console, line+"\n")
-}
-
-// healthy asks the gateway, by the configuration that it runs with.
-func (c *slotCommand) healthy(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, commandPatience)
-	defer cancel()
-	f := flags{Config: c.Config, Factory: c.Factory}
-	start, err := f.load(true)
-	if err != nil {
-		return err
-	}
-	if start.config.Admin.Listen == "" {
-		// There is nobody to ask; systemd knows whether it has come up.
-		if err := runQuietly("systemctl", "is-active", "--quiet", "assaygate.service"); err != nil {
-			return errors.New("the gateway does not run")
-		}
-		return nil
-	}
-	to, err := f.asking(start.config)
-	if err != nil {
-		return err
-	}
-	defer to.client.CloseIdleConnections()
-	if err := to.ask(ctx, "/healthz"); err != nil {
-		return err
-	}
-	return to.ask(ctx, "/readyz")
 }

@@ -45,6 +45,7 @@ func (j slotJudge) good(ctx context.Context) {
 	if j.known() || j.data.Broken() != nil {
 		return
 	}
+	j.keepVerdict(true, "the gateway is healthy, its store is open, and it takes the configuration")
 	if err := j.remember(); err != nil {
 		j.log.Error("that this image is good cannot be remembered: the next start is a trial again", "error", err)
 		return

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -15,8 +16,8 @@ type slotJudge struct {
 	started  startedSlot
 	data     board.DataState
 	deadline time.Duration
-	healthy  func(context.Context) error
-	tell     func(line string) // on the console
+	healthy  func(context.Context) error // see slotCommand.healthy
+	tell     func(line string)           // on the console
 	log      *slog.Logger
 }
 
@@ -29,6 +30,10 @@ const (
 // judge returns when there is nothing more to be judged, or ctx ends: whoever
 // switches the box off or has it start anew before that has said nothing of the
 // slot.
+//
+// What counts is what healthy finds. A trial fails where the image was found not to
+// work for the whole deadline, without anything between that is not its fault: what
+// is unproven neither fails it nor makes it good, however long that lasts.
 //
 // Only a trial may fail: an image that was never good on this box. Of one that was,
 // it is known that the slot is not to blame for what is wrong now, so it is good at
@@ -48,12 +53,19 @@ func (j slotJudge) judge(ctx context.Context) error {
 		j.log.Error("without its data the box cannot judge this image: switched off and on a few times, it goes back to the one from before",
 			"slot", j.started.slot, "version", j.started.version, "reason", broken.Error())
 	}
-	since, why := time.Now(), error(nil)
+	since, begun, why := time.Now(), time.Now(), error(nil)
 	for pause := askHealth; ; {
 		if why = j.healthy(ctx); why == nil {
 			break
 		}
-		if time.Since(since) >= j.deadline {
+		if errors.As(why, &blameless{}) {
+			since = time.Now()
+			if trial && pause == askHealth && since.Sub(begun) >= j.deadline {
+				pause = askSeldom
+				j.log.Error("this image could not show that it works, for a reason that is not its own: it is neither good nor failed",
+					"slot", j.started.slot, "version", j.started.version, "reason", oneLine(why))
+			}
+		} else if time.Since(since) >= j.deadline {
 			pause = askSeldom
 			if trial && j.failed(ctx, why) {
 				return nil
@@ -94,11 +106,13 @@ func (j slotJudge) failed(ctx context.Context, why error) bool {
 	if err != nil {
 		j.log.Error("this image is not healthy, and there is no other slot to go back to: the box stays with it",
 			"slot", j.started.slot, "version", j.started.version, "reason", oneLine(why), "other", err)
+		j.keepVerdict(false, oneLine(why))
 		j.tell("ASSAYGATE-TRIAL-FAILED " + j.about() + " other=none")
 		return false
 	}
 	j.log.Error("this image is not healthy: the box starts anew, and goes back to the other slot when the attempts are used up",
 		"slot", j.started.slot, "version", j.started.version, "other", other, "reason", oneLine(why))
+	j.keepVerdict(false, oneLine(why))
 	j.tell("ASSAYGATE-TRIAL-FAILED " + j.about() + " other=" + other)
 	if err := runQuietly("systemctl", "reboot"); err != nil {
 		j.log.Error("the box does not start anew", "error", err)

@@ -28,6 +28,7 @@ type standing struct {
 	gateway *gateway // nil while the store is closed
 	seen    string   // the directory in which there was a store
 	away    error    // why it is closed; nil in the short time before that is known
+	cause   string   // of that: see unready
 	since   time.Time
 }
 
@@ -62,15 +63,25 @@ func (s *standing) closed() {
 }
 
 // lose notes why the store is closed. It reports whether that is news.
-func (s *standing) lose(why error) (news bool) {
+func (s *standing) lose(why error, cause string) (news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.away == nil {
 		s.since = time.Now()
 	}
 	news = s.away == nil || s.away.Error() != why.Error()
-	s.gateway, s.away = nil, why
+	s.gateway, s.away, s.cause = nil, why, cause
 	return news
+}
+
+// whose is the cause for which it is closed.
+func (s *standing) whose() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away == nil {
+		return causeStarting
+	}
+	return s.cause
 }
 
 // now returns the gateway that has the store, or why there is none.
@@ -95,7 +106,7 @@ func (d *daemon) lose(why error) {
 	if broken := state.Broken(); broken != nil {
 		text = broken.Error()
 	}
-	if d.standing.lose(errors.New("the store is closed, nothing is acknowledged: " + text)) {
+	if d.standing.lose(errors.New("the store is closed, nothing is acknowledged: "+text), storeCause(why)) {
 		d.log.Error("the store is closed: nothing is acknowledged, nothing delivered; trying to open it again without end",
 			"directory", d.config().Spool.Directory, "error", text, "remedy", storeRemedy(fault, state))
 	}
@@ -126,24 +137,30 @@ func storeRemedy(fault spool.Fault, state board.DataState) string {
 // storeTrouble is why nothing, or not everything, can be stored now; nil where
 // it can. It is asked at each request for /readyz and each scrape.
 func (d *daemon) storeTrouble() error {
+	_, trouble := d.storeState()
+	return trouble
+}
+
+// storeState is storeTrouble with its cause: see unready.
+func (d *daemon) storeState() (cause string, trouble error) {
 	if broken := d.brokenData(); broken != nil {
-		return broken
+		return causeCard, broken
 	}
 	g, away := d.standing.now()
 	if g == nil {
-		return away
+		return d.standing.whose(), away
 	}
 	if err := g.store.Err(); err != nil {
-		return fmt.Errorf("the store has failed: %w", err)
+		return storeCause(err), fmt.Errorf("the store has failed: %w", err)
 	}
 	if d.card().ReadOnly {
-		return fmt.Errorf("the file system of %s is read-only", d.config().Spool.Directory)
+		return causeCard, fmt.Errorf("the file system of %s is read-only", d.config().Spool.Directory)
 	}
 	if err := g.store.Room(); err != nil {
-		return err
+		return storeCause(err), err
 	}
 	if err := d.metrics.refusal(); err != nil {
-		return fmt.Errorf("the last message could not be stored: %w", err)
+		return storeCause(err), fmt.Errorf("the last message could not be stored: %w", err)
 	}
-	return nil
+	return "", nil
 }
