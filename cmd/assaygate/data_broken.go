@@ -48,7 +48,7 @@ func rootHelps(state board.DataState, err error) bool {
 
 // hopeless is why asking again is of no use, nil where it may be.
 func hopeless(state board.DataState) error {
-	if state.Gone || state.Asked != "" {
+	if state.Gone || state.Locked || state.Asked != "" {
 		return state.Broken()
 	}
 	return nil

@@ -100,15 +100,19 @@ func (p *preparing) makeFileSystem(ctx context.Context, size int64) error {
 // mounted mounts the file system for as long as do runs, where nobody else sees
 // it, or for reading only.
 func (p *preparing) mounted(readOnly bool, do func(directory string) error) error {
+	if readOnly {
+		return p.mountedWith(unix.MS_RDONLY, "errors=remount-ro", do)
+	}
+	return p.mountedWith(0, "errors=remount-ro", do)
+}
+
+func (p *preparing) mountedWith(flags uintptr, options string, do func(directory string) error) error {
 	at := p.workplace()
 	if err := os.MkdirAll(at, 0o700); err != nil {
 		return err
 	}
-	flags := uintptr(unix.MS_NOATIME | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
-	if readOnly {
-		flags |= unix.MS_RDONLY
-	}
-	if err := unix.Mount(p.Device, at, "ext4", flags, "errors=remount-ro"); err != nil {
+	flags |= unix.MS_NOATIME | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if err := unix.Mount(p.Device, at, "ext4", flags, options); err != nil {
 		return fmt.Errorf("it cannot be mounted: %w", err)
 	}
 	err := do(at)

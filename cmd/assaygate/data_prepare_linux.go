@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/assaygate/assaygate/device/board"
 )
@@ -38,6 +42,9 @@ func (c dataPrepare) Run(s *streams) error {
 		return err
 	}
 	p := &preparing{dataPrepare: c, log: newLog(LogSettings{}, s.err)}
+	if err := os.Remove(p.unreplayedMark()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	state = p.prepare(ctx)
 	state.At, state.Did, state.Told = c.At, p.did, p.told
 	for _, line := range p.did {
@@ -83,7 +90,9 @@ func (p *preparing) prepare(ctx context.Context) board.DataState {
 		p.log.Error("what this start was to do with the data cannot be read, and is not done", "error", err)
 	}
 	if disk.guarded {
-		return p.onlyRead(errors.New("the card takes no writes"))
+		state := p.onlyRead(errors.New("the card takes no writes"))
+		state.Locked = true
+		return state
 	}
 	if gained, err := disk.grow(); err != nil {
 		p.log.Error("the partition stays as large as it is", "error", err)
@@ -177,10 +186,29 @@ func (p *preparing) onlyRead(why error) board.DataState {
 	if err := guardPartition(p.Device, true); err != nil {
 		return dataAbsent(errors.Join(why, err))
 	}
-	if err := p.mounted(true, func(string) error { return nil }); err != nil {
-		return dataAbsent(errors.Join(why, err))
+	err := p.mounted(true, func(string) error { return nil })
+	if err == nil {
+		return board.DataState{State: board.DataReadOnly, Reason: oneLine(why)}
 	}
-	return board.DataState{State: board.DataReadOnly, Reason: oneLine(why)}
+	if super, unread := p.superblock(); unread == nil && super.needsReplay() && p.unreplayed() == nil {
+		return board.DataState{State: board.DataReadOnly, Stale: true, Reason: oneLine(why)}
+	}
+	return dataAbsent(errors.Join(why, err))
+}
+
+// unreplayed has the file system mounted without its journal, for what is locked
+// against writing before that was brought to its end: see
+// assaygate-data-unreplayed.service. It reports why that cannot be.
+func (p *preparing) unreplayed() error {
+	if err := p.mountedWith(unix.MS_RDONLY, "noload", func(string) error { return nil }); err != nil {
+		return err
+	}
+	return os.WriteFile(p.unreplayedMark(), nil, 0o644)
+}
+
+// unreplayedMark is there where it is mounted so.
+func (p *preparing) unreplayedMark() string {
+	return filepath.Join(p.Runtime, "assaygate-data", "unreplayed")
 }
 
 func dataAbsent(why error) board.DataState {

@@ -42,7 +42,7 @@ func (c *healthCommand) asked() (endpoint, error) {
 // is asked for it.
 func newEndpoint(address string) endpoint {
 	return endpoint{address: reachable(address), scheme: "http", client: &http.Client{
-		Transport: &http.Transport{},
+		Transport:     &http.Transport{},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

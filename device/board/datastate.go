@@ -26,6 +26,11 @@ type DataState struct {
 	// Late: nothing is known to be wrong with it. It was not there in time, or is
 	// not mounted though it can be; what is on it is whole, and its owner unknown.
 	Late bool `json:"late,omitempty"`
+	// Locked: the card takes no writes, and so no repair either.
+	Locked bool `json:"locked,omitempty"`
+	// Stale: it is mounted without its journal, which a card that is locked cannot
+	// bring to its end: what was written before the last power cut may be missing.
+	Stale bool `json:"stale,omitempty"`
 	// Asked is what a person had asked for, and was carried out at this start:
 	// "repair", "reset" or "make"; "" for nothing.
 	Asked string `json:"asked,omitempty"`
@@ -47,6 +52,9 @@ func (d DataState) Broken() error {
 	if d.State == DataReadOnly {
 		how = "can only be read"
 	}
+	if d.Stale {
+		how = "is read-only, as of before the last power cut"
+	}
 	text := fmt.Sprintf("the card's partition for %s %s: %s", d.At, how, d.Reason)
 	if d.Refused != "" {
 		text += "; " + d.Refused
@@ -56,6 +64,8 @@ func (d DataState) Broken() error {
 		return errors.New(text + "; switch the box off and on, and where that does not help: docs/recovery.md")
 	case d.Gone:
 		return errors.New(text + "; flash the card anew, or replace it")
+	case d.Locked:
+		return errors.New(text + "; copy what it holds and replace the card")
 	case d.Asked != "":
 		return errors.New(text + "; what was asked for was tried at this start and did not help: copy what can be read off the card, and replace it")
 	}

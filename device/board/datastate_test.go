@@ -5,6 +5,23 @@ import (
 	"testing"
 )
 
+// A card that takes no writes cannot be repaired: nobody is told to try.
+func TestDataThatIsLocked(t *testing.T) {
+	for stale, want := range map[bool]string{
+		false: "the card's partition for /data can only be read: the card takes no writes; copy what it holds and replace the card",
+		true:  "the card's partition for /data is read-only, as of before the last power cut: the card takes no writes; copy what it holds and replace the card",
+	} {
+		d := DataState{State: DataReadOnly, At: "/data", Reason: "the card takes no writes", Locked: true, Stale: stale}
+		if is := d.Broken(); is == nil || is.Error() != want {
+			t.Errorf("stale %v: %v", stale, is)
+		}
+	}
+	d := DataState{State: DataReadOnly, At: "/data", Reason: "damaged", Stale: true}
+	if text := d.Broken().Error(); !strings.Contains(text, "as of before the last power cut") || !strings.Contains(text, "an empty file repair") {
+		t.Errorf("one that can be repaired: %s", text)
+	}
+}
+
 // What was found sound and is not mounted cannot be used, and is not lost.
 func TestDataThatIsNotMounted(t *testing.T) {
 	for at, late := range map[string]bool{"/nowhere": false, "/data": true} {
