@@ -199,13 +199,7 @@ func (d *dataDisk) setNote(n cardNote) error {
 	if err != nil {
 		return err
 	}
-	if !d.table.Gap(dataNoteOffset, dataNoteSize) {
-		return errNoGap
-	}
-	if _, err := d.disk.WriteAt(sector, dataNoteOffset); err != nil {
-		return err
-	}
-	return d.disk.Sync()
+	return d.setSector(sector, dataNoteOffset)
 }
 
 // madeMark is what stands on the card once this file system was made on it.
@@ -227,13 +221,54 @@ func (d *dataDisk) setMade(s superblock) error {
 	if d.made(s) {
 		return nil
 	}
-	if !d.table.Gap(dataMadeOffset, dataNoteSize) {
+	return d.setSector(madeMark(s), dataMadeOffset)
+}
+
+// errSwallowed is what a worn card does: it takes a write, says that all is well,
+// and has forgotten it.
+var errSwallowed = errors.New("it takes what is written, and does not keep it")
+
+// setSector writes one sector of the gap, durably, and asks the card whether it has
+// it: a note that comes back could have a file system made over what was stored.
+func (d *dataDisk) setSector(sector []byte, offset int64) error {
+	if !d.table.Gap(offset, int64(len(sector))) {
 		return errNoGap
 	}
-	if _, err := d.disk.WriteAt(madeMark(s), dataMadeOffset); err != nil {
+	if _, err := d.disk.WriteAt(sector, offset); err != nil {
 		return err
 	}
-	return d.disk.Sync()
+	if err := d.disk.Sync(); err != nil {
+		return err
+	}
+	is, err := readDirect(d.disk.Name(), offset, len(sector))
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading back what was written: %w", err)
+	case !bytes.Equal(is, sector):
+		return errSwallowed
+	}
+	return nil
+}
+
+// directBlock is what O_DIRECT wants offset, length and address to be multiples of,
+// on every card.
+const directBlock = 4096
+
+// readDirect reads from the card itself, not from what the kernel remembers of it.
+// The offset is a multiple of directBlock, the length at most that.
+func readDirect(device string, offset int64, length int) ([]byte, error) {
+	file, err := os.OpenFile(device, os.O_RDONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	room := make([]byte, 2*directBlock)
+	align := -int(uintptr(unsafe.Pointer(unsafe.SliceData(room)))) & (directBlock - 1)
+	block := room[align : align+directBlock]
+	if n, err := file.ReadAt(block, offset); n < length {
+		return nil, errors.Join(err, io.ErrUnexpectedEOF)
+	}
+	return block[:length], nil
 }
 
 func (d *dataDisk) close() error { return d.disk.Close() }

@@ -215,12 +215,19 @@ func dataAbsent(why error) board.DataState {
 	return board.DataState{State: board.DataAbsent, Reason: oneLine(why)}
 }
 
+// dataUnwritable is what is left where the card takes no note.
+func dataUnwritable(why error) board.DataState {
+	state := dataAbsent(fmt.Errorf("the card cannot be written: %w", why))
+	state.Locked = errors.Is(why, errSwallowed)
+	return state
+}
+
 // settled takes the note away, as the end of what it asked for. Where that cannot
 // be, the next start would do it again, with what was stored by then: so nothing
 // may be.
 func (p *preparing) settled(state board.DataState) board.DataState {
 	if err := p.disk.setNote(cardNote{}); err != nil {
-		return dataAbsent(fmt.Errorf("the card cannot be written: %w", err))
+		return dataUnwritable(err)
 	}
 	return state
 }

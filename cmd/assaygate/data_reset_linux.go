@@ -59,7 +59,7 @@ func (p *preparing) reset(ctx context.Context, note cardNote) board.DataState {
 	p.log.Error("the file system cannot be repaired: it is made anew, as a reset was asked for", "by", note.By, "error", err)
 	note.Do, note.Reset = noteMake, true
 	if err := p.disk.setNote(note); err != nil {
-		return dataAbsent(fmt.Errorf("the card cannot be written: %w", err))
+		return dataUnwritable(err)
 	}
 	return p.make(ctx, note)
 }

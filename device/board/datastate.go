@@ -26,7 +26,7 @@ type DataState struct {
 	// Late: nothing is known to be wrong with it. It was not there in time, or is
 	// not mounted though it can be; what is on it is whole, and its owner unknown.
 	Late bool `json:"late,omitempty"`
-	// Locked: the card takes no writes, and so no repair either.
+	// Locked: the card keeps nothing that is written, and so no repair either.
 	Locked bool `json:"locked,omitempty"`
 	// Stale: it is mounted without its journal, which a card that is locked cannot
 	// bring to its end: what was written before the last power cut may be missing.
