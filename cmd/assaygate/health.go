@@ -9,7 +9,7 @@ import (
 )
 
 type healthCommand struct {
-	Config string        `help:"The configuration that names the admin address." placeholder:"FILE" type:"path"`
+	Config string        `help:"The configuration that names the admin address. On a box its own." placeholder:"FILE" type:"path"`
 	Admin  string        `help:"The admin address." placeholder:"ADDR"`
 	Wait   time.Duration `help:"How long to wait for the gateway to become healthy, such as 30s."`
 }

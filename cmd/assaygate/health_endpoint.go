@@ -25,8 +25,11 @@ type endpoint struct {
 // asked finds the endpoint: by its address alone, or as the configuration has it.
 func (c *healthCommand) asked() (endpoint, error) {
 	f := flags{Config: c.Config}
-	if c.Admin != "" && c.Config == "" {
+	switch {
+	case c.Admin != "" && c.Config == "":
 		return newEndpoint(c.Admin), nil
+	case c.Config == "" && onImage(boardData):
+		return flags{Config: boxConfig, Factory: boxFactory}.askingBox()
 	}
 	config, _, err := loadConfig(f)
 	if err != nil {
@@ -36,6 +39,17 @@ func (c *healthCommand) asked() (endpoint, error) {
 		config.Admin.Listen = c.Admin
 	}
 	return f.asking(config)
+}
+
+// askingBox is the endpoint of a box, by what its gateway is started with. Whoever
+// may not read its configuration gets the factory's, and so asks where most boxes
+// have it.
+func (f flags) askingBox() (endpoint, error) {
+	s, err := f.load(true)
+	if err != nil {
+		return endpoint{}, err
+	}
+	return f.asking(s.config)
 }
 
 // newEndpoint is an endpoint that wants nothing. It is on this computer, so no proxy

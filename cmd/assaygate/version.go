@@ -73,5 +73,9 @@ func (c *versionCommand) fingerprint() (string, error) {
 	return "", nil
 }
 
-// boxConfig is the saved configuration on the image: see its unit.
-const boxConfig = "/data/config/assaygate.yaml"
+// The saved configuration on the image, and that of a box which has none: see the
+// gateway's unit.
+const (
+	boxConfig  = "/data/config/assaygate.yaml"
+	boxFactory = "/usr/share/assaygate/factory.yaml"
+)
