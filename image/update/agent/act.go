@@ -1,0 +1,216 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// bundleSuffix ends the name of a bundle that is being fetched; before it stands its hash.
+const bundleSuffix = ".raucb"
+
+func (a *Agent) bundle(hash string) string { return filepath.Join(a.Bundles, hash+bundleSuffix) }
+
+// clearBundles removes all bundles but that one. What cannot be removed takes room
+// until the next time.
+func (a *Agent) clearBundles(but string) {
+	files, _ := os.ReadDir(a.Bundles) // not there: nothing to remove
+	for _, file := range files {
+		if name := file.Name(); strings.HasSuffix(name, bundleSuffix) && name != but+bundleSuffix {
+			_ = os.Remove(filepath.Join(a.Bundles, name))
+		}
+	}
+}
+
+func (a *Agent) repository(name string) Repository {
+	for _, source := range a.sources {
+		if source.Name == name {
+			return source.Repository
+		}
+	}
+	return nil
+}
+
+// download brings the bundle here, until the next repository is due: a release may be
+// paused while it is on its way. It is gone on with afterwards.
+func (a *Agent) download(ctx context.Context, offer candidate) time.Duration {
+	limited, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if until := a.nextFromFar(); until > 0 {
+		limited, cancel = context.WithTimeout(limited, until)
+		defer cancel()
+	}
+	a.interruptible(cancel)
+	defer a.interruptible(nil)
+	a.ready = ""
+	a.clearBundles(offer.Hash)
+	a.set(func(s *Status) { s.Phase, s.Percent = Downloading, 0 })
+	err := a.repository(offer.source).Download(limited, offer.Offer, a.bundle(offer.Hash), func(done int64) {
+		a.percent(int(100 * done / max(offer.Length, 1)))
+	})
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		a.ready = offer.Hash
+		delete(a.failing, offer.Hash)
+		a.log.Info("a release was fetched", "version", offer.version(), "source", offer.source)
+	case limited.Err() != nil: // interrupted, to look around
+	default:
+		a.rest(offer, "its download failed: "+err.Error())
+	}
+	return 0
+}
+
+// nextFromFar is the time until a repository on the network is asked.
+func (a *Agent) nextFromFar() (until time.Duration) {
+	for _, source := range a.sources {
+		if left := time.Until(source.due); !source.Local && (until == 0 || left < until) {
+			until = max(left, time.Second)
+		}
+	}
+	return until
+}
+
+func (a *Agent) interruptible(cancel context.CancelFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.interrupt = cancel
+}
+
+// rest leaves a bundle alone for a while.
+func (a *Agent) rest(offer candidate, why string) {
+	f := a.failing[offer.Hash]
+	f.count++
+	f.why = why
+	f.until = time.Now().Add(backOff(f.count, max(a.Settings.interval(), time.Hour), a.Random()))
+	a.failing[offer.Hash] = f
+	a.log.Warn("an update does not get on", "version", offer.version(), "reason", why, "again", f.until)
+}
+
+// install has the bundle installed. Before RAUC begins, all stands in the agent's
+// files that it would need if it were ended at any moment from then on.
+func (a *Agent) install(ctx context.Context, offer candidate) time.Duration {
+	if !a.stillWhole(ctx, offer) {
+		return 0
+	}
+	trial, err := a.beginTrial(offer)
+	if err != nil {
+		a.rest(offer, "the card of this box takes no notes: "+err.Error())
+		return 0
+	}
+	if trial.Attempts > mostAttempts {
+		trial.Attempts--
+		a.end(trial, Failed, fmt.Sprintf("its installation was begun %d times and never came to an end", trial.Attempts), trial.From.Name)
+		return 0
+	}
+	a.looked = time.Time{}
+	a.log.Info("a release is being installed", "version", trial.Version, "slot", trial.Slot, "source", trial.Source, "attempt", trial.Attempts)
+	a.set(func(s *Status) { s.Phase, s.Percent = Installing, 0 })
+	err = a.Installer.Install(ctx, a.bundle(offer.Hash), func(percent int, _ string) { a.percent(percent) })
+	var refusal interface{ Refused() bool }
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		err := a.installed(trial)
+		if err != nil {
+			a.log.Error("the update agent cannot keep that a release was installed", "error", err)
+			return lookAgain
+		}
+	case errors.As(err, &refusal) && refusal.Refused() && a.ClockSet():
+		a.end(trial, Refused, err.Error(), trial.From.Name)
+	case errors.As(err, &refusal) && refusal.Refused():
+		// It may be the certificate, which is not valid yet in 1970.
+		a.uncount(trial)
+		a.rest(offer, "RAUC does not take it, which may be for the clock, which is not set: "+err.Error())
+	case trial.Attempts >= mostAttempts:
+		a.end(trial, Failed, fmt.Sprintf("it could not be installed at %d attempts, at last: %s", trial.Attempts, err), trial.From.Name)
+	default:
+		a.rest(offer, "it could not be installed: "+err.Error())
+	}
+	return 0
+}
+
+// stillWhole verifies the bundle once more: it may have lain on the card for days,
+// and what the card has spoilt RAUC would refuse for good.
+func (a *Agent) stillWhole(ctx context.Context, offer candidate) bool {
+	err := a.repository(offer.source).Download(ctx, offer.Offer, a.bundle(offer.Hash), func(int64) {})
+	if err != nil && ctx.Err() == nil {
+		a.ready = ""
+		a.rest(offer, "its bundle cannot be read any more: "+err.Error())
+	}
+	return err == nil
+}
+
+// uncount takes an attempt back that has touched nothing.
+func (a *Agent) uncount(trial Trial) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.memory.seen[trial.Hash]
+	s.Attempts = max(s.Attempts-1, 0)
+	a.memory.seen[trial.Hash] = s
+	if err := save(a.Store, seenFile, a.memory.seen); err != nil {
+		a.log.Error("the update agent cannot keep what it has seen", "error", err)
+	}
+}
+
+// beginTrial writes down what is about to happen.
+func (a *Agent) beginTrial(offer candidate) (Trial, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.memory.seen[offer.Hash]
+	s.Version = offer.version()
+	s.Attempts++
+	a.memory.seen[offer.Hash] = s
+	if err := save(a.Store, seenFile, a.memory.seen); err != nil {
+		return Trial{}, err
+	}
+	trial := Trial{
+		Phase: installing, Slot: a.slots.other.Name, Version: offer.version(), Hash: offer.Hash, Source: offer.source,
+		Downgrade: offer.Release.Downgrade, From: Slot{Name: a.slots.running.Name, Good: true, Version: a.Box.Version},
+		Boot: a.Boot, Begun: time.Now().Round(0), FirstSeen: s.First, Attempts: s.Attempts,
+	}
+	// A verdict on what was in the slot before must not count for what comes into it.
+	if err := a.Store.Remove(verdictFile(trial.Slot)); err != nil {
+		return Trial{}, err
+	}
+	delete(a.memory.slots, trial.Slot)
+	if err := save(a.Store, slotsFile, a.memory.slots); err != nil {
+		return Trial{}, err
+	}
+	a.memory.trial = &trial
+	return trial, save(a.Store, trialFile, trial)
+}
+
+// installed notes that the other slot starts next.
+func (a *Agent) installed(trial Trial) error {
+	trial.Phase = installed
+	a.mu.Lock()
+	a.memory.slots[trial.Slot] = trial.Version
+	a.memory.trial = &trial
+	err := errors.Join(save(a.Store, trialFile, trial), save(a.Store, slotsFile, a.memory.slots))
+	a.mu.Unlock()
+	a.ready, a.forcing = "", time.Time{}
+	a.clearBundles("")
+	a.log.Info("a release was installed, and is tried at the next start", "version", trial.Version, "slot", trial.Slot)
+	return err
+}
+
+const (
+	// rebootWithin is how long the box may take to go down before it is asked again.
+	rebootWithin = 10 * time.Minute
+	rebootAgain  = time.Minute
+)
+
+func (a *Agent) restart(ctx context.Context) time.Duration {
+	a.set(func(s *Status) { s.Phase, s.Percent = Restarting, 100 })
+	a.log.Info("the box starts anew, to try what was installed")
+	if err := a.Rebooter.Reboot(ctx); err != nil && ctx.Err() == nil {
+		a.log.Error("the box does not start anew; it is tried again", "error", err)
+		return rebootAgain
+	}
+	return rebootWithin
+}

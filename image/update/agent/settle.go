@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/assaygate/assaygate/image/update/release"
+)
+
+// slotsLast is how long what RAUC says of the slots holds: it calls programs for that.
+const slotsLast = 10 * time.Minute
+
+// lookAtSlots asks RAUC, and what is remembered where RAUC has forgotten it with the
+// last start.
+func (a *Agent) lookAtSlots(ctx context.Context) {
+	if a.slots.err == nil && !a.looked.IsZero() && time.Since(a.looked) < slotsLast {
+		return
+	}
+	running, other, err := a.Installer.Slots(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		if a.slots.err == nil {
+			a.log.Error("RAUC does not tell of the slots", "error", err)
+		}
+		a.slots = slots{running: a.slots.running, other: a.slots.other, err: err}
+		a.set(func(s *Status) { s.SlotsError = err.Error() })
+		return
+	}
+	running.Version = a.Box.Version
+	a.mu.Lock()
+	if other.Version == "" {
+		other.Version = a.memory.slots[other.Name]
+	}
+	if a.memory.slots[running.Name] != running.Version {
+		a.memory.slots[running.Name] = running.Version
+		if err := save(a.Store, slotsFile, a.memory.slots); err != nil {
+			a.log.Error("the update agent cannot keep what is in the slots", "error", err)
+		}
+	}
+	a.mu.Unlock()
+	a.slots, a.looked = slots{running: running, other: other}, time.Now()
+	a.set(func(s *Status) {
+		s.Running, s.Other, s.SlotsError = Runs{running.Name, running.Version}, other, ""
+		s.NoWayBack = noWayBack(other)
+	})
+}
+
+func (a *Agent) verdict(slot string) *Verdict {
+	var v Verdict
+	if err := load(a.Store, verdictFile(slot), &v); err != nil {
+		a.log.Warn("a verdict cannot be read", "slot", slot, "error", err)
+	}
+	if v.Slot == "" {
+		return nil
+	}
+	return &v
+}
+
+// settle looks where the trial stands, and ends it where it is over. It reports
+// false where that cannot be kept.
+func (a *Agent) settle() (state, string, bool) {
+	if a.slots.running.Name == "" {
+		return interrupted, "", true // RAUC has not answered yet, and nothing is begun without it
+	}
+	a.verified = unjudged
+	if v := a.verdict(a.slots.running.Name); v != nil && release.Plain(v.Version) == release.Plain(a.Box.Version) {
+		a.verified = judgedBad
+		if v.Good {
+			a.verified = judgedGood
+		}
+	}
+	a.mu.Lock()
+	trial := a.memory.trial
+	a.mu.Unlock()
+	if trial == nil {
+		return interrupted, "", true
+	}
+	state, why := trial.judge(running{a.slots.running.Name, a.Box.Version, a.Boot}, a.verdict(trial.Slot))
+	kept := true
+	switch state {
+	case proven:
+		kept = a.end(*trial, Installed, "", trial.Slot)
+	case fellBack:
+		kept = a.end(*trial, FellBack, why, a.slots.running.Name)
+	case mislabelled:
+		kept = a.end(*trial, Failed, why, a.slots.running.Name)
+	}
+	return state, why, kept
+}
+
+// end writes what became of an update. The trial is removed last: an end that is cut
+// off comes again at the next start, to the same result.
+func (a *Agent) end(trial Trial, result Result, reason, slot string) bool {
+	now := time.Now().Round(0)
+	outcome := Outcome{
+		Format: outcomeFormat, Result: result, Version: trial.Version, Hash: trial.Hash, Source: trial.Source, From: trial.From.Version,
+		Running: Runs{slot, a.Box.Version}, Reason: reason, Begun: trial.Begun, At: now, Clock: "unset", Attempts: trial.Attempts,
+	}
+	if a.ClockSet() {
+		outcome.Clock = "set"
+	}
+	if err := a.keepEnd(trial, outcome); err != nil {
+		a.log.Error("the update agent cannot keep what became of an update; it is tried again", "version", trial.Version, "result", string(result), "error", err)
+		return false
+	}
+	delete(a.failing, trial.Hash)
+	a.ready = ""
+	a.clearBundles("")
+	if result == Installed {
+		a.log.Info("the update is good", "version", trial.Version, "slot", slot)
+	} else {
+		a.log.Error("the update did not succeed", "version", trial.Version, "result", string(result), "reason", reason)
+	}
+	a.set(func(s *Status) { s.Outcome = &outcome })
+	return true
+}
+
+func (a *Agent) keepEnd(trial Trial, outcome Outcome) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	why := outcome.Reason
+	if outcome.Result == Installed && trial.Downgrade {
+		// A higher version may come from elsewhere, and the box must not go to and fro.
+		why = "it is a downgrade, and was installed once"
+	}
+	if why != "" {
+		a.memory.refused[trial.Hash] = Refusal{Version: trial.Version, Reason: why, At: outcome.At}
+		if err := save(a.Store, refusedFile, a.memory.refused); err != nil {
+			return err
+		}
+	}
+	if err := save(a.Store, outcomeFile, outcome); err != nil {
+		return err
+	}
+	if err := a.Store.Remove(trialFile); err != nil {
+		return err
+	}
+	a.memory.outcome, a.memory.trial = &outcome, nil
+	return nil
+}
