@@ -161,11 +161,13 @@ func (a *Agent) uncount(trial Trial) {
 func (a *Agent) beginTrial(offer candidate) (Trial, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := a.memory.seen[offer.Hash]
+	before := a.memory.seen[offer.Hash]
+	s := before
 	s.Version = offer.version()
 	s.Attempts++
 	a.memory.seen[offer.Hash] = s
 	if err := save(a.Store, seenFile, a.memory.seen); err != nil {
+		a.memory.seen[offer.Hash] = before // it was none
 		return Trial{}, err
 	}
 	trial := Trial{
@@ -181,8 +183,11 @@ func (a *Agent) beginTrial(offer candidate) (Trial, error) {
 	if err := save(a.Store, slotsFile, a.memory.slots); err != nil {
 		return Trial{}, err
 	}
+	if err := save(a.Store, trialFile, trial); err != nil {
+		return Trial{}, err
+	}
 	a.memory.trial = &trial
-	return trial, save(a.Store, trialFile, trial)
+	return trial, nil
 }
 
 // installed notes that the other slot starts next.

@@ -57,7 +57,7 @@ type memory struct {
 
 // remember reads all files. Its errors are for the log.
 func remember(store Store) (memory, []error) {
-	m := memory{refused: map[string]Refusal{}, seen: map[string]sighting{}, slots: map[string]string{}}
+	var m memory
 	var trial Trial
 	var outcome Outcome
 	var errs []error
@@ -67,6 +67,15 @@ func remember(store Store) (memory, []error) {
 		if err := load(store, name, value); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if m.refused == nil {
+		m.refused = map[string]Refusal{}
+	}
+	if m.seen == nil {
+		m.seen = map[string]sighting{}
+	}
+	if m.slots == nil {
+		m.slots = map[string]string{}
 	}
 	if trial.valid() {
 		m.trial = &trial
