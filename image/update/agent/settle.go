@@ -86,12 +86,31 @@ func (a *Agent) settle() (state, string, bool) {
 		kept = a.end(*trial, FellBack, why, a.slots.running.Name)
 	case mislabelled:
 		kept = a.end(*trial, Failed, why, a.slots.running.Name)
+	case interrupted:
+		kept = a.endWasCutOff(*trial)
 	}
 	return state, why, kept
 }
 
-// end writes what became of an update. The trial is removed last: an end that is cut
-// off comes again at the next start, to the same result.
+// endWasCutOff removes the trial of an installation that has ended, and of which all
+// else is written.
+func (a *Agent) endWasCutOff(trial Trial) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, is := a.memory.refused[trial.Hash]; !is {
+		return true // it is begun again
+	}
+	if err := a.Store.Remove(trialFile); err != nil {
+		a.log.Error("the update agent cannot remove the notes of a trial that is over", "error", err)
+		return false
+	}
+	a.memory.trial = nil
+	return true
+}
+
+// end writes what became of an update: first the outcome, then that the bundle is not
+// installed again, and the trial is removed last. An end that is cut off comes again at
+// the next start, to the same result.
 func (a *Agent) end(trial Trial, result Result, reason, slot string) bool {
 	now := time.Now().Round(0)
 	outcome := Outcome{
@@ -125,14 +144,14 @@ func (a *Agent) keepEnd(trial Trial, outcome Outcome) error {
 		// A higher version may come from elsewhere, and the box must not go to and fro.
 		why = "it is a downgrade, and was installed once"
 	}
+	if err := save(a.Store, outcomeFile, outcome); err != nil {
+		return err
+	}
 	if why != "" {
 		a.memory.refused[trial.Hash] = Refusal{Version: trial.Version, Reason: why, At: outcome.At}
 		if err := save(a.Store, refusedFile, a.memory.refused); err != nil {
 			return err
 		}
-	}
-	if err := save(a.Store, outcomeFile, outcome); err != nil {
-		return err
 	}
 	if err := a.Store.Remove(trialFile); err != nil {
 		return err
