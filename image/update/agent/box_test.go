@@ -38,6 +38,7 @@ type simBox struct {
 	installs func(version string) error
 	clockSet bool
 	full     error // of writing to the store
+	rauc     error // of asking RAUC for the slots
 
 	// gateway is asked instead of busy where it is not nil.
 	gateway Gateway
@@ -372,7 +373,10 @@ func (r simRAUC) Install(ctx context.Context, file string, progress func(int, st
 
 func (r simRAUC) Slots(context.Context) (running, other Slot, err error) {
 	name := otherOf(r.slot)
-	return Slot{Name: r.slot, Good: r.good(r.slot)}, Slot{Name: name, Good: r.good(name)}, nil
+	r.mu.Lock()
+	err = r.rauc
+	r.mu.Unlock()
+	return Slot{Name: r.slot, Good: r.good(r.slot)}, Slot{Name: name, Good: r.good(name)}, err
 }
 
 type refusal struct{ reason string }
