@@ -134,15 +134,20 @@ func (a *Agent) install(ctx context.Context, offer candidate) time.Duration {
 	return 0
 }
 
+// soon is how long a bundle is verified at most before what was decided is decided
+// anew. One that has to be fetched again takes longer, and analysers do not wait.
+const soon = 30 * time.Second
+
 // stillWhole verifies the bundle once more: it may have lain on the card for days,
 // and what the card has spoilt RAUC would refuse for good.
 func (a *Agent) stillWhole(ctx context.Context, offer candidate) bool {
+	begun := time.Now()
 	err := a.repository(offer.source).Download(ctx, offer.Offer, a.bundle(offer.Hash), func(int64) {})
 	if err != nil && ctx.Err() == nil {
 		a.ready = ""
 		a.rest(offer, "its bundle cannot be read any more: "+err.Error())
 	}
-	return err == nil
+	return err == nil && time.Since(begun) < soon
 }
 
 // uncount takes an attempt back that has touched nothing.

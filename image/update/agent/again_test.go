@@ -87,6 +87,32 @@ func TestBundleThatMadeRoom(t *testing.T) {
 	})
 }
 
+// A card that spoils a bundle while it waits is not the bundle's fault, and analysers
+// that begin while it is fetched again are not interrupted.
+func TestBundleThatTheCardHasSpoilt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		repository := &simRepository{}
+		repository.offer("2.0.0", open("2.0.0"))
+		b := newSimBox(t, "1.0.0", repository)
+		b.busy = func() Busy { return Busy{Sessions: 1} }
+		stop := b.during(t)
+		time.Sleep(3 * time.Hour)
+		b.change(func() { b.fetched["hash-of-2.0.0"] = 0 })
+		b.change(func() { b.busy = func() Busy { return Busy{} } })
+		time.Sleep(30 * time.Second)
+		b.change(func() { b.busy = func() Busy { return Busy{Sessions: 1} } })
+		time.Sleep(3 * time.Hour)
+		if b.installations() != 0 {
+			t.Errorf("an analyser was interrupted: %v", b.events)
+		}
+		b.change(func() { b.busy = func() Busy { return Busy{} } })
+		time.Sleep(3 * time.Hour)
+		stop()
+		b.want(t, "B", "2.0.0", Installed)
+	})
+}
+
 // A download that takes longer than the pause between two questions is interrupted
 // by each of them, and is no failure for that.
 func TestLongDownload(t *testing.T) {

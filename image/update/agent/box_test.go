@@ -85,6 +85,7 @@ func newSimBox(t testing.TB, version string, repository *simRepository) *simBox 
 		at:       func(string) {},
 		files:    map[string][]byte{}, content: map[string]string{"A": version, "B": version}, order: []string{"A", "B"},
 		left: map[string]int{"A": 3, "B": 3}, known: map[string]string{"A": version, "B": version}, fetched: map[string]int64{},
+		reboot: make(chan string, 100),
 	}
 }
 
@@ -144,7 +145,9 @@ func (b *simBox) started(ctx context.Context) (why string) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	b.reboot = make(chan string, 8)
+	for len(b.reboot) > 0 {
+		<-b.reboot
+	}
 	running.Go(func() { b.judge(ctx) })
 	running.Go(func() {
 		for ctx.Err() == nil {
