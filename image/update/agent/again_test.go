@@ -132,6 +132,33 @@ func TestLongDownload(t *testing.T) {
 	})
 }
 
+// A system that fails its trial, and has none to go back to, stays. The next release may
+// be what mends it.
+func TestTrialWithoutAWayBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		repository := &simRepository{}
+		repository.offer("2.0.0", open("2.0.0"))
+		b := newSimBox(t, "1.0.0", repository)
+		b.healthy = func(version string) string { return map[string]string{"2.0.0": "no store"}[version] }
+		b.at = func(what string) {
+			if what == "after the reboot was asked for" {
+				b.change(func() { b.left[otherOf(b.order[0])] = 0 }) // the card has spoilt what ran
+			}
+		}
+		stop := b.during(t)
+		time.Sleep(5 * time.Hour)
+		b.want(t, "B", "2.0.0", Failed)
+		if s := b.status(); !strings.Contains(s.Outcome.Reason, "no store; there is no other system") || s.NoWayBack == "" {
+			t.Errorf("the status is %+v", s)
+		}
+		repository.offer("2.0.1", open("2.0.1"))
+		time.Sleep(5 * time.Hour)
+		stop()
+		b.want(t, "A", "2.0.1", Installed)
+	})
+}
+
 func TestBackOff(t *testing.T) {
 	t.Parallel()
 	for failures, want := range map[int]time.Duration{1: time.Minute, 2: 2 * time.Minute, 6: 32 * time.Minute, 7: time.Hour, 10_000: time.Hour} {

@@ -56,6 +56,7 @@ func newFleet(t *testing.T, failing func(version string) float64) *fleet {
 			}
 			return busy
 		}
+		b.settings.Interval = fleetInterval
 		if i%5 == 0 { // a fifth is updated by night only
 			b.settings.Window = "01:00-04:00"
 		}
@@ -104,7 +105,7 @@ func (f *fleet) peak(t *testing.T, when string) {
 	}
 }
 
-// A thousand boxes over nine days: a release that fails on a twentieth of them is paused
+// A thousand boxes over a week: a release that fails on a twentieth of them is paused
 // while only the canaries have it, the next one goes to all, through a power cut of the
 // whole fleet and a repository that is away for six hours.
 func TestFleet(t *testing.T) {
@@ -119,21 +120,21 @@ func TestFleet(t *testing.T) {
 		const bad, good = "2.0.0", "2.0.1"
 		f := newFleet(t, func(version string) float64 { return map[string]float64{bad: 0.05}[version] })
 		fmt.Fprintf(&f.table, "%-8s %-44s %7s %7s %9s\n", "version", "when", "share", "runs", "fell back")
-		f.repository.offer(bad, &release.Waves{Version: bad, Waves: []release.Wave{{Share: 5, From: day(1)}, {Share: 25, From: day(2.5)}, {Share: 100, From: day(3.5)}}})
+		f.repository.offer(bad, &release.Waves{Version: bad, Waves: []release.Wave{{Share: 5, From: day(0.5)}, {Share: 25, From: day(1.5)}, {Share: 100, From: day(2.5)}}})
 
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		for _, b := range f.boxes {
 			running.Go(func() { b.run(ctx) })
 		}
-		until(1)
+		until(0.5)
 		f.row(t, bad, "before the first wave", 0)
-		f.peak(t, "a day without a release")
+		f.peak(t, "half a day without a release")
 
 		// Whoever runs the fleet looks at the outcomes every four hours, and pauses at the first
 		// box that fell back.
 		paused := time.Time{}
-		for range 9 {
+		for range 6 {
 			time.Sleep(4 * time.Hour)
 			if _, fellBack := f.reached(bad); fellBack > 0 {
 				f.repository.change(func(o *Offer) { o.Waves.Paused = "boxes fell back" })
@@ -141,34 +142,34 @@ func TestFleet(t *testing.T) {
 				break
 			}
 		}
-		if paused.IsZero() || paused.After(day(2.5)) {
+		if paused.IsZero() || paused.After(day(1.5)) {
 			t.Fatalf("nobody has seen that the release is bad before its second wave")
 		}
-		f.row(t, bad, fmt.Sprintf("when it is paused, %s after its begin", paused.Sub(day(1))), 5)
-		until(4)
+		f.row(t, bad, fmt.Sprintf("when it is paused, %s after its begin", paused.Sub(day(0.5))), 5)
+		until(3)
 		f.row(t, bad, "when its last wave would have been out", 5)
 		f.healthy(t, bad)
 
 		f.repository.offer(good, &release.Waves{Version: good, Waves: []release.Wave{
-			{Share: 5, From: day(4)}, {Share: 25, From: day(5)}, {Share: 50, From: day(6)}, {Share: 100, From: day(7)},
+			{Share: 5, From: day(3)}, {Share: 25, From: day(4)}, {Share: 50, From: day(5)}, {Share: 100, From: day(6)},
 		}})
-		f.peak(t, "three days with a release that is paused")
-		until(5)
+		f.peak(t, "two and a half days with a release that is paused")
+		until(4)
 		f.row(t, good, "at the end of the first wave", 5)
-		until(5.4)
+		until(4.4)
 		for _, b := range f.boxes {
 			b.reboot <- "the power of all failed"
 		}
-		until(5.6)
+		until(4.6)
 		f.repository.fail(errors.New("503"))
-		until(5.85)
+		until(4.85)
 		f.repository.fail(nil)
-		until(6)
+		until(5)
 		f.row(t, good, "second wave, with power cut and outage", 25)
-		until(7)
+		until(6)
 		f.row(t, good, "at the end of the third wave", 50)
 		f.peak(t, "three days of waves")
-		until(8.5)
+		until(7.2)
 		f.row(t, good, "at the end", 100)
 		f.peak(t, "the last wave")
 		f.healthy(t, bad)

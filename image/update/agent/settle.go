@@ -58,18 +58,26 @@ func (a *Agent) verdict(slot string) *Verdict {
 	return &v
 }
 
+// judged is the verdict on the system that runs.
+func (a *Agent) judged() verification {
+	v := a.verdict(a.slots.running.Name)
+	switch {
+	case v == nil || release.Plain(v.Version) != release.Plain(a.Box.Version):
+		return unjudged
+	case v.Good:
+		return judgedGood
+	}
+	return judgedBad
+}
+
 // settle looks where the trial stands, and ends it where it is over. It reports
 // false where that cannot be kept.
 func (a *Agent) settle() (state, string, bool) {
 	if a.slots.running.Name == "" {
 		return interrupted, "", true // RAUC has not answered yet, and nothing is begun without it
 	}
-	a.verified = unjudged
-	if v := a.verdict(a.slots.running.Name); v != nil && release.Plain(v.Version) == release.Plain(a.Box.Version) {
-		a.verified = judgedBad
-		if v.Good {
-			a.verified = judgedGood
-		}
+	if a.verified != judgedGood { // which it stays until the next start
+		a.verified = a.judged()
 	}
 	a.mu.Lock()
 	trial := a.memory.trial
@@ -88,6 +96,12 @@ func (a *Agent) settle() (state, string, bool) {
 		kept = a.end(*trial, Failed, why, a.slots.running.Name)
 	case interrupted:
 		kept = a.endWasCutOff(*trial)
+	case onTrial:
+		if why != "" && a.slots.err == nil && !a.slots.other.Good {
+			// Nobody will end this trial, and the next release may mend what is wrong.
+			kept = a.end(*trial, Failed, why+"; there is no other system to go back to, so the box stays with it", trial.Slot)
+			state = interrupted
+		}
 	}
 	return state, why, kept
 }

@@ -1,0 +1,7 @@
+//go:build !race
+
+package agent
+
+import "time"
+
+const fleetInterval = time.Hour
