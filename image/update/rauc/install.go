@@ -16,8 +16,6 @@ type Progress struct {
 }
 
 const (
-	operationIdle = "idle"
-
 	signalCompleted  = face + ".Completed"
 	signalProperties = properties + ".PropertiesChanged"
 	signalOwner      = bus + ".NameOwnerChanged"
@@ -51,23 +49,17 @@ func (c *Client) Install(ctx context.Context, bundle string, progress func(Progr
 }
 
 // idle waits until RAUC is at nothing, and returns when that was: what it says from
-// then on belongs to the next installation. It must be asked for its slots: of
-// itself it says that it is idle as soon as somebody has called for an installation
-// while another runs, but its slots it shows only when that is so.
+// then on belongs to the next installation. Its slots it shows only when it is idle. Its property
+// Operation says so too early: as soon as somebody has called for an
+// installation while another runs.
 func (c *Client) idle(ctx context.Context, conn *dbus.Conn) (dbus.Sequence, error) {
 	var call *dbus.Call
 	err := c.patiently(ctx, func() error {
-		var operation string
-		if err := c.property(ctx, conn, "Operation", &operation); err != nil {
-			return err
-		}
-		if operation != operationIdle {
-			return fmt.Errorf("%w (%s)", ErrBusy, operation)
-		}
-		var err error
-		if call, err = c.call(ctx, conn, face+".GetSlotStatus"); err != nil && answered(err) {
+		answer, err := c.call(ctx, conn, face+".GetSlotStatus")
+		if err != nil && answered(err) {
 			return fmt.Errorf("%w, or cannot tell of its slots: %w", ErrBusy, err)
 		}
+		call = answer
 		return err
 	}, func(err error) bool { return errors.Is(err, ErrBusy) })
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,8 +114,8 @@ func TestInstallInterrupted(t *testing.T) {
 	}
 }
 
-// Whoever does not wait any longer leaves RAUC at its work, and the next one waits
-// for that.
+// Whoever does not wait any longer leaves RAUC at its work. The next one waits for
+// that, and does not take its end for that of his own.
 func TestInstallGivenUp(t *testing.T) {
 	t.Parallel()
 	_, rauc, client := standIn(t)
@@ -122,7 +123,7 @@ func TestInstallGivenUp(t *testing.T) {
 	rauc.Put(file, rauctest.Bundle{Compatible: board, Version: "2.0.0", Install: func(say func(int, string)) error {
 		say(50, "Copying image to rootfs.1")
 		<-release
-		return nil
+		return errors.New("Input/output error")
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	if err := client.Install(ctx, file, func(p Progress) {
@@ -138,7 +139,7 @@ func TestInstallGivenUp(t *testing.T) {
 	}
 	other := "/data/update/other.raucb"
 	rauc.Put(other, rauctest.Bundle{Compatible: board, Version: "3.0.0"})
-	close(release)
+	rauc.WhenBusy(sync.OnceFunc(func() { close(release) }))
 	if err := client.Install(t.Context(), other, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,7 @@ type RAUC struct {
 	slots      map[string]Slot
 	primary    string
 	busy       bool
+	whenBusy   func()
 }
 
 // NewRAUC puts the stand-in on the bus, where it stays until the test ends: slot A
@@ -51,7 +52,7 @@ type RAUC struct {
 func (b *Bus) NewRAUC(t testing.TB, compatible string) *RAUC {
 	t.Helper()
 	r := &RAUC{
-		compatible: compatible, bundles: map[string]Bundle{}, primary: "A",
+		compatible: compatible, bundles: map[string]Bundle{}, primary: "A", whenBusy: func() {},
 		slots: map[string]Slot{"A": {Booted: true, Good: true}, "B": {Good: true}},
 	}
 	var err error
@@ -87,6 +88,14 @@ func (r *RAUC) Put(file string, bundle Bundle) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.bundles[file] = bundle
+}
+
+// WhenBusy has a function called each time that RAUC shows no slots since it is at an
+// installation.
+func (r *RAUC) WhenBusy(call func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.whenBusy = call
 }
 
 // Slot returns how a slot is, and whether it is the first to be started.
@@ -223,6 +232,7 @@ func (m methods) GetSlotStatus() ([]slotStatus, *dbus.Error) {
 	m.rauc.mu.Lock()
 	defer m.rauc.mu.Unlock()
 	if m.rauc.busy {
+		m.rauc.whenBusy()
 		return nil, failed("already processing a different method")
 	}
 	rows := []slotStatus{{"bootfs.0", map[string]dbus.Variant{"class": dbus.MakeVariant("bootfs"), "state": dbus.MakeVariant("inactive")}}}
