@@ -59,6 +59,7 @@ func mayImport() map[string][]string {
 		"image/update/trust":         {"image/update/release"},
 		"image/update/repository":    {"image/update/release"},
 		"image/update/rauc":          {},
+		"image/update/rauc/rauctest": {},
 		"image/update/agent":         {"image/update/release", "image/update/trust"},
 		"cmd/assaygate":              {"device/...", "protocols/...", "envelope/...", "uplink/...", "image/..."},
 	}

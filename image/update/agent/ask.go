@@ -36,6 +36,8 @@ func (s *asked) begin(interval time.Duration, draw float64) {
 		s.due = now.Add(untilTurn(now, interval, draw))
 	case s.Every > 0:
 		s.due = now
+	default:
+		s.known = true // nothing, until a person brings something
 	}
 }
 

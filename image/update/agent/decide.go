@@ -173,6 +173,8 @@ func (f facts) closed(offer candidate, forced bool) (string, time.Duration) {
 	switch {
 	case forced || f.window.Always() || f.clockSet && f.window.Open(f.now):
 		return "", 0
+	case f.clockSet && offer.local:
+		return fmt.Sprintf("waits for its time of the day, %s, by the clock of this box: leave the stick in", f.window), lookAgain
 	case f.clockSet:
 		return fmt.Sprintf("waits for its time of the day, %s, by the clock of this box", f.window), lookAgain
 	case offer.local:

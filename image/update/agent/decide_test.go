@@ -91,7 +91,7 @@ func TestDecide(t *testing.T) {
 			f.offers = []candidate{stick("2.0.0")}
 			f.refused = map[string]Refusal{"hash-of-2.0.0": {}}
 		}, stepNone, "2.0.0", "not installed again"},
-		"a stick in the daytime": {func(f *facts) { f.offers, f.window = []candidate{stick("2.0.0")}, window(t, "22:00-04:00") }, stepNone, "2.0.0", "22:00-04:00"},
+		"a stick in the daytime": {func(f *facts) { f.offers, f.window = []candidate{stick("2.0.0")}, window(t, "22:00-04:00") }, stepNone, "2.0.0", "leave the stick in"},
 		"the same without a clock": {func(f *facts) {
 			f.offers, f.window, f.clockSet = []candidate{stick("2.0.0")}, window(t, "22:00-04:00"), false
 		}, stepInstall, "2.0.0", ""},

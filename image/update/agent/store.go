@@ -39,7 +39,8 @@ func (d directory) Read(name string) ([]byte, error) {
 }
 
 func (d directory) Write(name string, data []byte) (err error) {
-	file, err := os.CreateTemp(string(d), "."+name+".*")
+	// Always under the same name, so that power cuts leave no more than one behind.
+	file, err := os.OpenFile(filepath.Join(string(d), "."+name+".new"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}

@@ -105,6 +105,17 @@ func (r *RAUC) Slot(bootname string) (slot Slot, primary bool) {
 	return r.slots[bootname], r.primary == bootname
 }
 
+// Restart makes the stand-in that of a box that was started anew, from a slot. What
+// RAUC had noted in memory is gone.
+func (r *RAUC) Restart(bootname string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, slot := range r.slots {
+		slot.Booted, slot.Version = name == bootname, ""
+		r.slots[name] = slot
+	}
+}
+
 // Die ends RAUC, whatever it is doing.
 func (r *RAUC) Die() { r.conn.Close() }
 
