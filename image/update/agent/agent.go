@@ -66,6 +66,7 @@ type Agent struct {
 	verified verification
 	ready    string // hash of the bundle that is on the card, as it was when it was fetched
 	failing  map[string]failure
+	failed   time.Time // since when the trial has failed with nothing to go back to
 	forcing  time.Time // since when nothing but messages on their way holds an update up
 
 	mu        sync.Mutex // holds what follows

@@ -138,7 +138,7 @@ func (f facts) decide() decision {
 func (f facts) waitForVerdict() decision {
 	d := decision{phase: OnTrial, offer: f.tried(), why: fmt.Sprintf("version %s is on trial", f.trial.Version), again: lookAgain}
 	if f.why != "" {
-		d.why = fmt.Sprintf("version %s has failed its trial, and the box goes back: %s", f.trial.Version, f.why)
+		d.why = fmt.Sprintf("version %s has failed its trial, and the box goes back if it can: %s", f.trial.Version, f.why)
 	}
 	return d
 }

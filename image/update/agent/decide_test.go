@@ -122,7 +122,7 @@ func TestDecide(t *testing.T) {
 
 		"on trial":                 {func(f *facts) { f.trial, f.state = trial, onTrial }, stepNone, "2.0.0", "on trial"},
 		"on trial, and another":    {func(f *facts) { f.trial, f.state = trial, onTrial; f.offers = append(f.offers, stick("3.0.0")) }, stepNone, "2.0.0", "on trial"},
-		"a trial that failed":      {func(f *facts) { f.trial, f.state, f.why = trial, onTrial, "no store" }, stepNone, "2.0.0", "has failed its trial, and the box goes back: no store"},
+		"a trial that failed":      {func(f *facts) { f.trial, f.state, f.why = trial, onTrial, "no store" }, stepNone, "2.0.0", "has failed its trial, and the box goes back if it can: no store"},
 		"to be started":            {func(f *facts) { f.trial, f.state = trial, toRestart }, stepRestart, "2.0.0", ""},
 		"to be started, a session": {func(f *facts) { f.trial, f.state, f.busy.Sessions = trial, toRestart, 1 }, stepNone, "2.0.0", "starts when the box does"},
 		"to be started, forced": {func(f *facts) {

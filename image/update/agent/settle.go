@@ -97,13 +97,30 @@ func (a *Agent) settle() (state, string, bool) {
 	case interrupted:
 		kept = a.endWasCutOff(*trial)
 	case onTrial:
-		if why != "" && a.slots.err == nil && !a.slots.other.Good {
+		if a.stays(why) {
 			// Nobody will end this trial, and the next release may mend what is wrong.
 			kept = a.end(*trial, Failed, why+"; there is no other system to go back to, so the box stays with it", trial.Slot)
 			state = interrupted
 		}
 	}
 	return state, why, kept
+}
+
+// staysAfter is longer than a judge takes, also at the next start of the same system.
+const staysAfter = 15 * time.Minute
+
+// stays reports whether a system that has failed its trial stays all the same. With
+// another one to go back to, whoever judges it has the box start anew at once; that
+// RAUC knows none is not enough: it says so too when it cannot read the boot loader's notes.
+func (a *Agent) stays(why string) bool {
+	if why == "" || a.slots.err != nil || a.slots.other.Good {
+		a.failed = time.Time{}
+		return false
+	}
+	if a.failed.IsZero() {
+		a.failed = time.Now()
+	}
+	return time.Since(a.failed) >= staysAfter
 }
 
 // endWasCutOff removes the trial of an installation that has ended, and of which all
