@@ -117,7 +117,8 @@ func (d *daemon) use(to Config) {
 // run serves until ctx ends. The first opening of the store tells what waiting
 // cannot mend: that another process has it, that a newer release wrote it, that
 // an address is taken; it ends the process with the reason. Where the card is at
-// fault, and later whatever it is, opening is tried again without end. Listeners
+// fault, or has lost a store, and later whatever it is, opening is tried again
+// without end. Listeners
 // are then opened as soon as they can be: forgiving says so.
 func (d *daemon) run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -131,7 +132,7 @@ func (d *daemon) run(ctx context.Context) error {
 	d.metrics.registry.MustRegister(newStoreMetrics(d), d.ownedMetric(), modemMetrics{d.openModems})
 
 	first, err := d.open(ctx)
-	if err != nil && spool.FaultOf(err) == "" {
+	if err != nil && storeCause(err) == causeGateway {
 		return err // it names what it is about
 	}
 	defer d.log.Info("stopped")

@@ -27,6 +27,8 @@ func (s *sticks) control(ctx context.Context, session *configdrive.Session, name
 		return s.eraseSealed(ctx, session)
 	case configdrive.Repair:
 		return s.repair()
+	case configdrive.StartEmpty:
+		return s.startEmpty(ctx)
 	case configdrive.Reset:
 		return s.reset(ctx, session)
 	case configdrive.Start:

@@ -71,6 +71,8 @@ func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configSt
 		return "Not all is well: " + many + " to be put right (below). The configuration was not changed."
 	case s.d.brokenData() != nil:
 		return "Not all is well: the box can store nothing, and takes no messages in (see what is to be noted)."
+	case s.d.lostStore() != nil:
+		return "Not all is well: the box has lost its store, and takes no messages in (see what is to be noted)."
 	case standing.Refused != "":
 		return "Not all is well: the box's own configuration cannot be used, and another runs in its place (below)."
 	case standing.OnTrial:
@@ -103,6 +105,9 @@ func enumerated(lines []string) (list []string) {
 func (s *sticks) remarks(standing configStanding) (lines []string) {
 	c := s.d.config()
 	lines = append(lines, s.d.dataNotes()...)
+	if lost := s.d.lostStore(); lost != nil {
+		lines = append(lines, lost.Error()+".")
+	}
 	for _, found := range c.missingFiles() {
 		lines = append(lines, errorLines(found, "", "")...)
 	}

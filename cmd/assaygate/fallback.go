@@ -90,6 +90,7 @@ func (d *daemon) keepCopy() {
 	if s.source.Factory == "" || s.atFactory() || s.onTrial() != nil {
 		return
 	}
+	d.rememberStore(d.config().Spool.Directory)
 	text, err := os.ReadFile(s.path)
 	if err == nil {
 		if err := s.keepHistory(text); err != nil {

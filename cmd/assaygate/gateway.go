@@ -43,6 +43,9 @@ func (d *daemon) open(ctx context.Context) (_ *gateway, err error) {
 	if err := d.standing.expect(c.Spool.Directory); err != nil {
 		return nil, err
 	}
+	if err := d.lostStore(); err != nil {
+		return nil, err
+	}
 	if g.store, err = g.openStore(ctx, c); err != nil {
 		return nil, err
 	}

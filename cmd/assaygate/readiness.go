@@ -109,7 +109,7 @@ func storeCause(err error) string {
 		return causeStarting
 	case fault == spool.CardFull:
 		return causeRoom
-	case fault != "", errors.Is(err, errGone):
+	case fault != "", errors.Is(err, errGone), errors.Is(err, errLost):
 		return causeCard
 	}
 	return causeGateway

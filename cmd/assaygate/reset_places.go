@@ -23,7 +23,7 @@ import (
 
 // ownFiles are the files and directories beside the configuration.
 func (r resetting) ownFiles() []string {
-	return []string{filepath.Base(r.config), filepath.Base(r.config) + previousSuffix, filepath.Base(r.config) + keptSuffix, filepath.Base(journalBeside(r.config)), historyFolder, secretsFolder, pinFile, takenFile}
+	return []string{filepath.Base(r.config), filepath.Base(r.config) + previousSuffix, filepath.Base(r.config) + keptSuffix, filepath.Base(journalBeside(r.config)), historyFolder, secretsFolder, pinFile, takenFile, knownStoresFile}
 }
 
 // ownSiblings are the directories beside that of the configuration, on the image.

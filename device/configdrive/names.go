@@ -25,6 +25,7 @@ const (
 	Unseal      = "unseal"
 	EraseSealed = "erase-sealed"
 	Repair      = "repair"
+	StartEmpty  = "start-empty"
 	Reset       = "reset"
 	Start       = "start"
 )
@@ -39,7 +40,7 @@ const (
 // Controls are the control files, in the order in which they are carried out:
 // what takes something out of the box comes before what changes it.
 func Controls() []string {
-	return []string{Collect, Export, Backup, SetClock, Unseal, EraseSealed, Repair, Reset, Start}
+	return []string{Collect, Export, Backup, SetClock, Unseal, EraseSealed, Repair, StartEmpty, Reset, Start}
 }
 
 const (
