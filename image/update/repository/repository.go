@@ -1,0 +1,263 @@
+// Package repository is the side of updates on which they are made: it keeps a
+// directory of static files that boxes take updates from, over any web server or
+// from a stick, and whose every word is signed as The Update Framework (TUF) has
+// it.
+//
+// A repository is a directory with these parts:
+//
+//	public/metadata   N.root.json, N.targets.json, N.waves.json, N.snapshot.json, timestamp.json
+//	public/targets    bundles/HASH.NAME.raucb, waves/HASH.VERSION.json
+//	keys              private keys, unless they are kept elsewhere
+//	pending.json      what was changed and still waits for signatures
+//	repository.json   how long a signature is valid, and the names of the keys
+//
+// Only public is published. Five roles sign: root (who the others are), targets
+// (which bundles there are), waves (from when which share of a fleet takes them),
+// snapshot and timestamp (what is the newest). The first two belong to people
+// whose keys lie offline, so every change is made in two steps that may happen on
+// different computers: the change is signed with the keys that are at hand and put
+// into pending.json, and it is published as soon as nothing is missing.
+//
+// A reader sees a consistent repository at any moment, and after a cut at any
+// place: metadata has its version in its name and nothing refers to it until
+// timestamp.json, the last but one that is written, does. A new root comes after
+// it, because what it follows is signed by the old keys and the new ones.
+package repository
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// The roles, as they are called in file names, in names of keys and in metadata.
+const (
+	Root      = metadata.ROOT
+	Targets   = metadata.TARGETS
+	Waves     = "waves"
+	Snapshot  = metadata.SNAPSHOT
+	Timestamp = metadata.TIMESTAMP
+)
+
+// Roles are all of them, in the order in which their keys are listed.
+func Roles() []string { return []string{Root, Targets, Waves, Snapshot, Timestamp} }
+
+// Names below the directory of a repository.
+const (
+	publicName   = "public"
+	keysName     = "keys"
+	pendingName  = "pending.json"
+	settingsName = "repository.json"
+	lockName     = ".lock"
+)
+
+// Repository is one that was opened for changes. Its methods may be called one at
+// a time; commands of several processes wait for each other.
+type Repository struct {
+	dir      string
+	settings settings
+	keys     keyring
+	base     published
+	draft    draft
+	now      time.Time // in whole seconds, as metadata has it
+	unlock   func()
+
+	// replace writes a file of the repository whole and durably; a test cuts it off.
+	replace func(path string, data []byte) error
+}
+
+// Open reads the repository in the directory, refuses one that a box would
+// refuse, and takes the private keys in the directories at hand: where none are
+// named, those in its own. No other command changes it until Close.
+func Open(dir string, keys ...string) (*Repository, error) {
+	s, err := readSettings(dir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	r.settings = s
+	if err := errors.Join(r.takeKeys(keys), r.load()); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func lock(dir string) (*Repository, error) {
+	unlock, err := lockedfile.MutexAt(filepath.Join(dir, lockName)).Lock()
+	if err != nil {
+		return nil, err
+	}
+	return &Repository{dir: dir, now: time.Now().UTC().Truncate(time.Second), unlock: unlock, replace: replace}, nil
+}
+
+// Close lets others at the repository. What was changed is on the disk already.
+func (r *Repository) Close() { r.unlock() }
+
+// takeKeys reads the keys that are at hand.
+func (r *Repository) takeKeys(dirs []string) (err error) {
+	if len(dirs) == 0 {
+		own := filepath.Join(r.dir, keysName)
+		if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
+			r.keys = keyring{dirs: []string{own}} // those of this change may be elsewhere: what is missing is said
+			return nil
+		}
+		dirs = []string{own}
+	}
+	r.keys, err = readKeys(dirs)
+	return err
+}
+
+// load reads what is published and what waits.
+func (r *Repository) load() error {
+	waits, err := readPending(r.pendingPath())
+	if err != nil {
+		return err
+	}
+	if r.base, err = readPublished(metadataReader(r.public())); err != nil {
+		finished := r.finish(waits)
+		if finished != nil {
+			return fmt.Errorf("what is published in %s is damaged: %w; bring that file back from the server or from a copy", r.public(), err)
+		}
+	}
+	if r.draft, err = newDraft(r.base, waits); err != nil {
+		return fmt.Errorf("%s: %w", r.pendingPath(), err)
+	}
+	return nil
+}
+
+// finish writes the root that a cut has kept back. Only where keys were lost is
+// what comes before it not good without it.
+func (r *Repository) finish(waits pending) error {
+	if waits.Root == nil {
+		return errors.New("no root waits")
+	}
+	root, err := encode(Root, waits.Root.Signed.Version, waits.Root)
+	if err != nil {
+		return err
+	}
+	if r.base, err = readPublished(metadataReader(r.public()).over([]file{root})); err != nil {
+		return err
+	}
+	return r.write(root)
+}
+
+func (r *Repository) pendingPath() string { return filepath.Join(r.dir, pendingName) }
+
+func (r *Repository) public() string { return filepath.Join(r.dir, publicName) }
+
+// Public is the directory that is to be published.
+func (r *Repository) Public() string { return r.public() }
+
+// settings are the part of a repository that is not signed and not published.
+type settings struct {
+	Version int `json:"version"`
+	// ValidityDays are how long a signature of each role is valid.
+	ValidityDays map[string]int `json:"validity_days"`
+	// Keys are the names of all keys that there ever were, by their key id.
+	Keys map[string]string `json:"keys"`
+}
+
+// How long signatures are valid. A box may lie in a drawer for years, and a root
+// that has expired is trusted for nothing any more: what people sign offline
+// outlives every box. That a box is told the newest is the task of the timestamp,
+// which is renewed by a machine.
+const (
+	offlineDays   = 7300 // 20 years, as the certificate of RAUC's signature
+	snapshotDays  = 365
+	timestampDays = 30
+)
+
+func newSettings() settings {
+	return settings{
+		Version: 1,
+		ValidityDays: map[string]int{
+			Root: offlineDays, Targets: offlineDays, Waves: offlineDays, Snapshot: snapshotDays, Timestamp: timestampDays,
+		},
+		Keys: map[string]string{},
+	}
+}
+
+func readSettings(dir string) (settings, error) {
+	path := filepath.Join(dir, settingsName)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return settings{}, fmt.Errorf("%s is no repository, it has no %s: name the directory that assaygate update repo init made", dir, settingsName)
+	}
+	if err != nil {
+		return settings{}, err
+	}
+	var s settings
+	if err := json.Unmarshal(text, &s); err != nil {
+		return settings{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if s.Version != 1 {
+		return settings{}, fmt.Errorf("%s: version %d is not known to this program: take a newer one", path, s.Version)
+	}
+	for _, role := range Roles() {
+		if days := s.ValidityDays[role]; days < 1 || days > 100*366 {
+			return settings{}, fmt.Errorf("%s: validity_days.%s: %d is not between one day and a hundred years", path, role, days)
+		}
+	}
+	if s.Keys == nil {
+		s.Keys = map[string]string{}
+	}
+	return s, nil
+}
+
+func (r *Repository) saveSettings() error {
+	text, err := json.MarshalIndent(r.settings, "", "\t")
+	if err != nil {
+		return err
+	}
+	return r.replace(filepath.Join(r.dir, settingsName), append(text, '\n'))
+}
+
+// expires is until when a signature of the role is valid that is made now.
+func (r *Repository) expires(role string) time.Time {
+	return r.now.AddDate(0, 0, r.settings.ValidityDays[role])
+}
+
+// name is a key for people.
+func (s settings) name(id string) string {
+	if name, known := s.Keys[id]; known {
+		return name
+	}
+	return "key " + id[:min(len(id), 8)]
+}
+
+// names are those of keys, sorted.
+func (s settings) names(ids []string) []string {
+	var all []string
+	for _, id := range ids {
+		all = append(all, s.name(id))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// nextName is the name of a new key of the role, which no other ever had.
+func (s settings) nextName(role string) string {
+	highest := 0
+	for _, name := range s.Keys {
+		var n int
+		if number, is := strings.CutPrefix(name, role+"-"); is {
+			if _, err := fmt.Sscanf(number, "%d", &n); err == nil {
+				highest = max(highest, n)
+			}
+		}
+	}
+	return fmt.Sprintf("%s-%d", role, highest+1)
+}
