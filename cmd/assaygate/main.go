@@ -29,7 +29,7 @@ type commands struct {
 	Ports           portsCommand    `cmd:"" help:"Serial ports, their stable names, and the settings of a line. Example: assaygate ports"`
 	Owner           ownerCommand    `cmd:"" help:"The owner's key, and what is signed or encrypted with it. Example: assaygate owner sign DIR"`
 	ConsolePassword passwordCommand `cmd:"" help:"A password hash for a user of the console, or the user put into the configuration. Example: assaygate console-password anna --config assaygate.yaml"`
-	Update          laterCommand    `cmd:"" help:"Firmware updates (not active in this version). Example: assaygate update status"`
+	Update          updateCommand   `cmd:"" help:"Firmware updates. Example: assaygate update repo verify repository"`
 	Apply           applyCommand    `cmd:"" hidden:"" help:"Root's part on the box: network, firewall and clock from the saved configuration. Example: assaygate apply --config /data/config/assaygate.yaml"`
 	Data            dataCommand     `cmd:"" hidden:"" help:"Root's part of the data partition on the box. Example: assaygate data prepare"`
 	Slot            slotCommand     `cmd:"" hidden:"" help:"Judge the slot that the box was started from. Example: assaygate slot"`
@@ -107,12 +107,3 @@ func remedy(err error) string {
 	}
 	return ""
 }
-
-// laterCommand is a command whose part does not exist yet. It takes its words,
-// so that scripts written for later versions fail with a clear one.
-type laterCommand struct {
-	Words []string `arg:"" optional:"" passthrough:"" hidden:""`
-}
-
-// Run implements a kong command.
-func (laterCommand) Run() error { return errors.New("this command is not active in this version") }

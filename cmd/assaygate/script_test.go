@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "ports": ports, "expand": expand, "senaite": senaiteCommand, "messages": messages, "settles": settles,
 			"helps": helps, "terminate": terminate, "sql": statement,
-			"key": publicKey, "differs": differs,
+			"key": publicKey, "differs": differs, "bundle": bundleFile,
 		},
 		RequireUniqueNames: true,
 	})
