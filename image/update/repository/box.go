@@ -45,8 +45,11 @@ func metadataName(role string, version int64) string {
 // walk takes the metadata of a repository in as a box does that trusts the given
 // root, in the same order and by the same judgement. A clock of zero finds nothing
 // expired. The error names the file that is refused.
-func walk(read reader, root []byte, clock time.Time) (*trustedmetadata.TrustedMetadata, error) {
-	box, err := trustedmetadata.New(root)
+func walk(read reader, root []byte, clock time.Time) (box *trustedmetadata.TrustedMetadata, err error) {
+	err = guarded(func() error {
+		box, err = trustedmetadata.New(root)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the root that is trusted from the start: %w", err)
 	}
@@ -58,7 +61,7 @@ func walk(read reader, root []byte, clock time.Time) (*trustedmetadata.TrustedMe
 			break
 		}
 		if err == nil {
-			_, err = box.UpdateRoot(data)
+			err = guarded(func() error { _, err := box.UpdateRoot(data); return err })
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -70,13 +73,24 @@ func walk(read reader, root []byte, clock time.Time) (*trustedmetadata.TrustedMe
 	return box, follow(box, read)
 }
 
+// guarded calls into the library, which takes for granted that nothing is missing
+// in metadata, and panics where something is.
+func guarded(load func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("is not complete: %v", fault)
+		}
+	}()
+	return load()
+}
+
 // follow takes in what stands below the root.
 func follow(box *trustedmetadata.TrustedMetadata, read reader) error {
 	take := func(role string, version int64, update func([]byte) error) error {
 		name := metadataName(role, version)
 		data, err := read(name)
 		if err == nil {
-			err = update(data)
+			err = guarded(func() error { return update(data) })
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

@@ -71,10 +71,59 @@ func readPending(path string) (pending, error) {
 		return pending{}, err
 	}
 	var p pending
-	if err := json.Unmarshal(text, &p); err != nil {
+	err = guarded(func() error { return json.Unmarshal(text, &p) })
+	if err == nil {
+		err = p.whole()
+	}
+	if err != nil {
 		return pending{}, fmt.Errorf("%s: %w; remove it, and make the change again", path, err)
 	}
 	return p, nil
+}
+
+// whole refuses what lacks a part that no version of a role is without.
+func (p pending) whole() error {
+	if p.Root != nil {
+		for _, role := range []string{Root, Targets, Snapshot, Timestamp} {
+			if p.Root.Signed.Roles[role] == nil {
+				return fmt.Errorf("the root has no role %s", role)
+			}
+		}
+		if err := wholeKeys(p.Root.Signed.Keys); err != nil {
+			return fmt.Errorf("the root: %w", err)
+		}
+	}
+	if p.Targets != nil {
+		if delegated(p.Targets) == nil {
+			return errors.New("the targets do not delegate to the waves")
+		}
+		if err := wholeKeys(p.Targets.Signed.Delegations.Keys); err != nil {
+			return fmt.Errorf("the targets: %w", err)
+		}
+	}
+	for _, m := range []*metadata.Metadata[metadata.TargetsType]{p.Targets, p.Waves} {
+		if m == nil {
+			continue
+		}
+		if m.Signed.Targets == nil {
+			return errors.New("there is no list of targets")
+		}
+		for path, of := range m.Signed.Targets {
+			if of == nil {
+				return fmt.Errorf("nothing is said of %s", path)
+			}
+		}
+	}
+	return nil
+}
+
+func wholeKeys(keys map[string]*metadata.Key) error {
+	for id, key := range keys {
+		if key == nil {
+			return fmt.Errorf("the key %s is empty", id)
+		}
+	}
+	return nil
 }
 
 // newDraft is what is published, with what waits for signatures.
