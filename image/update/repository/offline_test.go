@@ -290,3 +290,34 @@ func TestWaitingIsShown(t *testing.T) {
 		}
 	}
 }
+
+// A stick goes to the offline computer and back, while the machine renews its
+// timestamp.
+func TestAStickBetweenTwoComputers(t *testing.T) {
+	t.Parallel()
+	dir := initialised(t)
+	offline := splitKeys(t, dir, Root, Targets)
+	b := newBox(t, dir)
+	stick := copyOf(t, dir)
+	bundle := bundleOf(t, "1.0.0", "one")
+	if _, err := with(t, stick, []string{offline}, add(bundle)); err != nil {
+		t.Fatal(err)
+	}
+	must(t, dir, refresh())
+	write(t, filepath.Join(dir, "pending.json"), string(read(t, filepath.Join(stick, "pending.json"))))
+
+	// The bundle was forgotten on the stick: nothing names it, and the timestamp goes on.
+	_, err := with(t, dir, nil, signWaiting)
+	expectError(t, err, "is not there, or not what was signed: bring it from the computer")
+	out, err := with(t, dir, nil, refresh())
+	if want := []string{"timestamp.json"}; err != nil || !slices.Equal(out.Published, want) || len(out.Notes) != 1 || !strings.Contains(out.Notes[0], "bring it from") {
+		t.Errorf("outcome %+v, error %v", out, err)
+	}
+	b.expect(t, nil, release.BundlePath(pi4, "1.0.0"))
+
+	name := only(t, stick, "targets/bundles/*.raucb")
+	write(t, filepath.Join(dir, "public", "targets", "bundles", filepath.Base(name)), string(read(t, name)))
+	must(t, dir, signWaiting)
+	b.expect(t, map[string]string{release.BundlePath(pi4, "1.0.0"): "one"}, release.BundlePath(pi4, "1.0.0"))
+	expectSound(t, dir)
+}

@@ -76,9 +76,9 @@ func (r *Repository) settle(touched []string, fresh bool) (Outcome, error) {
 	if err := r.keep(r.draft.changed); err != nil {
 		return Outcome{}, err
 	}
-	set, files, err := r.complete(fresh)
-	if err != nil {
-		return Outcome{}, err
+	set, files, refused := r.complete(fresh)
+	if refused != nil && len(files) == 0 {
+		return Outcome{}, refused
 	}
 	for _, f := range files {
 		if err := r.write(f); err != nil {
@@ -86,6 +86,9 @@ func (r *Repository) settle(touched []string, fresh bool) (Outcome, error) {
 		}
 	}
 	out := Outcome{Signed: signed, Notes: r.notes(set)}
+	if refused != nil {
+		out.Notes = append(out.Notes, "not all was published: "+refused.Error())
+	}
 	for _, f := range files {
 		out.Published = append(out.Published, f.name)
 	}
@@ -207,8 +210,9 @@ var sets = [][]string{
 }
 
 // complete finds the largest part of what waits that boxes accept, and the files
-// that publish it, in their order.
-func (r *Repository) complete(fresh bool) (set []string, files []file, err error) {
+// that publish it, in their order. Refused is why it is not all, where that is not
+// for want of signatures.
+func (r *Repository) complete(fresh bool) (set []string, files []file, refused error) {
 	for _, set := range sets {
 		if slices.ContainsFunc(set, func(role string) bool { return !slices.Contains(r.draft.changed, role) }) {
 			continue
@@ -218,17 +222,16 @@ func (r *Repository) complete(fresh bool) (set []string, files []file, err error
 		}
 		files, err := r.assemble(set, fresh)
 		if err == nil {
-			return set, files, nil
+			return set, files, refused
 		}
-		everything := len(set) == len(r.draft.changed) // and all have signed, and it is refused all the same
 		if len(set) == 0 {
 			return nil, nil, err
 		}
-		if everything && len(r.lacking(set)) == 0 {
-			return nil, nil, fmt.Errorf("%w; to take the change back, remove %s", err, r.pendingPath())
+		if len(set) == len(r.draft.changed) && len(r.lacking(set)) == 0 {
+			refused = fmt.Errorf("%w; to take the change back, remove %s", err, r.pendingPath())
 		}
 	}
-	return nil, nil, nil
+	return nil, nil, refused
 }
 
 // assemble makes the files that publish a part of what waits, and shows them to a
@@ -263,6 +266,9 @@ func (r *Repository) assemble(set []string, fresh bool) ([]file, error) {
 		return nil, err
 	}
 	files = append(files, follow...)
+	if err := errors.Join(r.arrived(r.base.targets, targets), r.arrived(r.base.waves, waves)); err != nil {
+		return nil, err
+	}
 	if slices.Contains(set, Root) {
 		if err := add(encode(Root, root.Signed.Version, root)); err != nil {
 			return nil, err
@@ -277,6 +283,23 @@ func (r *Repository) assemble(set []string, fresh bool) ([]file, error) {
 		return nil, fmt.Errorf("a box would refuse this: %w", err)
 	}
 	return files, nil
+}
+
+// arrived reports targets that are new, and whose files were left on the computer
+// on which they were added.
+func (r *Repository) arrived(before, after *metadata.Metadata[metadata.TargetsType]) error {
+	var errs []error
+	for _, path := range sortedTargets(after) {
+		of := after.Signed.Targets[path]
+		if before != nil && before.Signed.Targets[path] != nil && sameFile(before.Signed.Targets[path], of) {
+			continue
+		}
+		to := targetFile(r.public(), path, of)
+		if there, err := measure(to); err != nil || !sameFile(there, of) {
+			errs = append(errs, fmt.Errorf("%s is not there, or not what was signed: bring it from the computer on which it was added", to))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // encode is metadata as a file.
