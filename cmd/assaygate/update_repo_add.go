@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/assaygate/assaygate/image/update/release"
 	"github.com/assaygate/assaygate/image/update/repository"
@@ -46,15 +47,25 @@ func (c *updateRepoAdd) Run(s *streams) error {
 		}
 		for _, b := range bundles {
 			fmt.Fprintf(s.out, "version %s for %s\n", release.Plain(b.Release.Version), b.Release.Boards[0])
-			if _, is, err := r.Waves(b.Release.Version); err == nil && !is {
-				note := fmt.Sprintf("boxes take it from a stick only, until: assaygate update repo wave %s %s", c.Directory, release.Plain(b.Release.Version))
-				if !slices.Contains(out.Notes, note) {
-					out.Notes = append(out.Notes, note)
-				}
+			if note := c.goesOut(r, b.Release.Version); !slices.Contains(out.Notes, note) {
+				out.Notes = append(out.Notes, note)
 			}
 		}
 		return out, nil
 	})
+}
+
+// goesOut says how a version reaches boxes. Waves of an earlier day count for what
+// is added to it now.
+func (c *updateRepoAdd) goesOut(r *repository.Repository, version string) string {
+	version = release.Plain(version)
+	switch w, is, err := r.Waves(version); {
+	case err != nil:
+		return err.Error()
+	case is:
+		return "by its waves, version " + version + " is: " + repository.ReleaseReport{Waves: w}.State(time.Now())
+	}
+	return fmt.Sprintf("boxes take it from a stick only, until: assaygate update repo wave %s %s", c.Directory, version)
 }
 
 // notes are the text itself, or that of a file.

@@ -191,6 +191,23 @@ func TestACutWhileABundleIsCopied(t *testing.T) {
 	}
 }
 
+// A file that another program is still writing is not signed as one and offered as
+// another.
+func TestABundleThatChangesIsRefused(t *testing.T) {
+	t.Parallel()
+	b := bundleOf(t, "1.0.0", "one")
+	of, err := measure(b.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, b.Path, "one and more")
+	public := t.TempDir()
+	expectError(t, copyTarget(b.Path, public, "bundles/x", of), "changed while it was read")
+	if files := tree(t, public); len(files) > 0 {
+		t.Errorf("left behind: %v", files)
+	}
+}
+
 // Commands of two processes wait for each other.
 func TestTwoCommandsAtOnce(t *testing.T) {
 	t.Parallel()
