@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 )
@@ -26,11 +25,11 @@ func (r *Repository) settle(touched []string, fresh bool) (Outcome, error) {
 	if err := r.keep(r.draft.changed); err != nil {
 		return Outcome{}, err
 	}
-	set, files, refused := r.complete(fresh)
-	if refused != nil && len(files) == 0 {
+	set, step, refused := r.complete(fresh)
+	if refused != nil && len(step.files) == 0 {
 		return Outcome{}, refused
 	}
-	for _, f := range files {
+	for _, f := range step.files {
 		if err := r.write(f); err != nil {
 			return Outcome{}, err
 		}
@@ -39,17 +38,24 @@ func (r *Repository) settle(touched []string, fresh bool) (Outcome, error) {
 	if refused != nil {
 		out.Notes = append(out.Notes, "not all was published: "+refused.Error())
 	}
-	for _, f := range files {
+	for _, f := range step.files {
 		out.Published = append(out.Published, f.name)
 	}
 	rest := slices.DeleteFunc(slices.Clone(r.draft.changed), func(role string) bool { return slices.Contains(set, role) })
 	if len(rest) > 0 {
 		out.Missing = r.lacking(rest)
 	}
-	if err := r.keep(rest); err != nil {
-		return Outcome{}, err
+	if len(step.files) > 0 {
+		r.base = step.after
 	}
-	return out, r.load()
+	r.draft.changed = rest
+	return out, r.keep(rest)
+}
+
+// publication are files in the order of their writing, and what boxes know then.
+type publication struct {
+	files []file
+	after published
 }
 
 // write puts one file of metadata where boxes see it.
@@ -90,7 +96,7 @@ func sets() [][]string {
 // complete finds the largest part of what waits that boxes accept, and the files
 // that publish it, in their order. Refused is why it is not all, where that is not
 // for want of signatures.
-func (r *Repository) complete(fresh bool) (set []string, files []file, refused error) {
+func (r *Repository) complete(fresh bool) (set []string, step publication, refused error) {
 	for _, set := range sets() {
 		if slices.ContainsFunc(set, func(role string) bool { return !slices.Contains(r.draft.changed, role) }) {
 			continue
@@ -98,23 +104,23 @@ func (r *Repository) complete(fresh bool) (set []string, files []file, refused e
 		if len(set) == 0 && !fresh {
 			break
 		}
-		files, err := r.assemble(set, fresh)
+		step, err := r.assemble(set, fresh)
 		if err == nil {
-			return set, files, refused
+			return set, step, refused
 		}
 		if len(set) == 0 {
-			return nil, nil, err
+			return nil, publication{}, err
 		}
 		if len(set) == len(r.draft.changed) && len(r.lacking(set)) == 0 {
 			refused = fmt.Errorf("%w; to take the change back, remove %s", err, r.pendingPath())
 		}
 	}
-	return nil, nil, refused
+	return nil, publication{}, refused
 }
 
 // assemble makes the files that publish a part of what waits, and shows them to a
 // box.
-func (r *Repository) assemble(set []string, fresh bool) ([]file, error) {
+func (r *Repository) assemble(set []string, fresh bool) (publication, error) {
 	root, targets, waves := r.base.root, r.base.targets, r.base.waves
 	var files []file
 	add := func(f file, err error) error {
@@ -124,43 +130,43 @@ func (r *Repository) assemble(set []string, fresh bool) ([]file, error) {
 	if slices.Contains(set, Targets) {
 		targets = r.draft.targets
 		if err := add(encode(Targets, targets.Signed.Version, targets)); err != nil {
-			return nil, err
+			return publication{}, err
 		}
 	}
 	if slices.Contains(set, Waves) {
 		waves = r.draft.waves
 		if err := add(encode(Waves, waves.Signed.Version, waves)); err != nil {
-			return nil, err
+			return publication{}, err
 		}
 	}
 	if slices.Contains(set, Root) {
 		root = r.draft.root
 	}
 	if root == nil || targets == nil || waves == nil {
-		return nil, &MissingError{Missing: r.lacking(r.draft.changed), Dirs: r.keys.dirs, Passed: r.keys.passed}
+		return publication{}, &MissingError{Missing: r.lacking(r.draft.changed), Dirs: r.keys.dirs, Passed: r.keys.passed}
 	}
 	follow, err := r.follow(root, targets, waves, files, fresh)
 	if err != nil {
-		return nil, err
+		return publication{}, err
 	}
 	files = append(files, follow...)
 	if err := errors.Join(r.arrived(r.base.targets, targets), r.arrived(r.base.waves, waves)); err != nil {
-		return nil, err
+		return publication{}, err
 	}
 	if slices.Contains(set, Root) {
 		if err := add(encode(Root, root.Signed.Version, root)); err != nil {
-			return nil, err
+			return publication{}, err
 		}
 	}
 	read := metadataReader(r.public()).over(files)
-	first, err := read(metadataName(Root, 1))
+	after, err := readPublished(read)
+	if err == nil && after.root == nil {
+		err = errors.New("there is no root")
+	}
 	if err != nil {
-		return nil, err
+		return publication{}, fmt.Errorf("a box would refuse this: %w", err)
 	}
-	if _, err := walk(read, first, time.Time{}); err != nil {
-		return nil, fmt.Errorf("a box would refuse this: %w", err)
-	}
-	return files, nil
+	return publication{files, after}, nil
 }
 
 // arrived reports targets that are new, and whose files were left on the computer
