@@ -28,7 +28,7 @@ RELEASE  := $(TAGS) -trimpath -buildvcs=false -ldflags '$(ASSAYGATE_LDFLAGS)' $(
 # What a release is built for: operating system, architecture and, of ARM, its version.
 PLATFORMS := linux-arm64 linux-arm-6 linux-arm-7 linux-amd64 windows-amd64 darwin-arm64
 # In bytes: a box keeps two images on its card and fetches new ones over thin lines; a computer has room.
-MAX_BOX      := 20971520
+MAX_BOX      := 23068672
 MAX_COMPUTER := 25165824
 # What runs as ARMv6 under emulation: the code that must behave the same on the smallest box.
 ARM_PACKAGES := ./protocols/... ./envelope/...
