@@ -78,6 +78,9 @@ func (c *testCard) attach(file string) (loop string) {
 			c.t.Errorf("losetup: %v: %s", err, out)
 		}
 	})
+	// The kernel keeps what a test that was killed has left of another disk.
+	_ = exec.Command("partx", "--delete", loop).Run()
+	_ = exec.Command("blockdev", "--setrw", loop).Run()
 	c.do("partx", "--add", loop)
 	// Without udev the partitions have their names from devtmpfs, or none.
 	for n := 1; n <= 4; n++ {
