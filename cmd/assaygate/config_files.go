@@ -39,5 +39,8 @@ func (c Config) namedFiles() []namedFile {
 	add("admin.tls.client_ca", c.Admin.TLS.ClientCA, false)
 	add("console.tls.certificate", c.Console.TLS.Certificate, false)
 	add("console.tls.key", c.Console.TLS.Key, false)
+	if c.Update != nil {
+		add("update.ca", c.Update.CA, false)
+	}
 	return list
 }

@@ -1,7 +1,5 @@
 package main
 
-import "fmt"
-
 // inactive is a part of the configuration that is understood and not done: by
 // this version, on this host, or because it would be open to more than was meant.
 type inactive struct {
@@ -30,14 +28,11 @@ func (i inactive) state() string {
 // inactive lists the parts of the configuration that are not active.
 func (c Config) inactive() []inactive {
 	var list []inactive
-	add := func(closes, where, format string, args ...any) {
-		list = append(list, inactive{Where: where, What: fmt.Sprintf(format, args...), Closes: closes})
-	}
 	if c.Network != nil && !onImage(boardData) {
 		list = append(list, c.networkRefused()...)
 	}
-	if c.Update != nil {
-		add("", "update", "there are no updates")
+	if c.Update != nil && !onImage(boardData) {
+		list = append(list, inactive{Where: "update", Host: true, What: "this host is not the box (it has no " + boardData + "), and gets no updates of a box; put a new program in place of this one, and remove the section"})
 	}
 	return append(list, c.unsafe()...)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -168,32 +167,6 @@ func (d DriveSettings) Validate() error {
 		return fmt.Errorf("confirm_within: %s is not between 10s and 24h", d.ConfirmWithin)
 	}
 	return nil
-}
-
-// UpdateSettings is the `update` section: firmware.
-type UpdateSettings struct {
-	Repository string        `yaml:"repository"` // "": updates come by stick only
-	Window     string        `yaml:"window"`     // hours of the day, 02:00-05:00; "": at any time
-	ForceAfter time.Duration `yaml:"force_after"`
-}
-
-var dayWindow = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$`)
-
-// Validate returns all that is wrong, each error beginning with its key.
-func (u UpdateSettings) Validate() error {
-	var errs []error
-	if u.Repository != "" {
-		switch parsed, err := url.Parse(u.Repository); {
-		case err != nil || parsed.Scheme != "https" && parsed.Scheme != "http" || parsed.Host == "":
-			errs = append(errs, errors.New("repository: is not a URL; write for example https://updates.example.org/assaygate"))
-		case parsed.User != nil:
-			errs = append(errs, errors.New("repository: holds a user or password; a repository needs none, remove it"))
-		}
-	}
-	if from, to, _ := strings.Cut(u.Window, "-"); u.Window != "" && (!dayWindow.MatchString(u.Window) || from == to) {
-		errs = append(errs, fmt.Errorf("window: %q is not a part of the day; write for example \"02:00-05:00\"", u.Window))
-	}
-	return errors.Join(errs...)
 }
 
 // LogSettings is the `log` section.

@@ -111,8 +111,13 @@ func (m *mayNot) trust() {
 	if m.to.Update != nil {
 		to = *m.to.Update
 	}
-	if old.Repository != to.Repository {
-		m.refuse("update.repository", "from the console it cannot be changed where updates come from"+ownersWord)
+	for _, one := range []struct{ key, old, to string }{
+		{"update.repository", old.Repository, to.Repository}, {"update.proxy", old.Proxy, to.Proxy}, {"update.ca", old.CA, to.CA},
+	} {
+		if one.old != one.to {
+			m.refuse(one.key, "from the console it cannot be changed where updates come from"+ownersWord)
+			return
+		}
 	}
 }
 

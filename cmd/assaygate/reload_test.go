@@ -145,6 +145,12 @@ instruments:
 			t.Errorf("%s in the metrics: %v", line, !want)
 		}
 	}
+	// When updates may come is no line's concern.
+	edit(t, path, with(fmt.Sprintf("  - {name: b, hl7: {listen: %q}}\nupdate: {window: '02:00-05:00'}\n", b)))
+	r.logs(2, inUse)
+	if !sendASTM(line, astmText("A", "3", "three")) || !sendHL7(coming, hl7Answers(coming), hl7Text("B", "b2", "b2")) {
+		t.Error("a line was touched for the window of updates")
+	}
 	if log := r.log.text(); strings.Count(log, `"listening"`) != 5 || strings.Contains(log, "line down") {
 		t.Errorf("something was opened again, or lost:\n%s", log)
 	}
