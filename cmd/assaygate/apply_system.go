@@ -36,6 +36,7 @@ func (a applying) apply(c Config) error {
 		a.applyHostname(settings.Hostname),
 		a.applyNetworkd(settings),
 		a.applyTime(settings),
+		a.applyUpdates(c),
 	)
 }
 
@@ -160,6 +161,10 @@ func (a applying) applyTime(settings network.Settings) error {
 // reports whether it was another. No text means no file. The directories are in
 // memory, so nothing is synced.
 func writeChanged(path, text string) (changed bool, err error) {
+	return writeChangedAs(path, text, 0o644)
+}
+
+func writeChangedAs(path, text string, mode fs.FileMode) (changed bool, err error) {
 	now, err := os.ReadFile(path)
 	switch missing := errors.Is(err, fs.ErrNotExist); {
 	case err != nil && !missing:
@@ -173,7 +178,7 @@ func writeChanged(path, text string) (changed bool, err error) {
 		return false, err
 	}
 	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new") // networkd reads no such name
-	if err := os.WriteFile(temporary, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(temporary, []byte(text), mode); err != nil {
 		return false, err
 	}
 	return true, os.Rename(temporary, path)

@@ -4,7 +4,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/pem"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -212,5 +214,47 @@ func TestApplyReadsOnlyTheSavedFile(t *testing.T) {
 	}
 	if said := b.expect("with a link", failed); strings.Contains(said, "planted") || !strings.Contains(said, "is not a file") {
 		t.Errorf("says %q", said)
+	}
+}
+
+// The update agent gets its settings and certificates, and nothing else of a file
+// that the configuration names.
+func TestApplyUpdates(t *testing.T) {
+	b := newFakeBox(t)
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	certificate := filepath.Join(b.root, "ca.pem")
+	const key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+	b.write("ca.pem", "password\n"+key+string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	b.write("data/config/assaygate.yaml", "version: 1\nbox: {timezone: Europe/Berlin}\nupdate: {repository: 'https://u.example.org/r', ca: '"+certificate+"', force_after: 14d}\n")
+	b.apply()
+	if text := b.read("run/assaygate-apply/update/settings.json"); text != "-" {
+		t.Errorf("written on a system that has no agent: %s", text)
+	}
+	if err := os.MkdirAll(filepath.Join(b.root, "run/assaygate-apply/update"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if status, said, _ := b.apply(); status != 0 || !strings.Contains(said, "updates: changed") {
+		t.Errorf("exit %d: %s", status, said)
+	}
+	text := b.read("run/assaygate-apply/update/settings.json")
+	for want, is := range map[string]bool{
+		`"repository": "https://u.example.org/r"`: true, `"rate": 1048576`: true, `"force_after": 1209600000000000`: true, `"timezone": "Europe/Berlin"`: true,
+		"BEGIN CERTIFICATE": true, "PRIVATE": false, "password": false,
+	} {
+		if strings.Contains(text, want) != is {
+			t.Errorf("%q in the settings: %v\n%s", want, !is, text)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(b.root, "run/assaygate-apply/update/settings.json")); err != nil || info.Mode() != 0o640 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if _, said, _ := b.apply(); strings.Contains(said, "updates") {
+		t.Errorf("changed without a change: %s", said)
+	}
+	b.write("ca.pem", key)
+	b.apply()
+	if text := b.read("run/assaygate-apply/update/settings.json"); !strings.Contains(text, "holds no certificate in PEM form") || strings.Contains(text, "PRIVATE") {
+		t.Errorf("a key as an authority: %s", text)
 	}
 }

@@ -58,6 +58,8 @@ type daemon struct {
 	own         own           // its certificate
 	deniedLog   deniedLog     // of its servers
 	errands     errands       // what pages of the console have begun
+	updates     updatePlaces  // where the update agent leaves its word
+	activity    string        // the socket that tells whether analysers are at work; "": none
 
 	// watching stands for health.Watch in tests; nil otherwise.
 	watching func(name string, deadline time.Duration) (progress, ended func())
@@ -71,6 +73,7 @@ func newDaemon(config Config, log *slog.Logger) *daemon {
 		log: log, metrics: newMetrics(), health: &health.Registry{}, gate: port.NewGate(port.TotalConnections), panel: &port.Panel{},
 		checks: newChecks(), reopenings: make(chan *reopening), transitions: make(chan *transition), ended: make(chan struct{}),
 	}
+	d.updates = updatePlaces{"/"}
 	d.clock = newClock(d.board, log)
 	d.clock.remember(config.Spool.Directory)
 	d.tally = newTally(d.metrics, d.firstOnLine)
@@ -129,7 +132,7 @@ func (d *daemon) run(ctx context.Context) error {
 	d.health.Require(d.storeTrouble)
 	d.health.Require(d.doors.ready)
 	defer d.startHealth(ctx, func(err error) { stop(err) })()
-	d.metrics.registry.MustRegister(newStoreMetrics(d), d.ownedMetric(), modemMetrics{d.openModems})
+	d.metrics.registry.MustRegister(newStoreMetrics(d), d.ownedMetric(), updateMetric{d}, modemMetrics{d.openModems})
 
 	first, err := d.open(ctx)
 	if err != nil && storeCause(err) == causeGateway {
@@ -153,6 +156,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return errors.Join(err, first.close())
 	}
 	d.forgiving.Store(true)
+	d.serveActivity(serving, &beside, d.activity)
 	beside.Go(func() { d.noise.Run(serving) })
 	beside.Go(func() { d.watchCard(serving) })
 	beside.Go(func() { d.watchPorts(serving) })

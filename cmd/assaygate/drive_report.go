@@ -44,6 +44,7 @@ func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.
 			{Title: "The configuration that runs now", Lines: s.running(standing)},
 			{Title: "Instruments", Lines: s.instruments()},
 			{Title: "Destinations", Lines: destinations},
+			{Title: "Updates", Lines: s.d.updateLines()},
 			{Title: "Sealed stores", Lines: s.sealedLines()},
 			{Title: "Serial ports that are there", Lines: s.d.portLines()},
 			{Title: "What to do next", Lines: s.next(h, errs, standing)},

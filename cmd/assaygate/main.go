@@ -29,7 +29,7 @@ type commands struct {
 	Ports           portsCommand    `cmd:"" help:"Serial ports, their stable names, and the settings of a line. Example: assaygate ports"`
 	Owner           ownerCommand    `cmd:"" help:"The owner's key, and what is signed or encrypted with it. Example: assaygate owner sign DIR"`
 	ConsolePassword passwordCommand `cmd:"" help:"A password hash for a user of the console, or the user put into the configuration. Example: assaygate console-password anna --config assaygate.yaml"`
-	Update          updateCommand   `cmd:"" help:"Firmware updates. Example: assaygate update repo verify repository"`
+	Update          updateCommand   `cmd:"" help:"Firmware updates of a box. Example: assaygate update status"`
 	Apply           applyCommand    `cmd:"" hidden:"" help:"Root's part on the box: network, firewall and clock from the saved configuration. Example: assaygate apply --config /data/config/assaygate.yaml"`
 	Data            dataCommand     `cmd:"" hidden:"" help:"Root's part of the data partition on the box. Example: assaygate data prepare"`
 	Slot            slotCommand     `cmd:"" hidden:"" help:"Judge the slot that the box was started from. Example: assaygate slot"`

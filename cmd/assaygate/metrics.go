@@ -36,6 +36,7 @@ type metrics struct {
 	open     *prometheus.GaugeVec
 	sessions prometheus.Gauge
 	commits  prometheus.Gauge
+	now      activity
 	naks     *prometheus.CounterVec
 	serial   *prometheus.CounterVec
 	queries  *prometheus.CounterVec
@@ -215,10 +216,16 @@ func (m *metrics) Connections(name string, delta int) {
 }
 
 // Sessions implements instrument.Observer.
-func (m *metrics) Sessions(delta int) { m.sessions.Add(float64(delta)) }
+func (m *metrics) Sessions(delta int) {
+	m.sessions.Add(float64(delta))
+	m.now.sessions.Add(int64(delta))
+}
 
 // Commits implements instrument.Observer.
-func (m *metrics) Commits(delta int) { m.commits.Add(float64(delta)) }
+func (m *metrics) Commits(delta int) {
+	m.commits.Add(float64(delta))
+	m.now.commits.Add(int64(delta))
+}
 
 // Committed implements instrument.Observer.
 func (m *metrics) Committed(took time.Duration) {

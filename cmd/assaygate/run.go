@@ -26,6 +26,7 @@ type runCommand struct {
 	Data        string `help:"The data directory: the store in DIR/spool, captures in DIR/captures." placeholder:"DIR"`
 	Admin       string `help:"The admin address." placeholder:"ADDR"`
 	Console     string `help:"The console's address." placeholder:"ADDR"`
+	Activity    string `help:"Tell on this unix socket whether analysers are at work: for the updates of a box." placeholder:"FILE" type:"path" hidden:""`
 	Demo        bool   `help:"Play three simulated instruments against a gateway of its own."`
 }
 
@@ -54,6 +55,7 @@ func (c *runCommand) Run(s *streams) error {
 		d, err := prepare(f, s.err)
 		ran := err == nil
 		if ran {
+			d.activity = c.Activity
 			err = d.run(ctx)
 		}
 		if err == nil || ctx.Err() != nil || errors.Is(err, errResetAsked) || !takenBackFor(err, f, s.err) {

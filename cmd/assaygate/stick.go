@@ -11,12 +11,14 @@ type stickCommand struct {
 type stickMount struct {
 	Device string `arg:"" help:"The partition, or the whole stick where it has none."`
 	At     string `help:"Where to." default:"/run/assaygate/stick"`
-	Owner  string `help:"The user who may read it." default:"assaygate"`
+	Owner  string `help:"The user who may write to it." default:"assaygate"`
+	Shared string `help:"Where its metadata and targets go, for the update agent." default:"/run/assaygate-stick"`
 }
 
 type stickUnmount struct {
 	Device string `arg:"" help:"What was mounted."`
 	At     string `help:"Where it is." default:"/run/assaygate/stick"`
+	Shared string `help:"Where its metadata and targets are, for the update agent." default:"/run/assaygate-stick"`
 }
 
 type stickWritable struct {

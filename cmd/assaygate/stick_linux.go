@@ -18,11 +18,12 @@ type stickFormat struct {
 	options [][2]string // a value of "" is a flag
 }
 
-// stickFormats are those of every camera and laptop. The user alone may read
-// what is on the stick. With flush what was written is on the stick a moment
+// stickFormats are those of every camera and laptop. Who may read it is
+// said by the directories in which it is mounted: the gateway all of it, the update
+// agent the parts that it shows. With flush what was written is on the stick a moment
 // later, for people pull it.
 func stickFormats(owner *user.User) []stickFormat {
-	common := [][2]string{{"uid", owner.Uid}, {"gid", owner.Gid}, {"fmask", "0177"}, {"dmask", "0077"}}
+	common := [][2]string{{"uid", owner.Uid}, {"gid", owner.Gid}, {"fmask", "0133"}, {"dmask", "0022"}}
 	return []stickFormat{
 		{"vfat", append([][2]string{{"utf8", "1"}, {"shortname", "mixed"}, {"flush", ""}}, common...)},
 		{"exfat", append([][2]string{{"iocharset", "utf8"}}, common...)},
@@ -40,6 +41,10 @@ func (c stickMount) Run(s *streams) error {
 		return fmt.Errorf("stick: %w", err)
 	}
 	fmt.Fprintf(s.out, "stick: %s (%s) is mounted for reading\n", c.Device, format)
+	if err := showReleases(c.At, c.Shared); err != nil {
+		// All else of the stick is read all the same.
+		fmt.Fprintln(s.err, "assaygate: stick: the releases on it cannot be shown to the update agent:", err)
+	}
 	return nil
 }
 
@@ -147,6 +152,11 @@ func (c stickUnmount) Run(s *streams) error {
 		return fmt.Errorf("stick: %w", err)
 	}
 	for _, one := range mounts {
+		if one.source == c.Device && filepath.Dir(one.at) == c.Shared {
+			if err := unix.Unmount(one.at, unix.MNT_DETACH); err != nil {
+				return fmt.Errorf("stick: %s: %w", one.at, err)
+			}
+		}
 		if one.at == c.At && one.source == c.Device {
 			if err := unix.Unmount(c.At, unix.MNT_DETACH); err != nil {
 				return fmt.Errorf("stick: %s: %w", c.At, err)

@@ -275,3 +275,52 @@ func TestTwoSticksAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestStickShowsItsReleases shows the update agent what it may read of a stick, and
+// that only for reading; it goes with the stick.
+func TestStickShowsItsReleases(t *testing.T) {
+	if !inOwnMounts(t) {
+		return
+	}
+	device := stickDisk(t)
+	_, at := stickPlace(t)
+	if _, err := mountStick(device, at, testFormats); err != nil {
+		t.Fatal(err)
+	}
+	shared := filepath.Join(t.TempDir(), "shared")
+	if err := showReleases(at, shared); err != nil {
+		t.Errorf("a stick without releases: %v", err)
+	}
+	if err := remountStick(at, "rw"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range releaseFolders() {
+		for _, folder := range []string{filepath.Join(at, name), filepath.Join(shared, name)} {
+			if err := os.MkdirAll(folder, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(at, name, "file"), []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := showReleases(at, shared); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range releaseFolders() {
+		if text, err := os.ReadFile(filepath.Join(shared, name, "file")); err != nil || string(text) != name {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+		if err := os.WriteFile(filepath.Join(shared, name, "file"), nil, 0o644); !errors.Is(err, unix.EROFS) {
+			t.Errorf("%s can be written to: %v", name, err)
+		}
+	}
+	if err := (stickUnmount{Device: device, At: at, Shared: shared}).Run(&streams{out: io.Discard}); err != nil {
+		t.Error(err)
+	}
+	for _, name := range releaseFolders() {
+		if _, err := os.Stat(filepath.Join(shared, name, "file")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", name, err)
+		}
+	}
+}

@@ -73,6 +73,7 @@ func (c *supportCommand) path() (string, error) {
 // sources asks a gateway that may be running, from outside.
 func (c *supportCommand) sources(path string, config Config) supportSources {
 	return supportSources{
+		updates: updatePlaces{"/"},
 		version: version, directories: config.directories(), log: journal,
 		config: func() ([]byte, string, error) { return readConfigFile(path) },
 		metrics: func(ctx context.Context) ([]byte, error) {

@@ -31,6 +31,7 @@ type supportSources struct {
 	status      func(context.Context) (spool.Status, error)
 	ports       func(context.Context) (any, error)
 	log         func(context.Context) ([]byte, error)
+	updates     updatePlaces
 }
 
 // Bounds of a support bundle.
@@ -48,6 +49,7 @@ spool.json      how many messages wait, are delivered or parked; none of them
 ports.json      the serial ports
 system.json     board, card, kernel, network addresses, time
 log.txt         the newest lines of the gateway's log
+update.json     of a box: what runs, what is offered, and what became of the last update
 errors.txt      of a box: the errors of all its parts, over many starts
 missing.txt     what could not be had, and why
 
@@ -150,6 +152,14 @@ func (s supportSources) parts(now time.Time) []supportPart {
 		}},
 		{"system.json", func(context.Context) ([]byte, error) { return indented(s.system(now)) }},
 		{"log.txt", s.log},
+	}
+	if known, err := s.updates.known(); !errors.Is(err, errNoUpdates) {
+		parts = append(parts, supportPart{"update.json", func(context.Context) ([]byte, error) {
+			if err != nil {
+				return nil, err
+			}
+			return indented(known.status)
+		}})
 	}
 	if there(keptErrorsFile) || there(keptErrorsFile+".1") {
 		parts = append(parts, supportPart{"errors.txt", keptErrors})

@@ -15,7 +15,7 @@ import (
 func (d *daemon) supportSources() supportSources {
 	admin := &http.Client{Transport: api.InProcess(adminHandler(d.health, d.metrics))}
 	return supportSources{
-		version: version, board: d.board, directories: d.config().directories(), log: d.recent.read,
+		version: version, board: d.board, updates: d.updates, directories: d.config().directories(), log: d.recent.read,
 		config: func() ([]byte, string, error) {
 			path, err := d.changes.source.file(systemConfig)
 			if err != nil {
