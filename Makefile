@@ -231,13 +231,13 @@ image-qemu: go-check ## a card with the box's system, for QEMU, to dist/image: V
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build $(RELEASE) -o '$(IMAGES)/bin/assaygate-$(VERSION)' $(PACKAGE)
 	VERSION='$(VERSION)' BUILD_ID='$(COMMIT)' VARIANT='$(VARIANT)' OVERLAY='$(OVERLAY)' NAME='$(or $(NAME),$(VERSION))' \
 		SOURCE_DATE_EPOCH='$(or $(SOURCE_DATE_EPOCH),0)' BINARY='$(IMAGES)/bin/assaygate-$(VERSION)' OUT='$(IMAGES)' \
-		RAUC_KEYRING='$(RAUC_KEYRING)' RAUC_CERT='$(RAUC_CERT)' RAUC_KEY='$(RAUC_KEY)' image/build/image-qemu
+		RAUC_KEYRING='$(RAUC_KEYRING)' RAUC_CERT='$(RAUC_CERT)' RAUC_KEY='$(RAUC_KEY)' UPDATE_ROOT='$(UPDATE_ROOT)' image/build/image-qemu
 
 # Images made by Buildroot, see docs/building-images.md. What was fetched and what takes long is kept in CACHE.
 export CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assaygate
 BOARD ?=
 BUILDROOT = VERSION='$(VERSION)' COMMIT='$(COMMIT)' SOURCE_DATE_EPOCH='$(or $(SOURCE_DATE_EPOCH),0)' ARCHIVE='$(CURDIR)/$(SOURCE)' \
-	VARIANT='$(VARIANT)' RAUC_KEYRING='$(RAUC_KEYRING)' RAUC_CERT='$(RAUC_CERT)' RAUC_KEY='$(RAUC_KEY)'
+	VARIANT='$(VARIANT)' RAUC_KEYRING='$(RAUC_KEYRING)' RAUC_CERT='$(RAUC_CERT)' RAUC_KEY='$(RAUC_KEY)' UPDATE_ROOT='$(UPDATE_ROOT)'
 
 .PHONY: image
 image: ## an image for a board, by Buildroot, to dist/buildroot/BOARD: BOARD=raspberrypi4_64; takes hours
