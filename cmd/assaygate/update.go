@@ -8,5 +8,5 @@ type updateCommand struct {
 	Confirm updateConfirmCommand `cmd:"" help:"Say of the system that runs that it is good (root). Example: assaygate update confirm"`
 	Agent   updateAgentCommand   `cmd:"" hidden:"" help:"The service that updates a box. Example: assaygate update agent"`
 	Reboot  updateRebootCommand  `cmd:"" hidden:"" help:"Root's part of starting the box anew for an update. Example: assaygate update reboot"`
-	Repo updateRepo `cmd:"" help:"The repository that boxes take updates from, for who makes releases and who runs a fleet. Example: assaygate update repo init repository"`
+	Repo    updateRepo           `cmd:"" help:"The repository that boxes take updates from, for who makes releases and who runs a fleet. Example: assaygate update repo init repository"`
 }
