@@ -260,23 +260,30 @@ buildroot-update: ## write Buildroot's defconfigs and lists of packages anew, af
 	buildroot/defconfigs
 	buildroot/test/configs --write
 
-# The images that the tests in QEMU need: the one that is sold, the debug image, and two bundles for that one, another
-# version and one whose gateway never gets healthy. Parts are kept in $(CACHE), so only the first time takes long.
+# The images that the tests in QEMU need: the one that is sold, the debug image, and two releases for that one, a good one
+# and one whose gateway never gets healthy, in two states of a repository. Parts are kept in $(CACHE), so only the first time
+# takes long.
 IMAGETEST := $(CURDIR)/dist/image-test
+TESTIMAGE = $(MAKE) image-qemu IMAGES='$(IMAGETEST)' UPDATE_ROOT='$(IMAGETEST)/updates/public/metadata/1.root.json'
+TESTADD   = bin/assaygate update repo add '$(IMAGETEST)/updates' '$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-$(1).raucb'
 
 .PHONY: test-image-parts
-test-image-parts: go-check
-	$(MAKE) image-qemu IMAGES='$(IMAGETEST)' NAME=test
-	$(MAKE) image-qemu IMAGES='$(IMAGETEST)' NAME=test VARIANT=debug
-	ZSTD_LEVEL=3 $(MAKE) image-qemu IMAGES='$(IMAGETEST)' NAME=update VARIANT=debug VERSION='$(VERSION)+update'
-	ZSTD_LEVEL=3 $(MAKE) image-qemu IMAGES='$(IMAGETEST)' NAME=spoilt VARIANT=debug VERSION='$(VERSION)+spoilt' \
-		OVERLAY='$(CURDIR)/image/imagetest/testdata/spoilt'
+test-image-parts: build
+	rm -rf '$(IMAGETEST)'/updates*
+	bin/assaygate update repo init '$(IMAGETEST)/updates'
+	$(TESTIMAGE) NAME=test VERSION=1.0.0
+	$(TESTIMAGE) NAME=test VERSION=1.0.0 VARIANT=debug
+	ZSTD_LEVEL=3 $(TESTIMAGE) NAME=update VERSION=1.1.0 VARIANT=debug
+	ZSTD_LEVEL=3 $(TESTIMAGE) NAME=spoilt VERSION=1.2.0 VARIANT=debug OVERLAY='$(CURDIR)/image/imagetest/testdata/spoilt'
+	$(call TESTADD,update)
+	cp -a '$(IMAGETEST)/updates/public' '$(IMAGETEST)/updates-good'
+	$(call TESTADD,spoilt)
 
 # RUN=stick, or RUN='stick|kill', runs these cases alone. What the boxes say goes to dist/image-test/logs.
 IMAGE_RUN = ASSAYGATE_IMAGE='$(IMAGETEST)/assaygate-qemu_aarch64-test.img' ASSAYGATE_IMAGE_LOGS='$(IMAGETEST)/logs' \
 	ASSAYGATE_IMAGE_DEBUG='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-test.img' ASSAYGATE_UBOOT='$(IMAGETEST)/u-boot.bin' \
 	ASSAYGATE_BUNDLE='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-update.raucb' \
-	ASSAYGATE_BUNDLE_SPOILT='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-spoilt.raucb' $(GO) test -count 1 -v
+	ASSAYGATE_RELEASES='$(IMAGETEST)/updates-good' ASSAYGATE_RELEASES_SPOILT='$(IMAGETEST)/updates/public' $(GO) test -count 1 -v
 
 .PHONY: test-image
 test-image: test-image-parts ## boot the image in QEMU and do to it what happens to boxes: docs/image-tests.md; RUN=update alone

@@ -20,8 +20,9 @@ type images struct {
 	uboot    string // u-boot.bin
 	box      string // the image as it is sold
 	debug    string // the same with a root shell
-	update   string // a bundle for the debug image, of another version
-	spoilt   string // a bundle whose gateway never gets healthy
+	update   string // a bundle for the debug image, of the next version
+	releases string // what a repository publishes that has this bundle
+	spoilt   string // and what it publishes later, with one whose gateway never gets healthy
 }
 
 // find returns the images, and skips the test where it was given none.
@@ -33,7 +34,7 @@ func find(t *testing.T) images {
 	}
 	for variable, to := range map[string]*string{
 		"ASSAYGATE_IMAGE": &i.box, "ASSAYGATE_IMAGE_DEBUG": &i.debug, "ASSAYGATE_UBOOT": &i.uboot,
-		"ASSAYGATE_BUNDLE": &i.update, "ASSAYGATE_BUNDLE_SPOILT": &i.spoilt,
+		"ASSAYGATE_BUNDLE": &i.update, "ASSAYGATE_RELEASES": &i.releases, "ASSAYGATE_RELEASES_SPOILT": &i.spoilt,
 	} {
 		path := os.Getenv(variable)
 		if path == "" {

@@ -1,14 +1,17 @@
 package imagetest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
-// updateCase installs a bundle from a stick, and the box goes on in the other slot with all that it had.
+// updateCase brings a release by stick. The box installs it by itself while an analyser sends, and goes on in the other slot
+// with all that it had.
 func (b *box) updateCase() error {
 	if err := b.working(); err != nil {
 		return err
@@ -25,16 +28,13 @@ func (b *box) updateCase() error {
 	if err != nil {
 		return err
 	}
-	if err := b.install(b.images.update); err != nil {
-		return err
-	}
 	place := b.console.end()
-	if _, err := b.do("systemctl reboot"); err != nil {
+	if err := b.stickWith(b.images.releases); err != nil {
 		return err
 	}
-	slot, next, err := b.booted(place, bootLimit)
+	slot, next, err := b.booted(place, installLimit+bootLimit)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; %s", err, b.updateStatus())
 	}
 	if slot == from {
 		return fmt.Errorf("slot %s is booted again", slot)
@@ -56,7 +56,10 @@ func (b *box) updateCase() error {
 	if have, err := b.stored(); err != nil || have != stored {
 		return fmt.Errorf("the store had %s messages, and has %s (%v)", stored, have, err)
 	}
-	return errors.Join(b.three(b.overLAN), b.three(b.overWire), b.sound())
+	if err := errors.Join(b.three(b.overLAN), b.three(b.overWire), b.sound()); err != nil {
+		return err
+	}
+	return errors.Join(b.outcome("installed", "1.1.0"), b.pullDisk("update"))
 }
 
 // fallbackCase installs an image whose gateway never gets healthy. The box tries it as often as the counter says, and goes
@@ -70,19 +73,12 @@ func (b *box) fallbackCase() error {
 	if err != nil {
 		return err
 	}
-	if err := b.install(b.images.spoilt); err != nil {
-		return err
-	}
-	// Two tries in place of RAUC's three: the counter is what is tested, and a boot takes long here.
-	if _, err := b.do(fmt.Sprintf("fw_setenv BOOT_%s_LEFT 2", slotOther(from))); err != nil {
-		return err
-	}
 	place := b.console.end()
-	if _, err := b.do("systemctl reboot"); err != nil {
+	if err := b.stickWith(b.images.spoilt); err != nil {
 		return err
 	}
 	var tried string
-	for range 3 {
+	for range 4 {
 		match, next, err := b.console.wait(fallbackLimit, place, booting)
 		if err != nil {
 			return err
@@ -95,7 +91,7 @@ func (b *box) fallbackCase() error {
 			return err
 		}
 	}
-	if want := strings.Repeat(slotOther(from), 2) + from; tried != want {
+	if want := strings.Repeat(slotOther(from), 3) + from; tried != want {
 		return fmt.Errorf("the slots were tried in the order %s, want %s", tried, want)
 	}
 	if _, _, err = b.console.wait(bootLimit, place, ready); err != nil {
@@ -114,6 +110,10 @@ func (b *box) fallbackCase() error {
 	if err := errors.Join(b.followJournal(), b.three(b.overLAN), b.verified(), b.sound()); err != nil {
 		return err
 	}
+	// The stick is still plugged in, and the release is not tried again.
+	if err := errors.Join(b.outcome("fell-back", "1.2.0"), b.remembered()); err != nil {
+		return err
+	}
 	// After all of it the FAT is as it was flashed.
 	return b.unchanged(b.hardware.images.debug, "boot")
 }
@@ -122,40 +122,62 @@ func slotName(slot string) string { return "rootfs-" + strings.ToLower(slot) }
 
 func slotOther(slot string) string { return map[string]string{"A": "B", "B": "A"}[slot] }
 
-const bundleOnStick = "/run/assaygate/stick/update.raucb"
-
-// install installs a bundle that is on a stick.
-func (b *box) install(bundle string) error {
-	if err := b.stickWith(bundle); err != nil {
+// stickWith plugs in a stick with what a repository publishes, or with other files.
+func (b *box) stickWith(from string) error {
+	image := filepath.Join(b.directory, "update.img")
+	size, err := treeSize(from)
+	if err != nil {
 		return err
 	}
-	output, status, err := b.shell.run(installLimit, "rauc install "+bundleOnStick)
-	if err == nil && status != 0 {
-		err = fmt.Errorf("rauc install ended with %d: %s", status, tail(output))
+	if err := makeStick(image, from, int(size>>20)+32); err != nil {
+		return err
 	}
-	return errors.Join(err, b.pullDisk("update"))
+	return b.plugDisk("update", image, true)
 }
 
-// stickWith plugs in a stick with a bundle, and waits until the box sees it.
-func (b *box) stickWith(bundle string) error {
-	directory, image := filepath.Join(b.directory, "update"), filepath.Join(b.directory, "update.img")
-	size, err := fileSize(bundle)
+func treeSize(directory string) (size int64, err error) {
+	err = filepath.WalkDir(directory, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			size += info.Size()
+		}
+		return err
+	})
+	return size, err
+}
+
+// updateStatus is what the box says of updates, for the words of a failure.
+func (b *box) updateStatus() string {
+	text, _, err := b.shell.run(momentLimit, "assaygate update status 2>&1")
+	return fmt.Sprintf("assaygate update status: %s (%v)", text, err)
+}
+
+// outcome waits until the box has judged its last update.
+func (b *box) outcome(result, version string) error {
+	var text string
+	err := b.poll(slower(time.Minute), "outcome "+result+" of "+version, func() (bool, error) {
+		var err error
+		if text, _, err = b.shell.run(momentLimit, "cat /data/system/update/outcome.json"); err != nil {
+			return false, err
+		}
+		var is struct{ Result, Version string }
+		_ = json.Unmarshal([]byte(text), &is) // it is not there yet
+		return is.Result == result && is.Version == version, nil
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: the last one is %s; %s", err, text, b.updateStatus())
 	}
-	err = errors.Join(os.RemoveAll(directory), os.MkdirAll(directory, 0o700), os.Symlink(bundle, filepath.Join(directory, "update.raucb")))
-	if err != nil {
-		return err
-	}
-	if err := makeStick(image, directory, int(size>>20)+32); err != nil {
-		return err
-	}
-	if err := b.plugDisk("update", image, true); err != nil {
-		return err
-	}
-	return b.poll(momentLimit, "stick with the bundle", func() (bool, error) {
-		_, status, err := b.shell.run(momentLimit, "test -e "+bundleOnStick)
-		return status == 0, err
+	return nil
+}
+
+// remembered says whether the box tells that it does not install the release again.
+func (b *box) remembered() error {
+	return b.poll(slower(time.Minute), "word that the release is not installed again", func() (bool, error) {
+		text, err := b.do("assaygate update status")
+		return strings.Contains(text, "not installed again"), err
 	})
 }
 
