@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -110,6 +111,15 @@ func (r *releases) Download(ctx context.Context, offer agent.Offer, file string,
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
+	}
+	if ours, err := os.OpenFile(file, os.O_RDWR, 0); err == nil {
+		ours.Close()
+	} else if errors.Is(err, fs.ErrPermission) {
+		// RAUC makes a bundle its own before it installs it, so that nobody changes it
+		// meanwhile. Where that installation has failed, the file is of no more use here.
+		if err := os.Remove(file); err != nil {
+			return err
+		}
 	}
 	return trust.Download(ctx, r.source, origin, file, trust.Limits{Rate: r.rate, Progress: progress})
 }
