@@ -46,7 +46,6 @@ type hardware struct {
 	debug     bool     // whether there is a shell
 	more      []string // more of the emulator's arguments
 	instead   []string // the arguments of another board
-	usb       string   // its USB
 }
 
 // lines returns the emulator's arguments.
@@ -98,9 +97,6 @@ func (h hardware) on() (*machine, error) {
 		return nil, err
 	}
 	m := &machine{process: exec.Command(h.emulator, args...), ended: make(chan struct{}), usb: "usb.0"}
-	if h.usb != "" {
-		m.usb = h.usb
-	}
 	m.process.Env = append(os.Environ(), pipeVariable+"="+h.outside)
 	log := func(name string) *os.File {
 		file, openErr := os.OpenFile(filepath.Join(h.directory, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
