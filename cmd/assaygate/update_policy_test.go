@@ -105,7 +105,7 @@ func TestUpdatePolicy(t *testing.T) {
 		said, _ := asking.CombinedOutput() // nothing is there to be called
 		want := "AccessDenied"
 		if call.allowed {
-			want = "NoSuchObject"
+			want = "UnknownInterface"
 		}
 		if !strings.Contains(string(said), want) {
 			t.Errorf("%d calls %s; want %s\n%s", call.user, call.method, want, said)
