@@ -82,7 +82,7 @@ func (j slotJudge) remember() error {
 	if err := os.MkdirAll(filepath.Dir(j.memoryPath()), 0o755); err != nil {
 		return err
 	}
-	return config.Replace(j.memoryPath(), append(text, '\n'))
+	return config.Publish(j.memoryPath(), append(text, '\n'))
 }
 
 // otherSlot is the slot that U-Boot would take in place of this one. Its error

@@ -125,6 +125,7 @@ func TestSlotOfANewImageIsGoodOnceItIsHealthy(t *testing.T) {
 		b.run(t.Context(), time.Hour)
 	})
 	b.want([]string{ready, good}, 1, 0)
+	b.wantForEverybody(b.judge.memoryPath())
 	// And the next start is no trial: it is good at once, whatever the gateway says.
 	b.said, b.well = nil, never
 	synctest.Test(t, func(t *testing.T) { b.run(t.Context(), time.Hour) })

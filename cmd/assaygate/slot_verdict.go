@@ -32,7 +32,7 @@ func (j slotJudge) keepVerdict(good bool, reason string) {
 		err = os.MkdirAll(filepath.Dir(j.verdictPath()), 0o755)
 	}
 	if err == nil {
-		err = config.Replace(j.verdictPath(), append(text, '\n'))
+		err = config.Publish(j.verdictPath(), append(text, '\n'))
 	}
 	if err != nil {
 		j.log.Error("what came of the trial cannot be kept", "good", good, "error", err)

@@ -29,7 +29,16 @@ func (b *slotBox) verdict() *slotVerdict {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.wantForEverybody(b.judge.verdictPath())
 	return &v
+}
+
+// wantForEverybody: the update agent has a user of its own.
+func (b *slotBox) wantForEverybody(path string) {
+	b.t.Helper()
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o644 {
+		b.t.Errorf("%s: %v, %v", path, info.Mode(), err)
+	}
 }
 
 func cardFull() error { return blameless{errors.New("the card is full")} }

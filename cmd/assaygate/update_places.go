@@ -156,5 +156,5 @@ func (p updatePlaces) keepVerdict(v agent.Verdict) error {
 	if err != nil {
 		return err
 	}
-	return config.Replace(filepath.Join(p.state(), lastVerdict), append(text, '\n'))
+	return config.Publish(filepath.Join(p.state(), lastVerdict), append(text, '\n'))
 }

@@ -25,11 +25,11 @@ func Save(path string, data []byte) error {
 	}
 	if err == nil && !bytes.Equal(previous, data) {
 		// A copy, not a rename: path is never without a file.
-		if err := replace(path+".previous", previous); err != nil {
+		if err := replace(path+".previous", previous, ownersMode); err != nil {
 			return fmt.Errorf("keep the previous %s: %w", path, err)
 		}
 	}
-	if err := replace(path, data); err != nil {
+	if err := replace(path, data, ownersMode); err != nil {
 		return fmt.Errorf("save %s: %w", path, err)
 	}
 	return nil
@@ -37,7 +37,7 @@ func Save(path string, data []byte) error {
 
 // replace writes a temporary file beside path, makes it durable, and renames
 // it; the rename is durable when the directory is.
-func replace(path string, data []byte) (err error) {
+func replace(path string, data []byte, mode os.FileMode) (err error) {
 	directory := filepath.Dir(path)
 	file, err := os.CreateTemp(directory, "."+filepath.Base(path)+".*")
 	if err != nil {
@@ -49,7 +49,7 @@ func replace(path string, data []byte) (err error) {
 			os.Remove(file.Name())
 		}
 	}()
-	if err := file.Chmod(0o600); err != nil && runtime.GOOS != "windows" {
+	if err := file.Chmod(mode); err != nil && runtime.GOOS != "windows" {
 		return err
 	}
 	if _, err := file.Write(data); err != nil {

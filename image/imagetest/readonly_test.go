@@ -67,7 +67,7 @@ func (b *box) onlyRootUpdates() error {
 		"de.pengutronix.rauc.Installer Mark ss good booted",
 		"org.freedesktop.DBus.Properties GetAll s de.pengutronix.rauc.Installer",
 	} {
-		output, status, err := b.shell.run(momentLimit, fmt.Sprintf("setpriv --reuid %d --regid %d --clear-groups %s%s 2>&1", user, group, ask, request))
+		output, status, err := b.shell.run(momentLimit, fmt.Sprintf("/usr/bin/setpriv --reuid %d --regid %d --clear-groups %s%s 2>&1", user, group, ask, request))
 		if err != nil {
 			return err
 		}
