@@ -13,7 +13,7 @@ import (
 // The gateway of a box is found as its unit starts it, without a flag.
 func TestHealthFindsTheBoxsOwnEndpoint(t *testing.T) {
 	unit, err := os.ReadFile("../../image/rootfs-overlay/usr/lib/systemd/system/assaygate.service")
-	if err != nil || !strings.Contains(string(unit), "run --config "+boxConfig+" --factory "+boxFactory+"\n") {
+	if err != nil || !strings.Contains(string(unit), "run --config "+boxConfig+" --factory "+boxFactory+" ") {
 		t.Errorf("the gateway is started with another configuration: %v", err)
 	}
 	const refused = "version: 1\nnews: of a later release\n"
