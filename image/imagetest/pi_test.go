@@ -10,9 +10,9 @@ import (
 )
 
 // piCase boots the card on the board that QEMU has of the Raspberry Pi 3, with the device tree that Debian's kernel has for
-// it, until the gateway is ready and the slot is judged good. It is started by its kernel alone. The board's watchdog is
-// left out: QEMU's resets the moment that it is set up. There is no network, for that board's is behind USB too, and no stick: QEMU's controller hangs its kernel when one is
-// plugged in.
+// it, until the gateway is ready. It is started by its kernel alone, so there are no counters on the card, and no slot is
+// marked good. The board's watchdog is left out: QEMU's resets the moment that it is set up. There is no network, for that
+// board's is behind USB too, and no stick: QEMU's controller hangs the kernel when one is plugged in.
 func piCase(t *testing.T, b *box) (string, error) {
 	tree := os.Getenv("ASSAYGATE_PI_DTB")
 	if tree == "" {
@@ -43,8 +43,5 @@ func piCase(t *testing.T, b *box) (string, error) {
 		return "", err
 	}
 	took := time.Since(began)
-	if _, _, err := m.console.wait(momentLimit, 0, `ASSAYGATE-GOOD slot=A`); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("to READY in %.0f s, and the slot is good", took.Seconds()), nil
+	return fmt.Sprintf("to READY in %.0f s", took.Seconds()), nil
 }
