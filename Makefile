@@ -253,7 +253,7 @@ release: ## every board's image, bundle and list of parts, to dist/release/VERSI
 
 .PHONY: test-buildroot
 test-buildroot: source ## what can be known of Buildroot's images without building them, and a part of one built and started
-	@$(BUILDROOT) buildroot/test/run
+	@$(BUILDROOT) MAX_BOX='$(MAX_BOX)' buildroot/test/run
 
 .PHONY: buildroot-update
 buildroot-update: ## write Buildroot's defconfigs and lists of packages anew, after a change of image/boards or buildroot
