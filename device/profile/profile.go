@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/assaygate/assaygate/envelope"
@@ -125,32 +126,44 @@ func sources(files fs.FS, directory string) (map[string]source, error) {
 }
 
 func build(o Options, texts map[string]source) (*Set, error) {
-	s := &Set{options: o, profiles: map[string]*profile{}, sources: texts}
-	over, mistakes := readBases(texts)
-	for _, base := range over {
-		s.profiles[base.name] = base
+	profiles := map[string]*profile{}
+	if !texts[genericASTM].own && !texts[genericHL7].own {
+		maps.Copy(profiles, builtinProfiles())
+		maps.DeleteFunc(profiles, func(name string, _ *profile) bool { return texts[name].own })
 	}
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		if s.profiles[name] != nil {
-			continue
-		}
-		p, wrong := decodeDefinition(texts[name], over)
-		mistakes = append(mistakes, wrong...)
-		s.profiles[name] = p
-	}
-	if len(mistakes) > 0 {
+	if mistakes := decodeInto(profiles, texts); len(mistakes) > 0 {
 		return nil, mistakes
 	}
-	s.names = slices.Sorted(maps.Keys(s.profiles))
-	return s, nil
+	return &Set{options: o, profiles: profiles, sources: texts, names: slices.Sorted(maps.Keys(profiles))}, nil
 }
 
-// readBases reads the generic definitions. A vendor's own format has ASTM's
-// records once it is read, and so ASTM's names.
-func readBases(texts map[string]source) (bases, Mistakes) {
-	astm, wrong := decodeDefinition(texts[genericASTM], nil)
-	hl7, more := decodeDefinition(texts[genericHL7], nil)
-	return bases{envelope.ASTM: astm, envelope.Vendor: astm, envelope.HL7: hl7}, append(wrong, more...)
+// builtinProfiles are the built-in definitions over the built-in bases. They are read once: each start needs them
+// twice, and reading them is a tenth of it. There is none where one is wrong, which is found where it is read again.
+var builtinProfiles = sync.OnceValue(func() map[string]*profile {
+	profiles := map[string]*profile{}
+	texts, err := sources(builtin, "definitions")
+	if err != nil || len(decodeInto(profiles, texts)) > 0 {
+		return nil
+	}
+	return profiles
+})
+
+// decodeInto reads the definitions that are not there yet. The generic ones come first, for they lie under all
+// others. A vendor's own format has ASTM's records once it is read, and so ASTM's names.
+func decodeInto(profiles map[string]*profile, texts map[string]source) (mistakes Mistakes) {
+	decode := func(name string, over bases) *profile {
+		if profiles[name] == nil {
+			p, wrong := decodeDefinition(texts[name], over)
+			profiles[name], mistakes = p, append(mistakes, wrong...)
+		}
+		return profiles[name]
+	}
+	astm, hl7 := decode(genericASTM, nil), decode(genericHL7, nil)
+	over := bases{envelope.ASTM: astm, envelope.Vendor: astm, envelope.HL7: hl7}
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		decode(name, over)
+	}
+	return mistakes
 }
 
 // Check returns all that is wrong in the definition with the given file name, and
