@@ -260,9 +260,9 @@ buildroot-update: ## write Buildroot's defconfigs and lists of packages anew, af
 	buildroot/defconfigs
 	buildroot/test/configs --write
 
-# The images that the tests in QEMU need: the one that is sold, the debug image, and two releases for that one, a good one
-# and one whose gateway never gets healthy, in two states of a repository. Parts are kept in $(CACHE), so only the first time
-# takes long.
+# The images that the tests in QEMU need: the one that is sold, the debug image, and three releases for that one, a good one,
+# the same that goes out in waves, and, alone, one whose gateway never gets healthy, in three states of a repository. Parts are kept in
+# $(CACHE), so only the first time takes long.
 IMAGETEST := $(CURDIR)/dist/image-test
 TESTIMAGE = $(MAKE) image-qemu IMAGES='$(IMAGETEST)' UPDATE_ROOT='$(IMAGETEST)/updates/public/metadata/1.root.json'
 TESTADD   = bin/assaygate update repo add '$(IMAGETEST)/updates' '$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-$(1).raucb'
@@ -274,16 +274,24 @@ test-image-parts: build
 	$(TESTIMAGE) NAME=test VERSION=1.0.0
 	$(TESTIMAGE) NAME=test VERSION=1.0.0 VARIANT=debug
 	ZSTD_LEVEL=3 $(TESTIMAGE) NAME=update VERSION=1.1.0 VARIANT=debug
+	ZSTD_LEVEL=3 $(TESTIMAGE) NAME=waves VERSION=1.1.1 VARIANT=debug
 	ZSTD_LEVEL=3 $(TESTIMAGE) NAME=spoilt VERSION=1.2.0 VARIANT=debug OVERLAY='$(CURDIR)/image/imagetest/testdata/spoilt'
 	$(call TESTADD,update)
 	cp -a '$(IMAGETEST)/updates/public' '$(IMAGETEST)/updates-good'
+	$(call TESTADD,waves)
+	bin/assaygate update repo wave '$(IMAGETEST)/updates' 1.1.1
+	cp -a '$(IMAGETEST)/updates/public' '$(IMAGETEST)/updates-waves'
+	bin/assaygate update repo remove '$(IMAGETEST)/updates' 1.1.0
+	bin/assaygate update repo remove '$(IMAGETEST)/updates' 1.1.1
 	$(call TESTADD,spoilt)
+	cp -a '$(IMAGETEST)/updates/public' '$(IMAGETEST)/updates-spoilt'
 
 # RUN=stick, or RUN='stick|kill', runs these cases alone. What the boxes say goes to dist/image-test/logs.
 IMAGE_RUN = ASSAYGATE_IMAGE='$(IMAGETEST)/assaygate-qemu_aarch64-test.img' ASSAYGATE_IMAGE_LOGS='$(IMAGETEST)/logs' \
 	ASSAYGATE_IMAGE_DEBUG='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-test.img' ASSAYGATE_UBOOT='$(IMAGETEST)/u-boot.bin' \
 	ASSAYGATE_BUNDLE='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-update.raucb' \
-	ASSAYGATE_RELEASES='$(IMAGETEST)/updates-good' ASSAYGATE_RELEASES_SPOILT='$(IMAGETEST)/updates/public' $(GO) test -count 1 -v
+	ASSAYGATE_RELEASES='$(IMAGETEST)/updates-good' ASSAYGATE_RELEASES_WAVES='$(IMAGETEST)/updates-waves' \
+	ASSAYGATE_RELEASES_SPOILT='$(IMAGETEST)/updates-spoilt' $(GO) test -count 1 -v
 
 .PHONY: test-image
 test-image: test-image-parts ## boot the image in QEMU and do to it what happens to boxes: docs/image-tests.md; RUN=update alone
@@ -294,11 +302,24 @@ test-image: test-image-parts ## boot the image in QEMU and do to it what happens
 test-image-masked: go-check
 	$(MAKE) image-qemu IMAGES='$(IMAGETEST)' NAME=masked VARIANT=debug OVERLAY='$(CURDIR)/image/imagetest/testdata/masked'
 
+# Releases that do not start: U-Boot does not take the kernel; the kernel finds no system.
+.PHONY: test-image-unbootable
+test-image-unbootable: test-image-parts
+	ZSTD_LEVEL=3 $(TESTIMAGE) NAME=nokernel VERSION=1.3.0 VARIANT=debug OVERLAY='$(CURDIR)/image/imagetest/testdata/nokernel'
+	ZSTD_LEVEL=3 $(TESTIMAGE) NAME=noroot VERSION=1.3.1 VARIANT=debug OVERLAY='$(CURDIR)/image/imagetest/testdata/noroot'
+	bin/assaygate update repo remove '$(IMAGETEST)/updates' 1.2.0
+	$(call TESTADD,nokernel)
+	cp -a '$(IMAGETEST)/updates/public' '$(IMAGETEST)/updates-nokernel'
+	bin/assaygate update repo remove '$(IMAGETEST)/updates' 1.3.0
+	$(call TESTADD,noroot)
+	cp -a '$(IMAGETEST)/updates/public' '$(IMAGETEST)/updates-noroot'
+
 # The device tree of the Raspberry Pi 3 comes with Debian's kernel.
 .PHONY: test-image-long
-test-image-long: test-image-parts test-image-masked ## the long runs of docs/image-tests.md, an hour and a half; RUN=kills alone
-	ASSAYGATE_IMAGE_MASKED='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-masked.img' ASSAYGATE_PI_DTB="$$(image/imagetest/testdata/pi-dtb)" \
-		$(IMAGE_RUN) -timeout 4h -run '^TestLong$$$(if $(filter-out file,$(origin RUN)),/^($(RUN))$$)' ./image/imagetest
+test-image-long: test-image-parts test-image-masked test-image-unbootable ## the long runs of docs/image-tests.md, two hours; RUN=kills alone
+	ASSAYGATE_RELEASES_NOKERNEL='$(IMAGETEST)/updates-nokernel' ASSAYGATE_RELEASES_NOROOT='$(IMAGETEST)/updates-noroot' \
+		ASSAYGATE_IMAGE_MASKED='$(IMAGETEST)/assaygate-DEBUG-qemu_aarch64-masked.img' ASSAYGATE_PI_DTB="$$(image/imagetest/testdata/pi-dtb)" \
+		$(IMAGE_RUN) -timeout 5h -run '^TestLong$$$(if $(filter-out file,$(origin RUN)),/^($(RUN))$$)' ./image/imagetest
 
 .PHONY: test-tree
 test-tree: ## one layout for all who read it; nobody gets into an image: each door is planted once and must be found

@@ -26,6 +26,8 @@ type box struct {
 	*cable
 	slot     string // that it runs
 	lims     *senaitetest.Server
+	releases *releaseServer
+	more     string // of its configuration, behind the rest
 	promised *ledger
 	key      ed25519.PrivateKey
 	revision uint64
@@ -42,12 +44,14 @@ func newBox(t *testing.T, name string, h hardware, image string) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &box{hardware: h, cable: &cable{path: filepath.Join(directory, "cable")}, lims: senaitetest.New(), promised: newLedger(), name: name}
+	b := &box{hardware: h, cable: &cable{path: filepath.Join(directory, "cable")}, lims: senaitetest.New(), releases: newReleaseServer(t), promised: newLedger(), name: name}
 	b.directory, b.card, b.socket = directory, filepath.Join(directory, "card.img"), b.path
 	b.outside = strings.TrimPrefix(strings.TrimSuffix(b.lims.URL, "/senaite"), "http://")
+	b.server = b.releases.Listener.Addr().String()
 	t.Cleanup(func() {
 		b.off()
 		b.lims.Close()
+		b.releases.Close()
 		b.keepLogs(t)
 		os.RemoveAll(directory)
 	})
@@ -145,7 +149,7 @@ spool: {directory: /data/spool}
 config_drive: {directory: /run/assaygate/stick, write_request: /run/assaygate/stick-write}
 admin: {listen: "127.0.0.1:%s"}
 console: {listen: "127.0.0.1:8080"}
-`, owner.FormatKey(b.key.Public().(ed25519.PublicKey)), network, adapterSerial, mllpPort, limsURL, senaitetest.Username, senaitetest.Password, adminPort)
+%s`, owner.FormatKey(b.key.Public().(ed25519.PublicKey)), network, adapterSerial, mllpPort, limsURL, senaitetest.Username, senaitetest.Password, adminPort, b.more)
 }
 
 // sign signs a stick as the owner does.

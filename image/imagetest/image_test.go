@@ -28,5 +28,6 @@ func TestImage(t *testing.T) {
 	r.run(t, "readonly", b.readonlyCase)
 	r.run(t, "torn", b.tornCase)
 	r.run(t, "update", b.updateCase)
+	r.run(t, "https", b.httpsCase)
 	r.run(t, "fallback", b.fallbackCase)
 }

@@ -22,7 +22,8 @@ type images struct {
 	debug    string // the same with a root shell
 	update   string // a bundle for the debug image, of the next version
 	releases string // what a repository publishes that has this bundle
-	spoilt   string // and what it publishes later, with one whose gateway never gets healthy
+	waves    string // and what it publishes later, with one that goes out in waves
+	spoilt   string // and with one whose gateway never gets healthy
 }
 
 // find returns the images, and skips the test where it was given none.
@@ -34,7 +35,7 @@ func find(t *testing.T) images {
 	}
 	for variable, to := range map[string]*string{
 		"ASSAYGATE_IMAGE": &i.box, "ASSAYGATE_IMAGE_DEBUG": &i.debug, "ASSAYGATE_UBOOT": &i.uboot,
-		"ASSAYGATE_BUNDLE": &i.update, "ASSAYGATE_RELEASES": &i.releases, "ASSAYGATE_RELEASES_SPOILT": &i.spoilt,
+		"ASSAYGATE_BUNDLE": &i.update, "ASSAYGATE_RELEASES": &i.releases, "ASSAYGATE_RELEASES_WAVES": &i.waves, "ASSAYGATE_RELEASES_SPOILT": &i.spoilt,
 	} {
 		path := os.Getenv(variable)
 		if path == "" {

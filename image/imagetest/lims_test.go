@@ -10,11 +10,12 @@ import (
 	"github.com/assaygate/assaygate/uplink/senaite/senaitetest"
 )
 
-// The box sees the LIMS at this address. The emulator gives each connection there to a process of its own, which is this
-// program again; so the box has no other way out.
+// The box sees the LIMS, and the server of releases, at these addresses. The emulator gives each connection there to a process of
+// its own, which is this program again; so the box has no other way out.
 const (
-	limsURL      = "http://10.0.2.100/senaite"
-	pipeVariable = "ASSAYGATE_IMAGETEST_PIPE"
+	limsURL         = "http://10.0.2.100/senaite"
+	releasesAddress = "10.0.2.101"
+	pipeVariable    = "ASSAYGATE_IMAGETEST_PIPE"
 )
 
 // pipe connects standard input and output with an address.

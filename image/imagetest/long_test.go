@@ -25,6 +25,8 @@ func TestLong(t *testing.T) {
 		{"boottime", bootTimeCase},
 		{"kills", func(_ *testing.T, b *box) (string, error) { return b.kills(20) }},
 		{"cutinstall", cutInstallCase},
+		{"cutupdate", cutUpdateCase},
+		{"badkernel", badKernelCase},
 		{"full", fullCase},
 		{"broken", brokenCase},
 		{"memory", memoryCase},

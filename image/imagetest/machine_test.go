@@ -43,6 +43,7 @@ type hardware struct {
 	card      string   // the image of its SD card
 	socket    string   // where it looks for the analyser's cable
 	outside   string   // the address of the LIMS that it sees as 10.0.2.100
+	server    string   // that of the server of releases, which it sees as releasesAddress
 	debug     bool     // whether there is a shell
 	more      []string // more of the emulator's arguments
 	instead   []string // the arguments of another board
@@ -54,7 +55,10 @@ func (h hardware) lines() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	network := "user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:80-cmd:" + self
+	network := "user,id=net,restrict=on"
+	for guest, here := range map[string]string{"10.0.2.100:80": h.outside, releasesAddress + ":443": h.server} {
+		network += fmt.Sprintf(",guestfwd=tcp:%s-cmd:env %s=%s %s", guest, pipeVariable, here, self)
+	}
 	for _, port := range []string{mllpPort, consolePort, adminPort, sshPort} {
 		network += ",hostfwd=tcp:127.0.0.1:0-:" + port
 	}
@@ -97,7 +101,6 @@ func (h hardware) on() (*machine, error) {
 		return nil, err
 	}
 	m := &machine{process: exec.Command(h.emulator, args...), ended: make(chan struct{}), usb: "usb.0"}
-	m.process.Env = append(os.Environ(), pipeVariable+"="+h.outside)
 	log := func(name string) *os.File {
 		file, openErr := os.OpenFile(filepath.Join(h.directory, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		err = errors.Join(err, openErr)
