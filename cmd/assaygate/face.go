@@ -21,6 +21,9 @@ const (
 	// unreachableAfter is how long deliveries must fail until that is shown: a LIMS
 	// that is restarted is no outage.
 	unreachableAfter = 30 * time.Second
+	// longestUpdate is how long the update agent's word may hide that a person is
+	// needed. A release is installed and judged in minutes, and the agent is not trusted.
+	longestUpdate = time.Hour
 )
 
 // face is what the lights have to say. Its zero value is ready to use.
@@ -28,6 +31,7 @@ type face struct {
 	mu      sync.Mutex
 	failing map[string]time.Time // by destination: since when nothing was delivered
 	stick   configdrive.Status
+	updates time.Time   // since when the box is being updated; zero where it is not
 	state   board.State // as it was looked at last
 	looked  time.Time
 }
@@ -64,7 +68,20 @@ func (f *face) showStick(status configdrive.Status) {
 	f.stick = status
 }
 
-// note keeps what was seen. The stick's part is added when it is asked for.
+// showUpdate notes whether the box is being updated.
+func (f *face) showUpdate(under bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case !under:
+		f.updates = time.Time{}
+	case f.updates.IsZero():
+		f.updates = time.Now()
+	}
+}
+
+// note keeps what was seen. What the stick and an update have to say is added when it
+// is asked for.
 func (f *face) note(state board.State) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -82,6 +99,8 @@ func (f *face) now(healthy error) board.State {
 		return f.state
 	case f.stick == configdrive.Busy:
 		return board.Starting
+	case !f.updates.IsZero() && time.Since(f.updates) < longestUpdate:
+		return board.Updating
 	case f.stick == configdrive.Trouble && f.state != board.Starting:
 		return board.NeedsPerson
 	}

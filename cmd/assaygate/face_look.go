@@ -25,6 +25,7 @@ func (d *daemon) watchFace(ctx context.Context) {
 	defer ticker.Stop()
 	var kept glimpse
 	for {
+		d.face.showUpdate(d.updates.underWay())
 		d.face.note(d.lookAtFace(ctx, &kept))
 		select {
 		case <-ctx.Done():

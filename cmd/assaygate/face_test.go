@@ -124,22 +124,30 @@ func TestFaceShowsTheMostUrgent(t *testing.T) {
 		state   board.State
 		healthy error
 		stick   configdrive.Status
+		update  bool
 		want    board.State
 	}{
-		"a stick that is well":        {state: board.Unowned, stick: configdrive.Done, want: board.Unowned},
-		"nothing else":                {state: board.Ready, want: board.Ready},
-		"a part that hangs":           {state: board.NeedsPerson, healthy: errors.New("silent"), want: board.Refusing},
-		"busy with a stick":           {state: board.NeedsPerson, stick: configdrive.Busy, want: board.Starting},
-		"busy, and nothing is stored": {state: board.Refusing, stick: configdrive.Busy, want: board.Refusing},
-		"a stick with errors":         {state: board.Unreachable, stick: configdrive.Trouble, want: board.NeedsPerson},
-		"a stick, and nothing stored": {state: board.Refusing, stick: configdrive.Trouble, want: board.Refusing},
-		"a stick while starting":      {state: board.Starting, stick: configdrive.Trouble, want: board.Starting},
+		"a stick that is well":         {state: board.Unowned, stick: configdrive.Done, want: board.Unowned},
+		"nothing else":                 {state: board.Ready, want: board.Ready},
+		"a part that hangs":            {state: board.NeedsPerson, healthy: errors.New("silent"), want: board.Refusing},
+		"busy with a stick":            {state: board.NeedsPerson, stick: configdrive.Busy, want: board.Starting},
+		"busy, and nothing is stored":  {state: board.Refusing, stick: configdrive.Busy, want: board.Refusing},
+		"a stick with errors":          {state: board.Unreachable, stick: configdrive.Trouble, want: board.NeedsPerson},
+		"a stick, and nothing stored":  {state: board.Refusing, stick: configdrive.Trouble, want: board.Refusing},
+		"an update":                    {state: board.NeedsPerson, update: true, want: board.Updating},
+		"an update while starting":     {state: board.Starting, update: true, want: board.Updating},
+		"an update, nothing stored":    {state: board.Refusing, update: true, want: board.Refusing},
+		"an update, a part that hangs": {state: board.Ready, update: true, healthy: errors.New("silent"), want: board.Refusing},
+		"an update, a stick at work":   {state: board.Ready, update: true, stick: configdrive.Busy, want: board.Starting},
+		"an update, a stick's errors":  {state: board.Ready, update: true, stick: configdrive.Trouble, want: board.Updating},
+		"a stick while starting":       {state: board.Starting, stick: configdrive.Trouble, want: board.Starting},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var f face
 				f.note(test.state)
 				f.showStick(test.stick)
+				f.showUpdate(test.update)
 				time.Sleep(staleFace)
 				if got := f.now(test.healthy); got != test.want {
 					t.Errorf("%s, want %s", got, test.want)
@@ -151,6 +159,75 @@ func TestFaceShowsTheMostUrgent(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An update that never comes to its end hides nothing that needs a person; the next
+// one is shown again.
+func TestFaceShowsNoEndlessUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f face
+		look := func(under bool, want board.State) {
+			t.Helper()
+			f.note(board.NeedsPerson)
+			f.showUpdate(under)
+			if got := f.now(nil); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+		look(true, board.Updating)
+		time.Sleep(longestUpdate - 1)
+		look(true, board.Updating)
+		time.Sleep(1)
+		look(true, board.NeedsPerson)
+		look(false, board.NeedsPerson)
+		look(true, board.Updating)
+	})
+}
+
+// What the update agent's file says reaches the light of a box, and ends there with it.
+func TestFaceShowsAnUpdate(t *testing.T) {
+	s := lights(t, "ACT")
+	putFile(t, s.DataFile, "BOARD=test\nLED_READY=ACT\n", time.Now())
+	updates := updatePlaces{t.TempDir()}
+	shows := func(what, length string) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			text, err := os.ReadFile(filepath.Join(s.Sys, "class", "leds", "ACT", "delay_on"))
+			return err == nil && strings.TrimSpace(string(text)) == length
+		})
+	}
+	r := startOn(t, s, func(d *daemon) { d.updates = updates })
+	shows("no update", "1400")
+	putFile(t, updates.status(), `{"format": 1, "phase": "installing"}`, time.Now())
+	shows("an update", "1000")
+	if err := os.Remove(updates.status()); err != nil {
+		t.Fatal(err)
+	}
+	shows("no update any more", "1400")
+	r.end()
+}
+
+// Of what the agent does, only that is shown which a power cut would spoil; and nothing of
+// a file that is not its own.
+func TestWhichPhasesTheLightsShow(t *testing.T) {
+	updates := updatePlaces{t.TempDir()}
+	for text, want := range map[string]bool{
+		`{"format": 1, "phase": ""}`:                                             false,
+		`{"format": 1, "phase": "checking"}`:                                     false,
+		`{"format": 1, "phase": "downloading", "percent": 40}`:                   false,
+		`{"format": 1, "phase": "waiting"}`:                                      false,
+		`{"format": 1, "phase": "installing", "percent": 40}`:                    true,
+		`{"format": 1, "phase": "restarting", "percent": 100}`:                   true,
+		`{"format": 1, "phase": "on trial"}`:                                     true,
+		`{"format": 2, "phase": "installing"}`:                                   false,
+		`{"format": 1, "phase": "installing`:                                     false,
+		`{"format": 1, "phase": "installing"}` + strings.Repeat(" ", mostStatus): false,
+	} {
+		putFile(t, updates.status(), text, time.Now())
+		if got := updates.underWay(); got != want {
+			t.Errorf("%.60s: shown: %t", text, got)
+		}
 	}
 }
 
@@ -251,7 +328,7 @@ func TestNoFace(t *testing.T) {
 }
 
 // startOn runs a gateway on a made-up system.
-func startOn(t *testing.T, s board.System) *running {
+func startOn(t *testing.T, s board.System, change ...func(*daemon)) *running {
 	t.Helper()
 	config, err := parseConfig([]byte("version: 1\n"+base(t.TempDir())+lanInstruments), "test")
 	if err != nil {
@@ -260,6 +337,9 @@ func startOn(t *testing.T, s board.System) *running {
 	log := &lockedBuffer{}
 	d := newDaemon(config, newLog(config.Log, log))
 	d.board = s
+	for _, one := range change {
+		one(d)
+	}
 	return follow(t, d, log, "gateway ready")
 }
 

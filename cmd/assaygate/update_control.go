@@ -37,7 +37,7 @@ const (
 	// how things are.
 	answerPatience = 90 * time.Second
 	mostRequestOf  = 16 << 10
-	mostStatus     = 4 << 20
+	mostStatus     = 256 << 10
 )
 
 // listen serves the socket until ctx ends. The function that it returns waits for the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,15 +29,12 @@ func (p updatePlaces) known() (k knownUpdates, err error) {
 	if _, err := p.box(); errors.Is(err, fs.ErrNotExist) {
 		return k, errNoUpdates
 	}
-	text, err := readPlain(p.status(), mostStatus)
+	k.status, err = p.statusNow()
 	switch {
 	case err == nil:
-		if err := json.Unmarshal(text, &k.status); err != nil {
-			return k, fmt.Errorf("the status of updates cannot be read: %w", err)
-		}
 		k.runs = true
 	case !errors.Is(err, fs.ErrNotExist):
-		return k, fmt.Errorf("the status of updates: %w", err)
+		return k, fmt.Errorf("the status of updates cannot be read: %w", err)
 	}
 	var outcome agent.Outcome
 	if text, err := readPlain(filepath.Join(p.state(), "outcome.json"), mostStatus); err == nil && json.Unmarshal(text, &outcome) == nil && outcome.Result != "" {
@@ -48,6 +46,37 @@ func (p updatePlaces) known() (k knownUpdates, err error) {
 		k.status.Running = agent.Runs{Slot: started.slot, Version: started.version}
 	}
 	return k, nil
+}
+
+// statusNow is what the agent says of itself. Its error is fs.ErrNotExist where it does not run.
+func (p updatePlaces) statusNow() (s updateStatus, err error) {
+	if err := readWord(p.status(), &s); err != nil {
+		return updateStatus{}, err
+	}
+	if s.Format != updateStatusFormat {
+		return updateStatus{}, fmt.Errorf("it is of format %d, and this program knows %d", s.Format, updateStatusFormat)
+	}
+	return s, nil
+}
+
+// readWord decodes a file of the agent's, which may be at anything: it may be of
+// any length, and of any kind.
+func readWord(path string, into any) error {
+	text, err := readPlain(path, mostStatus+1)
+	switch {
+	case err != nil:
+		return err
+	case len(text) > mostStatus:
+		return fmt.Errorf("it has more than %d KiB", mostStatus>>10)
+	}
+	return json.Unmarshal(text, into)
+}
+
+// underWay reports whether a release is being installed, started or tried, so that
+// whoever switches the box off now spoils it. A download goes on where it was cut off.
+func (p updatePlaces) underWay() bool {
+	s, err := p.statusNow()
+	return err == nil && slices.Contains([]agent.Phase{agent.Installing, agent.Restarting, agent.OnTrial}, s.Phase)
 }
 
 // fact is one line of what is known: what it is about, and how that stands.

@@ -16,6 +16,7 @@ const (
 	Unowned                  // likewise, but whoever has a stick can change everything
 	Unreachable              // a destination cannot be reached: what it is to get waits
 	NeedsPerson              // something waits for a person; messages are taken in
+	Updating                 // a release is being installed or tried: whoever cuts the power now spoils it
 	Refusing                 // no messages are taken in
 )
 
@@ -32,6 +33,8 @@ func (s State) String() string {
 		return "destination not reached"
 	case NeedsPerson:
 		return "needs a person"
+	case Updating:
+		return "is being updated"
 	case Refusing:
 		return "takes no messages in"
 	}
@@ -57,6 +60,8 @@ func (s State) pattern() []flash {
 		return []flash{{short, short}, {short, cycle - 3*short}}
 	case NeedsPerson:
 		return []flash{{short, short}, {short, short}, {short, cycle - 5*short}}
+	case Updating:
+		return []flash{{5 * short, short}, {short, cycle - 7*short}}
 	case Refusing:
 		return repeat(10, flash{short / 2, short / 2})
 	}

@@ -193,6 +193,7 @@ func TestEachStateHasItsPattern(t *testing.T) {
 		Unowned:     "on 1.4s, off 100ms, on 400ms, off 100ms, on 1.4s, off 100ms, on 400ms, off 100ms",
 		Unreachable: "on 200ms, off 200ms, on 200ms, off 1.4s, on 200ms, off 200ms, on 200ms, off 1.4s",
 		NeedsPerson: "on 200ms, off 200ms, on 200ms, off 200ms, on 200ms, off 1s, on 200ms, off 200ms, on 200ms, off 200ms, on 200ms, off 1s",
+		Updating:    "on 1s, off 200ms, on 200ms, off 600ms, on 1s, off 200ms, on 200ms, off 600ms",
 		Refusing:    "on 100ms, off 100ms, on 100ms, off 100ms, on 100ms, off 100ms, on 100ms, off 100ms, on 100ms, off 100ms, on 100ms, off 100ms, on 100ms, off 100ms",
 		Starting:    "on 500ms, off 500ms, on 500ms, off 500ms",
 	} {
@@ -209,7 +210,7 @@ func TestEachStateHasItsPattern(t *testing.T) {
 
 // A process that dies in the middle, whatever it showed: its light is dark.
 func TestLightOfADeadProcessIsDark(t *testing.T) {
-	for _, state := range []State{Ready, Unowned, Unreachable, NeedsPerson, Refusing} {
+	for _, state := range []State{Ready, Unowned, Unreachable, NeedsPerson, Updating, Refusing} {
 		s := tree(t, nil)
 		synctest.Test(t, func(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
