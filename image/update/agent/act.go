@@ -48,6 +48,7 @@ func (a *Agent) download(ctx context.Context, offer candidate) time.Duration {
 	defer a.interruptible(nil)
 	a.ready = ""
 	a.clearBundles(offer.Hash)
+	a.log.Info("a release is being fetched", "version", offer.version(), "source", offer.source, "bytes", offer.Length)
 	a.set(func(s *Status) { s.Phase, s.Percent = Downloading, 0 })
 	err := a.repository(offer.source).Download(limited, offer.Offer, a.bundle(offer.Hash), func(done int64) {
 		a.percent(int(100 * done / max(offer.Length, 1)))

@@ -68,14 +68,18 @@ func (a *Agent) set(change func(*Status)) {
 	}
 }
 
-// percent passes on how far something is, where that is news.
+// percent passes on how far something is, where that is news. To the log each tenth is.
 func (a *Agent) percent(percent int) {
 	a.mu.Lock()
-	same := a.status.Percent == percent
+	before := a.status
 	a.mu.Unlock()
-	if !same {
-		a.set(func(s *Status) { s.Percent = percent })
+	if percent == before.Percent {
+		return
 	}
+	if percent/10 > before.Percent/10 {
+		a.log.Info("an update gets on", "version", before.Offered, "phase", string(before.Phase), "percent", percent)
+	}
+	a.set(func(s *Status) { s.Percent = percent })
 }
 
 // tell says what was decided.
