@@ -132,7 +132,7 @@ func (d *daemon) run(ctx context.Context) error {
 	d.health.Require(d.storeTrouble)
 	d.health.Require(d.doors.ready)
 	defer d.startHealth(ctx, func(err error) { stop(err) })()
-	d.metrics.registry.MustRegister(newStoreMetrics(d), d.ownedMetric(), updateMetric{d}, modemMetrics{d.openModems})
+	d.metrics.registry.MustRegister(newStoreMetrics(d), d.ownedMetric(), updateMetrics{d}, modemMetrics{d.openModems})
 
 	first, err := d.open(ctx)
 	if err != nil && storeCause(err) == causeGateway {

@@ -153,13 +153,8 @@ func (s supportSources) parts(now time.Time) []supportPart {
 		{"system.json", func(context.Context) ([]byte, error) { return indented(s.system(now)) }},
 		{"log.txt", s.log},
 	}
-	if known, err := s.updates.known(); !errors.Is(err, errNoUpdates) {
-		parts = append(parts, supportPart{"update.json", func(context.Context) ([]byte, error) {
-			if err != nil {
-				return nil, err
-			}
-			return indented(known.status)
-		}})
+	if known, err := s.updates.known(); err == nil {
+		parts = append(parts, supportPart{"update.json", func(context.Context) ([]byte, error) { return indented(known.status) }})
 	}
 	if there(keptErrorsFile) || there(keptErrorsFile+".1") {
 		parts = append(parts, supportPart{"errors.txt", keptErrors})

@@ -82,12 +82,14 @@ type updater struct {
 //	"off": "…",                // why no release can come at all; "" where one can
 //	"repository": "https://…", // as configured, "" for none
 //	"window": "02:00-05:00"
+//	"unread": "…"              // where others tell of the agent: what of its files they cannot read
 type updateStatus struct {
 	Format     int       `json:"format"`
 	At         time.Time `json:"at"`
 	Off        string    `json:"off,omitempty"`
 	Repository string    `json:"repository,omitempty"`
 	Window     string    `json:"window,omitempty"`
+	Unread     string    `json:"unread,omitempty"`
 	agent.Status
 }
 

@@ -54,4 +54,5 @@ const (
 	Failed    Result = "failed"
 )
 
-const outcomeFormat = 1
+// OutcomeFormat is the format that this program writes, and knows.
+const OutcomeFormat = 1

@@ -145,7 +145,7 @@ func (a *Agent) endWasCutOff(trial Trial) bool {
 func (a *Agent) end(trial Trial, result Result, reason, slot string) bool {
 	now := time.Now().Round(0)
 	outcome := Outcome{
-		Format: outcomeFormat, Result: result, Version: trial.Version, Hash: trial.Hash, Source: trial.Source, From: trial.From.Version,
+		Format: OutcomeFormat, Result: result, Version: trial.Version, Hash: trial.Hash, Source: trial.Source, From: trial.From.Version,
 		Running: Runs{slot, a.Box.Version}, Reason: reason, Begun: trial.Begun, At: now, Clock: "unset", Attempts: trial.Attempts,
 	}
 	if a.ClockSet() {
