@@ -176,9 +176,9 @@ func TestFaceShowsNoEndlessUpdate(t *testing.T) {
 			}
 		}
 		look(true, board.Updating)
-		time.Sleep(longestUpdate - 1)
+		time.Sleep(longestUpdate - time.Nanosecond)
 		look(true, board.Updating)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		look(true, board.NeedsPerson)
 		look(false, board.NeedsPerson)
 		look(true, board.Updating)

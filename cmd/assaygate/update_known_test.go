@@ -126,38 +126,80 @@ func TestWhatIsToldOfUpdates(t *testing.T) {
 		back    string // the gauge of a way back, "" where it is not known
 	}{
 		"nothing": {func(b *toldBox) { b.status(wayBack) }, []string{"1.4.2, in slot A", "slot B: 1.4.1"}, "none", "1"},
-		"a download": {func(b *toldBox) { b.status(wayBack + `, "phase": "downloading", "percent": 40, "offered": "1.5.0"`) },
-			[]string{"downloading, 40%", "1.5.0"}, "none", "1"},
+		"a download": {
+			func(b *toldBox) { b.status(wayBack + `, "phase": "downloading", "percent": 40, "offered": "1.5.0"`) },
+			[]string{"downloading, 40%", "1.5.0"},
+			"none", "1",
+		},
 		"an installation": {func(b *toldBox) { b.status(wayBack + `, "phase": "installing", "percent": 7`) }, []string{"installing, 7%"}, "none", "1"},
-		"installed": {func(b *toldBox) { b.status(wayBack); b.outcome("installed", "") },
-			[]string{"version 1.5.0 was installed on 2031-05-04", "is good; before it ran 1.4.1"}, "installed", "1"},
-		"fell back": {func(b *toldBox) { b.status(wayBack); b.outcome("fell-back", "the store does not open") },
-			[]string{"version 1.5.0 was tried, and the box went back to 1.4.2", ": the store does not open"}, "fell-back", "1"},
-		"refused": {func(b *toldBox) { b.status(wayBack); b.outcome("refused", "signature verification failed") },
-			[]string{"version 1.5.0 was refused", ": signature verification failed; nothing was changed"}, "refused", "1"},
-		"failed": {func(b *toldBox) { b.status(wayBack); b.outcome("failed", "the card is full") },
-			[]string{"version 1.5.0 could not be installed", ": the card is full"}, "failed", "1"},
-		"a word of later": {func(b *toldBox) { b.status(wayBack); b.outcome("postponed", "of the moon") },
-			[]string{"could not be installed", ": of the moon"}, "failed", "1"},
+		"installed": {
+			func(b *toldBox) { b.status(wayBack); b.outcome("installed", "") },
+			[]string{"version 1.5.0 was installed on 2031-05-04", "is good; before it ran 1.4.1"},
+			"installed", "1",
+		},
+		"fell back": {
+			func(b *toldBox) { b.status(wayBack); b.outcome("fell-back", "the store does not open") },
+			[]string{"version 1.5.0 was tried, and the box went back to 1.4.2", ": the store does not open"},
+			"fell-back", "1",
+		},
+		"refused": {
+			func(b *toldBox) { b.status(wayBack); b.outcome("refused", "signature verification failed") },
+			[]string{"version 1.5.0 was refused", ": signature verification failed; nothing was changed"},
+			"refused", "1",
+		},
+		"failed": {
+			func(b *toldBox) { b.status(wayBack); b.outcome("failed", "the card is full") },
+			[]string{"version 1.5.0 could not be installed", ": the card is full"},
+			"failed", "1",
+		},
+		"a word of later": {
+			func(b *toldBox) { b.status(wayBack); b.outcome("postponed", "of the moon") },
+			[]string{"could not be installed", ": of the moon"},
+			"failed", "1",
+		},
 		"no way back": {func(b *toldBox) {
 			b.status(`"other": {"slot": "B", "good": false}, "no_way_back": "slot B holds no system that could be started"`)
 		}, []string{"none: slot B holds no system that could be started"}, "none", "0"},
-		"slots that are not known": {func(b *toldBox) { b.status(wayBack + `, "slots_error": "no bus"`) },
-			[]string{"RAUC does not tell of them: no bus"}, "none", ""},
+		"slots that are not known": {
+			func(b *toldBox) { b.status(wayBack + `, "slots_error": "no bus"`) },
+			[]string{"RAUC does not tell of them: no bus"},
+			"none", "",
+		},
 		"updates that are off": {func(b *toldBox) { b.status(wayBack + `, "off": "no root of trust"`) }, []string{"off: no root of trust"}, "none", "1"},
 		"no agent":             {func(b *toldBox) { b.outcome("refused", "unsigned") }, []string{"the update agent does not run", "1.4.2, in slot A", "unsigned"}, "refused", ""},
-		"a status that is spoilt": {func(b *toldBox) { b.status(`"phase": "instal`); b.outcome("failed", "the card") },
-			[]string{"the status of updates cannot be read", "1.4.2, in slot A", ": the card"}, "failed", ""},
-		"a status of another format": {func(b *toldBox) { b.put("run/assaygate-update/status.json", `{"format": 2}`) },
-			[]string{"the status of updates cannot be read: it is of format 2, and this program knows 1"}, "none", ""},
-		"a status that is too long": {func(b *toldBox) { b.status(wayBack + strings.Repeat(" ", mostStatus)) },
-			[]string{"the status of updates cannot be read: it has more than 256 KiB"}, "none", ""},
-		"an outcome that is spoilt": {func(b *toldBox) { b.status(wayBack); b.put("data/system/update/outcome.json", `{"format": 1, "resu`) },
-			[]string{"what became of the last update cannot be read", "slot B: 1.4.1"}, "unknown", "1"},
-		"an outcome of another format": {func(b *toldBox) { b.status(wayBack); b.put("data/system/update/outcome.json", `{"format": 2, "result": "installed"}`) },
-			[]string{"what became of the last update cannot be read: it is of format 2"}, "unknown", "1"},
-		"an outcome that is a folder": {func(b *toldBox) { b.status(wayBack); b.put("data/system/update/outcome.json/x", "") },
-			[]string{"what became of the last update cannot be read", "is not a file"}, "unknown", "1"},
+		"a status that is spoilt": {
+			func(b *toldBox) { b.status(`"phase": "instal`); b.outcome("failed", "the card") },
+			[]string{"the status of updates cannot be read", "1.4.2, in slot A", ": the card"},
+			"failed", "",
+		},
+		"a status of another format": {
+			func(b *toldBox) { b.put("run/assaygate-update/status.json", `{"format": 2}`) },
+			[]string{"the status of updates cannot be read: it is of format 2, and this program knows 1"},
+			"none", "",
+		},
+		"a status that is too long": {
+			func(b *toldBox) { b.status(wayBack + strings.Repeat(" ", mostStatus)) },
+			[]string{"the status of updates cannot be read: it has more than 256 KiB"},
+			"none", "",
+		},
+		"an outcome that is spoilt": {
+			func(b *toldBox) { b.status(wayBack); b.put("data/system/update/outcome.json", `{"format": 1, "resu`) },
+			[]string{"what became of the last update cannot be read", "slot B: 1.4.1"},
+			"unknown", "1",
+		},
+		"an outcome of another format": {
+			func(b *toldBox) {
+				b.status(wayBack)
+				b.put("data/system/update/outcome.json", `{"format": 2, "result": "installed"}`)
+			},
+			[]string{"what became of the last update cannot be read: it is of format 2"},
+			"unknown", "1",
+		},
+		"an outcome that is a folder": {
+			func(b *toldBox) { b.status(wayBack); b.put("data/system/update/outcome.json/x", "") },
+			[]string{"what became of the last update cannot be read", "is not a file"},
+			"unknown", "1",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newToldBox(t)
