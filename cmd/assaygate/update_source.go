@@ -6,13 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,11 +20,9 @@ import (
 	"github.com/assaygate/assaygate/image/update/trust"
 )
 
-// releases is a repository as the agent wants it: what package trust verifies.
+// releases is a repository of the agent's, and what this process has to know of it beside.
 type releases struct {
-	client *trust.Client
-	source trust.Source
-	rate   int64  // of downloads, bytes a second, 0 for no bound
+	agent.Verified
 	folder string // where it is on this machine, "" for one on the network
 	only   string // the file of the one bundle that is meant, "" for all
 	wrong  error  // why it cannot be asked at all; nil where it can
@@ -79,64 +76,33 @@ func (r *releases) offers(ctx context.Context, box release.Box) (agent.Answer, e
 		}
 	}
 	r.seen = ""
-	repository, err := r.client.Refresh(ctx, r.source)
+	answer, err := r.Verified.Offers(ctx, box)
 	if err != nil {
 		return agent.Answer{}, err
 	}
-	list, err := repository.Offers(ctx, box)
-	if err != nil {
-		return agent.Answer{}, err
-	}
-	answer := agent.Answer{Warnings: repository.Warnings}
-	for _, one := range list {
-		if r.only != "" && one.Hash()+"."+path.Base(one.Path) != r.only {
-			continue
+	if r.only != "" {
+		answer.Offers = slices.DeleteFunc(answer.Offers, func(offer agent.Offer) bool { return offer.File() != r.only })
+		if len(answer.Offers) == 0 {
+			return agent.Answer{}, fmt.Errorf("%s is not what the signed metadata beside it has for this box", r.only)
 		}
-		answer.Offers = append(answer.Offers, agent.Offer{
-			Release: one.Release, Hash: one.Hash(), Length: one.Length, Refused: one.Refused, Waves: one.Waves, NoWaves: one.NoWaves, Origin: one,
-		})
-	}
-	if r.only != "" && len(answer.Offers) == 0 {
-		return agent.Answer{}, fmt.Errorf("%s is not what the signed metadata beside it has for this box", r.only)
 	}
 	r.seen, r.at, r.known = now, time.Now(), answer
 	return answer, nil
 }
 
-// Download implements agent.Repository.
-func (r *releases) Download(ctx context.Context, offer agent.Offer, file string, progress func(int64)) error {
-	origin, is := offer.Origin.(trust.Offer)
-	if !is {
-		return errors.New("the offer is of another repository")
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	if ours, err := os.OpenFile(file, os.O_RDWR, 0); err == nil {
-		ours.Close()
-	} else if errors.Is(err, fs.ErrPermission) {
-		// RAUC makes a bundle its own before it installs it, so that nobody changes it
-		// meanwhile. Where that installation has failed, the file is of no more use here.
-		if err := os.Remove(file); err != nil {
-			return err
-		}
-	}
-	return trust.Download(ctx, r.source, origin, file, trust.Limits{Rate: r.rate, Progress: progress})
-}
-
 // inFolder is a repository in a folder of this machine: a stick, or what a person
 // has named. One bundle of it may be named alone.
 func inFolder(client *trust.Client, folder, only string) *releases {
-	return &releases{client: client, source: trust.Directory(folder), folder: folder, only: only}
+	return &releases{Verified: agent.Verified{Client: client, Source: trust.Directory(folder)}, folder: folder, only: only}
 }
 
 // overNetwork is the repository that the configuration names. What is wrong with the
 // settings comes with each answer, so that a person sees it.
 func overNetwork(client *trust.Client, o updateOrders, now func() time.Time) *releases {
-	r := &releases{client: client, rate: o.Rate}
+	r := &releases{Verified: agent.Verified{Client: client, Rate: o.Rate}}
 	web, err := o.client(now)
 	if err == nil {
-		r.source, err = trust.HTTP(o.Repository, web)
+		r.Source, err = trust.HTTP(o.Repository, web)
 	}
 	r.wrong = err
 	return r
