@@ -155,6 +155,14 @@ SOAK  ?=
 soak: go-check ## kill -9 a gateway under load, KILLS (100) times or for SOAK, beside a LIMS with all faults; with a ledger
 	KILLS=$(if $(SOAK),,$(KILLS)) SOAK=$(SOAK) $(GO) test -timeout 3h -count 1 -v -run TestSoak $(PACKAGE)
 
+# DOCS=write makes the tables and the plot of docs/fleet-simulation.md anew.
+BOXES ?= 1000
+DOCS  ?=
+
+.PHONY: test-fleet
+test-fleet: go-check ## a week of 1000 boxes against one repository, held to docs/fleet-simulation.md: minutes; BOXES=100, DOCS=write
+	FLEET=$(BOXES) FLEET_DOCS=$(DOCS) $(GO) test -timeout 60m -count 1 -v -run '^TestFleet$$' ./image/update/agent
+
 CUTS ?= 500
 
 .PHONY: powercut

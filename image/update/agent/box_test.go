@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +26,7 @@ type simBox struct {
 	source   *simRepository
 	others   []Source // beside the source
 	only     bool     // the others are all that the agent has
+	bundles  string   // the directory for bundles, where there is one
 	log      *slog.Logger
 	random   *rand.Rand
 	// What follows is how the world is. It is called with mu held, and changed by change.
@@ -57,7 +60,9 @@ type simBox struct {
 	boot    int
 	reboot  chan string // why
 	events  []string    // what happened, with its time
+	begun   []string    // the versions whose installation was begun
 	agent   *Agent
+	end     context.CancelFunc // of the process of the agent
 }
 
 const (
@@ -68,6 +73,7 @@ const (
 	judgeTakes  = 10 * time.Minute
 	bundleSize  = 80_000_000
 	lineRate    = 400_000 // bytes a second, as the agent is limited to
+	noBundles   = "/does/not/exist"
 )
 
 // killed and powerCut end the agent where it stands.
@@ -77,7 +83,7 @@ type powerCut struct{}
 
 func newSimBox(t testing.TB, version string, repository *simRepository) *simBox {
 	return &simBox{
-		t: t, source: repository, clockSet: true, random: rand.New(rand.NewPCG(1, 2)),
+		t: t, source: repository, bundles: noBundles, clockSet: true, random: rand.New(rand.NewPCG(1, 2)),
 		healthy:  func(string) string { return "" },
 		starts:   func(string) bool { return true },
 		busy:     func() Busy { return Busy{} },
@@ -176,13 +182,19 @@ func (b *simBox) process(ctx context.Context) (cut bool) {
 			panic(r)
 		}
 	}()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	b.mu.Lock()
+	settings := b.settings
+	b.end = end
+	b.mu.Unlock()
 	sources := append([]Source{{Name: "https://updates.example.org", Repository: simView{b}}}, b.others...)
 	if b.only {
 		sources = b.others
 	}
 	agent, err := New(Options{
-		Settings: b.settings, Box: release.Box{Compatible: boardName, Version: b.version()}, Boot: fmt.Sprint(b.boot), Store: simStore{b},
-		Bundles: "/does/not/exist", Sources: sources, Installer: simRAUC{b}, Gateway: b.asGateway(), Rebooter: simRebooter{b},
+		Settings: settings, Box: release.Box{Compatible: boardName, Version: b.version()}, Boot: fmt.Sprint(b.boot), Store: simStore{b},
+		Bundles: b.bundles, Sources: sources, Installer: simRAUC{b}, Gateway: b.asGateway(), Rebooter: simRebooter{b},
 		ClockSet: b.knowsTime, Log: b.log, Random: b.random.Float64,
 	})
 	if err != nil {
@@ -196,6 +208,19 @@ func (b *simBox) process(ctx context.Context) (cut bool) {
 		b.t.Error(err)
 	}
 	return false
+}
+
+// configure gives the agent other settings, which ends it: the next one has them. It is put
+// off, and reports false, where the box must not be interrupted.
+func (b *simBox) configure(settings Settings) bool {
+	if phase := b.status().Phase; phase == Installing || phase == Restarting {
+		return false
+	}
+	b.change(func() {
+		b.settings = settings
+		b.end()
+	})
+	return true
 }
 
 func (b *simBox) asGateway() Gateway {
@@ -356,6 +381,7 @@ func (r simRAUC) Install(ctx context.Context, file string, progress func(int, st
 	r.event("installing %s to %s", version, other)
 	r.mu.Lock()
 	r.order, r.left[other], r.content[other] = []string{r.slot}, 0, ""
+	r.begun = append(r.begun, version)
 	r.mu.Unlock()
 	for percent := 0; percent < 100; percent += 20 {
 		progress(percent, "Copying image")
@@ -404,20 +430,17 @@ func (r simRebooter) Reboot(context.Context) error {
 	return nil
 }
 
-// simRepository is a static repository that many boxes ask.
+// simRepository is a repository of which all is taken for verified. Those of a fleet
+// are real ones.
 type simRepository struct {
-	mu       sync.Mutex
-	offers   []Offer
-	down     error
-	requests map[int64]int // by second
-	bytes    int64
-	asked    int
+	mu     sync.Mutex
+	offers []Offer
+	down   error
+	bytes  int64
+	asked  int
 }
 
-const (
-	requestsOfAnAnswer = 2   // the timestamp, and the waves
-	bytesOfAnAnswer    = 4e3 // of metadata
-)
+const bytesOfAnAnswer = 4e3 // of metadata
 
 // offer adds a release. Its hash is its version's, so that simulated boxes know what
 // a file holds.
@@ -449,19 +472,16 @@ func (r *simRepository) change(change func(*Offer)) {
 	change(&r.offers[len(r.offers)-1])
 }
 
-func (r *simRepository) count(requests int, bytes int64) {
-	if r.requests == nil {
-		r.requests = map[int64]int{}
-	}
-	r.requests[time.Now().Unix()] += requests
-	r.bytes += bytes
-}
-
 func (b *simBox) bundleVersion(file string) (string, bool) {
+	if b.bundles != noBundles {
+		content, err := os.ReadFile(file)
+		version, _, is := strings.Cut(string(content), " ")
+		return version, err == nil && is
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for hash, done := range b.fetched {
-		if file == "/does/not/exist/"+hash+bundleSuffix && done == bundleSize {
+		if file == noBundles+"/"+hash+bundleSuffix && done == bundleSize {
 			return hash[len("hash-of-"):], true
 		}
 	}
@@ -482,7 +502,7 @@ func (r *simRepository) answer(box release.Box) (Answer, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
-	r.count(requestsOfAnAnswer, bytesOfAnAnswer)
+	r.bytes += bytesOfAnAnswer
 	if r.down != nil {
 		return Answer{}, r.down
 	}
@@ -505,7 +525,6 @@ func (v simView) Download(ctx context.Context, offer Offer, _ string, progress f
 		return nil
 	}
 	v.source.mu.Lock()
-	v.source.count(1, 0)
 	down := v.source.down
 	v.source.mu.Unlock()
 	for done < offer.Length {

@@ -1,7 +1,0 @@
-//go:build !race
-
-package agent
-
-import "time"
-
-const fleetInterval = time.Hour
