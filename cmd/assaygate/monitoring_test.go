@@ -237,7 +237,7 @@ func TestMonitoringDashboard(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"Overview", "Instruments", "Delivery", "Store"}; !slices.Equal(rows, want) {
+	if want := []string{"Overview", "Instruments", "Delivery", "Store", "Updates"}; !slices.Equal(rows, want) {
 		t.Errorf("rows %q, want %q", rows, want)
 	}
 }
