@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -88,20 +87,12 @@ func (j slotJudge) remember() error {
 // otherSlot is the slot that U-Boot would take in place of this one. Its error
 // says why there is none.
 func (j slotJudge) otherSlot() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), commandPatience)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "fw_printenv", "BOOT_ORDER", "BOOT_A_LEFT", "BOOT_B_LEFT").Output()
+	environment, err := bootEnvironment("BOOT_ORDER", leftName("A"), leftName("B"))
 	if err != nil {
-		return "", fmt.Errorf("asking for U-Boot's environment: %w", err)
-	}
-	environment := map[string]string{}
-	for line := range strings.Lines(string(out)) {
-		if key, value, is := strings.Cut(strings.TrimSpace(line), "="); is {
-			environment[key] = strings.Trim(value, `"`)
-		}
+		return "", err
 	}
 	other := map[string]string{"A": "B", "B": "A"}[j.started.slot]
-	left, err := strconv.ParseUint(environment["BOOT_"+other+"_LEFT"], 16, 32)
+	left, err := startsLeft(environment, other)
 	switch {
 	case other == "":
 		return "", fmt.Errorf("%q is no slot", j.started.slot)

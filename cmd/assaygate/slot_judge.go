@@ -29,7 +29,7 @@ const (
 
 // judge returns when there is nothing more to be judged, or ctx ends: whoever
 // switches the box off or has it start anew before that has said nothing of the
-// slot.
+// slot, and gets the start back, see [slotJudge.giveBack].
 //
 // What counts is what healthy finds. A trial fails where the image was found not to
 // work for the whole deadline, without anything between that is not its fault: what
@@ -73,6 +73,9 @@ func (j slotJudge) judge(ctx context.Context) error {
 			trial = false // it stays, and is good once it is healthy
 		}
 		if !rested(ctx, pause) {
+			if trial && pause == askHealth { // it has not had its time
+				j.giveBack()
+			}
 			return nil
 		}
 	}
@@ -80,6 +83,9 @@ func (j slotJudge) judge(ctx context.Context) error {
 	j.log.Info("the gateway is healthy", "slot", j.started.slot, "version", j.started.version)
 	if !j.known() {
 		j.good(ctx)
+	}
+	if trial && ctx.Err() != nil && !j.known() {
+		j.giveBack()
 	}
 	return nil
 }
