@@ -267,6 +267,16 @@ func (i installer) Slots(ctx context.Context) (running, other agent.Slot, err er
 	return running, other, nil
 }
 
+// StartNext implements agent.Installer.
+func (i installer) StartNext(ctx context.Context, running bool) error {
+	slot := rauc.Other
+	if running {
+		slot = rauc.Booted
+	}
+	_, err := i.Mark(ctx, rauc.Active, slot)
+	return err
+}
+
 // askedGateway is the gateway's socket on which it tells whether analysers are at
 // work.
 type askedGateway string

@@ -503,6 +503,23 @@ func TestUpdateConfirm(t *testing.T) {
 }
 
 // The request goes before the box does, and without one nothing happens.
+// A release that is held, and goes on, has RAUC change which slot is next and nothing
+// else.
+func TestUpdateHasASlotStartedNext(t *testing.T) {
+	b := newUpdateBox(t)
+	slots := installer{&rauc.Client{Address: b.bus.Address}}
+	for _, running := range []bool{false, true} {
+		if err := slots.StartNext(t.Context(), running); err != nil {
+			t.Fatal(err)
+		}
+		a, first := b.rauc.Slot("A")
+		other, _ := b.rauc.Slot("B")
+		if first != running || !a.Good || !other.Good {
+			t.Errorf("the running slot is %+v and the first: %v, the other is %+v", a, first, other)
+		}
+	}
+}
+
 func TestUpdateReboot(t *testing.T) {
 	b := &updateBox{t: t, root: t.TempDir()}
 	b.put("bin/systemctl", "#!/bin/sh\ntest ! -e '"+b.root+"/run/assaygate-update/reboot' && echo \"$*\" >>'"+b.root+"/called'\n")

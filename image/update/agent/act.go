@@ -178,7 +178,7 @@ func (a *Agent) beginTrial(offer candidate) (Trial, error) {
 	}
 	trial := Trial{
 		Phase: installing, Slot: a.slots.other.Name, Version: offer.version(), Hash: offer.Hash, Source: offer.source,
-		Downgrade: offer.Release.Downgrade, From: Slot{Name: a.slots.running.Name, Good: true, Version: a.Box.Version},
+		Local: offer.local, Downgrade: offer.Release.Downgrade, From: Slot{Name: a.slots.running.Name, Good: true, Version: a.Box.Version},
 		Boot: a.Boot, Begun: time.Now().Round(0), FirstSeen: s.First, Attempts: s.Attempts,
 	}
 	// A verdict on what was in the slot before must not count for what comes into it.
@@ -192,7 +192,7 @@ func (a *Agent) beginTrial(offer candidate) (Trial, error) {
 	if err := save(a.Store, trialFile, trial); err != nil {
 		return Trial{}, err
 	}
-	a.memory.trial = &trial
+	a.memory.trial, a.aside = &trial, false
 	return trial, nil
 }
 
@@ -219,7 +219,11 @@ const (
 func (a *Agent) restart(ctx context.Context) time.Duration {
 	a.set(func(s *Status) { s.Phase, s.Percent = Restarting, 100 })
 	a.log.Info("the box starts anew, to try what was installed")
-	if err := a.Rebooter.Reboot(ctx); err != nil && ctx.Err() == nil {
+	err := a.bringBack(ctx)
+	if err == nil {
+		err = a.Rebooter.Reboot(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
 		a.log.Error("the box does not start anew; it is tried again", "error", err)
 		return rebootAgain
 	}

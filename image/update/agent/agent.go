@@ -9,8 +9,8 @@
 //
 //   - Nothing is installed while analysers transmit, nor outside the box's window.
 //     force_after ends that patience, but not that of the next rule.
-//   - What comes over the network waits for its wave, and is not installed while it
-//     is paused. A stick needs no wave: who plugs it in has decided for this box.
+//   - What comes over the network waits for its wave, and is neither installed nor
+//     started while it is paused. A stick needs no wave: who plugs it in has decided for this box.
 //   - A bundle that has failed its trial, or that RAUC refuses, is remembered by its
 //     hash and not installed again until a person says so.
 //   - Success is what was judged, never what was only installed.
@@ -65,6 +65,7 @@ type Agent struct {
 	looked   time.Time // at the slots; zero where they may have changed
 	verified verification
 	ready    string // hash of the bundle that is on the card, as it was when it was fetched
+	aside    bool   // RAUC was told not to have the trial's slot started next
 	failing  map[string]failure
 	failed   time.Time // since when the trial has failed with nothing to go back to
 	forcing  time.Time // since when nothing but messages on their way holds an update up
@@ -195,6 +196,8 @@ func (a *Agent) act(ctx context.Context, d decision) time.Duration {
 		return a.install(ctx, d.offer)
 	case stepRestart:
 		return a.restart(ctx)
+	case stepSetAside:
+		return a.setAside(ctx, d)
 	}
 	return 0
 }
@@ -204,7 +207,7 @@ func (a *Agent) decide(ctx context.Context, state state, why string) decision {
 	f := facts{
 		now: time.Now(), clockSet: a.ClockSet(), failing: a.failing, window: a.window, forceAfter: a.Settings.ForceAfter,
 		interval: a.Settings.interval(), state: state, why: why, slots: a.slots, ready: a.ready, forcing: a.forcing,
-		age: time.Since(a.begun), verified: a.verified,
+		age: time.Since(a.begun), verified: a.verified, answered: a.answered(), aside: a.aside,
 	}
 	for _, source := range a.sources {
 		for _, offer := range source.offers {

@@ -11,6 +11,9 @@ type Installer interface {
 	Install(ctx context.Context, file string, progress func(percent int, step string)) error
 	// Slots returns the slot that runs and the other one.
 	Slots(ctx context.Context) (running, other Slot, err error)
+	// StartNext makes the slot that runs, or the other one, the first that is started. The
+	// other of them stays as one to fall back to.
+	StartNext(ctx context.Context, running bool) error
 }
 
 // Slot is one of the two systems on the card.

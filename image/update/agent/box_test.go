@@ -408,6 +408,24 @@ func (r simRAUC) Slots(context.Context) (running, other Slot, err error) {
 	return Slot{Name: r.slot, Good: r.good(r.slot)}, Slot{Name: name, Good: r.good(name)}, err
 }
 
+// StartNext does what RAUC does with U-Boot.
+func (r simRAUC) StartNext(_ context.Context, running bool) error {
+	r.at("before a slot is made the first")
+	r.mu.Lock()
+	slot := r.slot
+	if !running {
+		slot = otherOf(slot)
+	}
+	err := r.rauc
+	if err == nil {
+		r.left[slot] = 3
+		r.order = append([]string{slot}, slices.DeleteFunc(r.order, func(other string) bool { return other == slot })...)
+	}
+	r.mu.Unlock()
+	r.at("after a slot was made the first")
+	return err
+}
+
 type refusal struct{ reason string }
 
 func (r refusal) Error() string { return "RAUC refuses the bundle: " + r.reason }

@@ -35,6 +35,11 @@ func (i busInstaller) Slots(ctx context.Context) (running, other Slot, err error
 	return running, other, err
 }
 
+func (i busInstaller) StartNext(ctx context.Context, running bool) error {
+	_, err := i.client.Mark(ctx, rauc.Active, map[bool]string{true: rauc.Booted, false: rauc.Other}[running])
+	return err
+}
+
 // stickAt is a stick with one bundle on it.
 type stickAt struct{ offer Offer }
 

@@ -30,6 +30,16 @@ func stories() map[string]story {
 		"does not start": {func(b *simBox) {
 			b.starts = func(version string) bool { return version != "2.0.0" }
 		}, "A", "1.0.0", FellBack, 2},
+		// It waits for an analyser when it is paused, loses its power, and goes on some hours later.
+		"paused before its start": {func(b *simBox) {
+			start := time.Now()
+			b.busy = func() Busy {
+				return Busy{Sessions: map[bool]int{true: 1}[b.content["B"] == "2.0.0" && time.Since(start) < 4*time.Hour]}
+			}
+			time.AfterFunc(2*time.Hour, func() { b.source.change(func(o *Offer) { o.Waves.Paused = "boxes fell back" }) })
+			time.AfterFunc(6*time.Hour, func() { b.reboot <- "the power failed" })
+			time.AfterFunc(10*time.Hour, func() { b.source.change(func(o *Offer) { o.Waves.Paused = "" }) })
+		}, "B", "2.0.0", Installed, 2},
 		"refused by RAUC": {func(b *simBox) {
 			b.installs = func(string) error { return refusal{"no valid signature"} }
 		}, "A", "1.0.0", Refused, 0},

@@ -16,7 +16,8 @@ const (
 	stepNone     step = iota // nothing to install, or nothing that may be now
 	stepDownload             // bring the bundle to the card
 	stepInstall
-	stepRestart // what is installed is to be started
+	stepRestart  // what is installed is to be started
+	stepSetAside // what is installed is not to be started, by nothing
 )
 
 // facts are all that a decision depends on.
@@ -25,6 +26,7 @@ type facts struct {
 	clockSet bool
 	draw     float64
 	offers   []candidate
+	answered bool // all repositories have, and the offers are all that there are
 	refused  map[string]Refusal
 	seen     map[string]sighting
 	failing  map[string]failure
@@ -37,6 +39,7 @@ type facts struct {
 	trial *Trial
 	state state
 	why   string // of a trial that is not good yet
+	aside bool   // the boot loader was told not to start what is installed
 
 	slots    slots
 	ready    string        // hash of the bundle that is on the card, whole
@@ -108,6 +111,9 @@ func (f facts) decide() decision {
 		case onTrial:
 			return f.waitForVerdict()
 		case toRestart:
+			if why := f.held(); why != "" {
+				return f.hold(why)
+			}
 			return f.restart()
 		}
 	}
@@ -115,6 +121,11 @@ func (f facts) decide() decision {
 	if why != "" || offer.Hash == "" {
 		return decision{offer: offer, why: why}
 	}
+	return f.bring(offer)
+}
+
+// bring is the next step of a release that may be installed.
+func (f facts) bring(offer candidate) decision {
 	d := decision{offer: offer, forced: f.forcedBy(f.seen[offer.Hash].First)}
 	switch {
 	case f.slots.err != nil:

@@ -130,6 +130,51 @@ func TestDecide(t *testing.T) {
 		}, stepRestart, "2.0.0", ""},
 		"to be started, late":              {func(f *facts) { f.trial, f.state, f.window = trial, toRestart, window(t, "22:00-04:00") }, stepRestart, "2.0.0", ""},
 		"an installation that was cut off": {func(f *facts) { f.trial, f.state = trial, interrupted }, stepInstall, "2.0.0", ""},
+
+		"to be started, paused": {func(f *facts) {
+			f.trial, f.state, f.offers[0].Waves.Paused = trial, toRestart, "5 boxes fell back"
+		}, stepSetAside, "2.0.0", "version 2.0.0 is installed, and is not started: paused by whoever runs the fleet: 5 boxes fell back"},
+		"the same, forced": {func(f *facts) {
+			f.trial, f.state, f.offers[0].Waves.Paused, f.forceAfter = trial, toRestart, "x", time.Hour
+		}, stepSetAside, "2.0.0", "paused"},
+		"the same, a session": {func(f *facts) {
+			f.trial, f.state, f.offers[0].Waves.Paused, f.busy.Sessions = trial, toRestart, "x", 1
+		}, stepSetAside, "2.0.0", "paused"},
+		"the same, set aside": {func(f *facts) {
+			f.trial, f.state, f.offers[0].Waves.Paused, f.aside = trial, toRestart, "x", true
+		}, stepNone, "2.0.0", "is not started: paused"},
+		"the same, and a stick brings it": {func(f *facts) {
+			f.trial, f.state, f.offers[0].Waves.Paused = trial, toRestart, "x"
+			f.offers = append(f.offers, stick("2.0.0"))
+		}, stepRestart, "2.0.0", ""},
+		"the same, and the next release": {func(f *facts) {
+			f.trial, f.state, f.offers[0].Waves.Paused, f.aside = trial, toRestart, "x", true
+			f.offers = append(f.offers, offered("2.0.1"))
+		}, stepDownload, "2.0.1", ""},
+		"the next release before it is set aside": {func(f *facts) {
+			f.trial, f.state, f.offers[0].Waves.Paused = trial, toRestart, "x"
+			f.offers = append(f.offers, offered("2.0.1"))
+		}, stepSetAside, "2.0.0", "paused"},
+		"to be started, withdrawn": {func(f *facts) {
+			f.trial, f.state, f.answered, f.offers = trial, toRestart, true, []candidate{offered("1.0.0")}
+		}, stepSetAside, "2.0.0", "no repository offers it any more"},
+		"to be started, before the first answer": {func(f *facts) { f.trial, f.state, f.offers = trial, toRestart, nil }, stepSetAside, "2.0.0", "has not answered yet"},
+		"to be started, an old answer":           {func(f *facts) { f.trial, f.state, f.offers[0].checked = trial, toRestart, noon.Add(-3*time.Hour) }, stepSetAside, "2.0.0", "has not answered for too long"},
+		"to be started, waves anew": {func(f *facts) {
+			f.trial, f.state, f.offers[0].Waves = trial, toRestart, allWaves("2.0.0", noon.Add(-time.Hour))
+		}, stepSetAside, "2.0.0", "waits for its wave"},
+		"to be started, not for this box any more": {func(f *facts) {
+			f.trial, f.state, f.offers[0].Refused = trial, toRestart, errors.New("made for another board")
+		}, stepSetAside, "2.0.0", "another board"},
+		"to be started, and a stick that is refused": {func(f *facts) {
+			f.trial, f.state, f.offers = trial, toRestart, []candidate{stick("2.0.0")}
+			f.offers[0].Refused = errors.New("made for another board")
+		}, stepSetAside, "2.0.0", "another board"},
+		"to be started, from a stick that is gone": {func(f *facts) {
+			byHand := *trial
+			byHand.Local = true
+			f.trial, f.state, f.offers, f.answered = &byHand, toRestart, nil, true
+		}, stepRestart, "2.0.0", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -201,6 +246,8 @@ func TestJudge(t *testing.T) {
 	trial := Trial{Phase: installed, Slot: "B", Version: "2.0.0", Hash: "x", From: Slot{Name: "A"}, Boot: "1"}
 	begun := trial
 	begun.Phase = installing
+	aside := trial
+	aside.Aside = true
 	good, bad := &Verdict{Slot: "B", Version: "v2.0.0", Good: true}, &Verdict{Slot: "B", Version: "2.0.0", Reason: "the store did not open"}
 	for name, test := range map[string]struct {
 		trial   Trial
@@ -209,22 +256,25 @@ func TestJudge(t *testing.T) {
 		state   state
 		why     string
 	}{
-		"before the restart":               {trial, running{"A", "1.0.0", "1"}, nil, toRestart, ""},
-		"the new one runs":                 {trial, running{"B", "2.0.0", "2"}, nil, onTrial, ""},
-		"and is not healthy":               {trial, running{"B", "2.0.0", "2"}, bad, onTrial, "the store did not open"},
-		"and is good":                      {trial, running{"B", "2.0.0", "2"}, good, proven, ""},
-		"a verdict on another version":     {trial, running{"B", "2.0.0", "2"}, &Verdict{Slot: "B", Version: "1.9.0", Good: true}, onTrial, ""},
-		"fell back":                        {trial, running{"A", "1.0.0", "3"}, bad, fellBack, "the store did not open"},
-		"fell back without a word":         {trial, running{"A", "1.0.0", "3"}, nil, fellBack, "gave no verdict"},
-		"fell back after it was good":      {trial, running{"A", "1.0.0", "3"}, good, fellBack, "good at first"},
-		"not what it says":                 {trial, running{"B", "2.1.0", "2"}, nil, mislabelled, "mixed them up"},
-		"cut off, the agent":               {begun, running{"A", "1.0.0", "1"}, nil, interrupted, ""},
-		"cut off, the power":               {begun, running{"A", "1.0.0", "2"}, nil, interrupted, ""},
-		"cut off after RAUC was through":   {begun, running{"B", "2.0.0", "2"}, nil, onTrial, ""},
-		"the same, and good":               {begun, running{"B", "2.0.0", "2"}, good, proven, ""},
-		"the same, and fell back":          {begun, running{"A", "1.0.0", "5"}, bad, fellBack, "the store did not open"},
-		"cut off, and another by hand":     {begun, running{"B", "7.0.0", "2"}, nil, interrupted, ""},
-		"it cannot be another's good word": {trial, running{"A", "1.0.0", "3"}, &Verdict{Slot: "A", Version: "1.0.0", Good: true}, fellBack, "gave no verdict"},
+		"before the restart":                {trial, running{"A", "1.0.0", "1"}, nil, toRestart, ""},
+		"the new one runs":                  {trial, running{"B", "2.0.0", "2"}, nil, onTrial, ""},
+		"and is not healthy":                {trial, running{"B", "2.0.0", "2"}, bad, onTrial, "the store did not open"},
+		"and is good":                       {trial, running{"B", "2.0.0", "2"}, good, proven, ""},
+		"a verdict on another version":      {trial, running{"B", "2.0.0", "2"}, &Verdict{Slot: "B", Version: "1.9.0", Good: true}, onTrial, ""},
+		"fell back":                         {trial, running{"A", "1.0.0", "3"}, bad, fellBack, "the store did not open"},
+		"fell back without a word":          {trial, running{"A", "1.0.0", "3"}, nil, fellBack, "gave no verdict"},
+		"fell back after it was good":       {trial, running{"A", "1.0.0", "3"}, good, fellBack, "good at first"},
+		"not what it says":                  {trial, running{"B", "2.1.0", "2"}, nil, mislabelled, "mixed them up"},
+		"cut off, the agent":                {begun, running{"A", "1.0.0", "1"}, nil, interrupted, ""},
+		"cut off, the power":                {begun, running{"A", "1.0.0", "2"}, nil, interrupted, ""},
+		"cut off after RAUC was through":    {begun, running{"B", "2.0.0", "2"}, nil, onTrial, ""},
+		"the same, and good":                {begun, running{"B", "2.0.0", "2"}, good, proven, ""},
+		"the same, and fell back":           {begun, running{"A", "1.0.0", "5"}, bad, fellBack, "the store did not open"},
+		"cut off, and another by hand":      {begun, running{"B", "7.0.0", "2"}, nil, interrupted, ""},
+		"set aside, and started anew":       {aside, running{"A", "1.0.0", "3"}, nil, toRestart, ""},
+		"set aside, and tried all the same": {aside, running{"B", "2.0.0", "3"}, nil, onTrial, ""},
+		"the same, and it fell back":        {aside, running{"A", "1.0.0", "5"}, bad, fellBack, "the store did not open"},
+		"it cannot be another's good word":  {trial, running{"A", "1.0.0", "3"}, &Verdict{Slot: "A", Version: "1.0.0", Good: true}, fellBack, "gave no verdict"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -203,6 +203,7 @@ func TestUpdateThatCannotBeWritten(t *testing.T) {
 		repository := &simRepository{}
 		repository.offer("2.0.0", open("2.0.0"))
 		b := newSimBox(t, "1.0.0", repository)
+		b.files[drawFile] = []byte("50") // the first try after half an hour, the second after an hour and a half
 		b.installs = func(string) error { return errors.New("input/output error") }
 		stop := b.during(t)
 		time.Sleep(70 * time.Minute)

@@ -16,12 +16,16 @@ type Trial struct {
 	Version   string    `json:"version"`
 	Hash      string    `json:"hash"`
 	Source    string    `json:"source"`
+	Local     bool      `json:"local,omitempty"` // a person has brought it to the box
 	Downgrade bool      `json:"downgrade,omitempty"`
 	From      Slot      `json:"from"` // what ran meanwhile
 	Boot      string    `json:"boot"` // the start of the box in which it was installed
 	Begun     time.Time `json:"begun"`
 	FirstSeen time.Time `json:"first_seen,omitzero"`
 	Attempts  int       `json:"attempts"`
+	// Aside is set where it was paused or withdrawn after it was installed: the
+	// boot loader starts what ran before, until that is over.
+	Aside bool `json:"aside,omitempty"`
 }
 
 const (
@@ -58,7 +62,8 @@ const (
 	// interrupted: the installation was cut off. What runs is what ran before, and
 	// the other slot holds no system that could start.
 	interrupted state = iota
-	// toRestart: installed, and the box is still in the start before that.
+	// toRestart: installed, and the box is still in the start before that, or it is
+	// set aside.
 	toRestart
 	// onTrial: the new system runs, and is not known to be good.
 	onTrial
@@ -77,7 +82,7 @@ func (t Trial) judge(now running, verdict *Verdict) (state, string) {
 	switch {
 	case now.boot == t.Boot && t.Phase == installing:
 		return interrupted, "" // the agent was ended meanwhile
-	case now.boot == t.Boot:
+	case now.boot == t.Boot, t.Aside && now.slot == t.From.Name && !about:
 		return toRestart, ""
 	case now.slot == t.Slot && release.Plain(now.version) != release.Plain(t.Version):
 		if t.Phase == installing {

@@ -258,6 +258,12 @@ func TestRealRAUC(t *testing.T) {
 		t.Errorf("refused %v, %q, after %v", failure.Refused(), failure.Reason, seen)
 	}
 
+	for _, one := range []struct{ slot, first string }{{Other, "B\n"}, {Booted, "A\n"}} {
+		_, err := client.Mark(t.Context(), Active, one.slot)
+		if first, _ := os.ReadFile(filepath.Join(directory, "primary")); err != nil || string(first) != one.first {
+			t.Errorf("first is %q, want %q, %v", first, one.first, err)
+		}
+	}
 	if message, err := client.Mark(t.Context(), Bad, Other); err != nil || !strings.Contains(message, "rootfs.1") {
 		t.Errorf("it says %q, %v", message, err)
 	}

@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// held reports why what is installed is not to be started now: it was paused or
+// withdrawn after it came here. The rules are those of its installation, so a
+// repository that does not answer holds it too. A stick has none of them.
+func (f facts) held() string {
+	if f.trial.Local {
+		return ""
+	}
+	why := "no repository offers it any more"
+	if !f.answered {
+		why = "its repository has not answered yet, and may have paused it meanwhile"
+	}
+	for _, offer := range f.offers {
+		if offer.Hash != f.trial.Hash {
+			continue
+		}
+		switch {
+		case offer.Refused != nil:
+			why = offer.Refused.Error()
+		case offer.local: // somebody has brought it to this box
+			return ""
+		default:
+			if why = f.notFromFar(offer); why == "" {
+				return ""
+			}
+		}
+	}
+	return why
+}
+
+// hold keeps what is installed from being started, also by a power cut, until it may
+// be. Another release may be installed in its place meanwhile.
+func (f facts) hold(why string) decision {
+	d := decision{phase: Waiting, offer: f.tried(), why: fmt.Sprintf("version %s is installed, and is not started: %s", f.trial.Version, why)}
+	if !f.aside {
+		d.step = stepSetAside
+		return d
+	}
+	if offer, not := f.choose(); not == "" && offer.Hash != "" {
+		return f.bring(offer)
+	}
+	return d
+}
+
+// setAside has the boot loader take the system that runs again. It is written down first: what
+// is set aside and does not run has failed no trial. Where the power fails between the
+// two, the new system is tried.
+func (a *Agent) setAside(ctx context.Context, d decision) time.Duration {
+	a.mu.Lock()
+	trial := *a.memory.trial
+	a.mu.Unlock()
+	if err := a.keepAside(trial, true); err != nil {
+		a.log.Error("the update agent cannot keep that a release is held", "error", err)
+		return rebootAgain
+	}
+	if err := a.Installer.StartNext(ctx, true); err != nil {
+		if ctx.Err() == nil {
+			a.log.Error("a release is held, and starts with the next power cut all the same; it is tried again to keep it from that", "version", trial.Version, "error", err)
+		}
+		return rebootAgain
+	}
+	a.aside = true
+	a.log.Info("a release that was installed is held", "version", trial.Version, "reason", d.why)
+	return 0
+}
+
+// bringBack undoes setAside, in the opposite order for the same reason.
+func (a *Agent) bringBack(ctx context.Context) error {
+	a.mu.Lock()
+	trial := *a.memory.trial
+	a.mu.Unlock()
+	if !trial.Aside {
+		return nil
+	}
+	a.aside = false
+	if err := a.Installer.StartNext(ctx, false); err != nil {
+		return err
+	}
+	return a.keepAside(trial, false)
+}
+
+// keepAside notes whether the trial is set aside. It may be brought back in another start
+// of the box than the one in which it was installed: that start is then the one
+// before its trial.
+func (a *Agent) keepAside(trial Trial, aside bool) error {
+	if trial.Aside == aside {
+		return nil
+	}
+	trial.Aside, trial.Boot = aside, a.Boot
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := save(a.Store, trialFile, trial); err != nil {
+		return err
+	}
+	a.memory.trial = &trial
+	return nil
+}
