@@ -254,16 +254,21 @@ func guarded(data []byte, load func([]byte) error) (err error) {
 	return load(data)
 }
 
-// withGap says so where metadata has the wrong signature because a root in between
-// is missing: the box then stays with old keys.
+// withGap says so where metadata has the wrong signature, or the root has run out,
+// because a root in between is missing: the box then stays with old keys. A root that is
+// missing is no error by itself: TUF (5.3) has the search end there.
 func (r *refresh) withGap(ctx context.Context, err error) error {
-	if !errors.Is(err, ErrUntrusted) {
+	kind := ErrUntrusted
+	if r.trusted.Root.Signed.IsExpired(r.trusted.RefTime) {
+		kind = ErrExpired
+	}
+	if !errors.Is(err, kind) {
 		return err
 	}
 	missing := r.trusted.Root.Signed.Version + 1
 	for next := missing + 1; next <= missing+2; next++ {
 		if _, none := fetch(ctx, r.source, "metadata/"+rootFile(next), maxRoot); none == nil {
-			return &Refusal{ErrUntrusted, fmt.Sprintf("metadata/%s is missing from the repository, and %s is there: the way from the keys that this box "+
+			return &Refusal{kind, fmt.Sprintf("metadata/%s is missing from the repository, and %s is there: the way from the keys that this box "+
 				"knows to those in use has a gap. Put every root.json back that there ever was: boxes need each of them",
 				rootFile(missing), rootFile(next)), err}
 		}
