@@ -18,6 +18,7 @@ type updateRepo struct {
 	Refresh updateRepoRefresh `cmd:"" help:"Renew the timestamp, as cron does each day. Example: assaygate update repo refresh repository"`
 	Sign    updateRepoSign    `cmd:"" help:"Add signatures to what waits for them, and publish what is complete. Example: assaygate update repo sign repository --keys E:"`
 	Rotate  updateRepoRotate  `cmd:"" help:"Put a new key in place of another. Example: assaygate update repo rotate repository root-1 --keys E:"`
+	Prune   updateRepoPrune   `cmd:"" help:"Remove the files of bundles and waves that no box is told of any more. Example: assaygate update repo prune repository"`
 	Key     updateRepoKey     `cmd:"" help:"Make a key of one's own. Example: assaygate update repo key root-2.pem"`
 	Verify  updateRepoVerify  `cmd:"" help:"Judge a repository as a box would. Example: assaygate update repo verify repository"`
 }
@@ -97,6 +98,27 @@ type updateRepoRemove struct {
 // Run implements a kong command.
 func (c *updateRepoRemove) Run(s *streams) error {
 	return c.make(s, func(r *repository.Repository) (repository.Outcome, error) { return r.Remove(c.Version) })
+}
+
+type updateRepoPrune struct {
+	Directory string `arg:"" name:"repository" help:"The directory that init made."`
+}
+
+// Run implements a kong command.
+func (c *updateRepoPrune) Run(s *streams) error {
+	r, err := repository.Open(c.Directory)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	removed, err := r.Prune()
+	for _, name := range removed {
+		fmt.Fprintln(s.out, "removed public/"+name)
+	}
+	if err == nil && len(removed) == 0 {
+		fmt.Fprintln(s.out, "nothing to remove")
+	}
+	return err
 }
 
 type updateRepoRefresh struct {
