@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,15 +16,32 @@ const bundleSuffix = ".raucb"
 
 func (a *Agent) bundle(hash string) string { return filepath.Join(a.Bundles, hash+bundleSuffix) }
 
-// clearBundles removes all bundles but that one. What cannot be removed takes room
-// until the next time.
-func (a *Agent) clearBundles(but string) {
+// clearBundles removes all bundles but those. What cannot be removed takes room until
+// the next time.
+func (a *Agent) clearBundles(but ...string) {
 	files, _ := os.ReadDir(a.Bundles) // not there: nothing to remove
 	for _, file := range files {
-		if name := file.Name(); strings.HasSuffix(name, bundleSuffix) && name != but+bundleSuffix {
-			_ = os.Remove(filepath.Join(a.Bundles, name))
+		if hash, is := strings.CutSuffix(file.Name(), bundleSuffix); is && !slices.Contains(but, hash) {
+			_ = os.Remove(filepath.Join(a.Bundles, file.Name()))
 		}
 	}
+}
+
+// tidy removes what was fetched of a release that nobody offers this box any more.
+func (a *Agent) tidy(f facts) {
+	if !f.answered {
+		return
+	}
+	wanted := []string{}
+	for _, offer := range f.offers {
+		if offer.Refused == nil {
+			wanted = append(wanted, offer.Hash)
+		}
+	}
+	if !slices.Contains(wanted, a.ready) {
+		a.ready = ""
+	}
+	a.clearBundles(wanted...)
 }
 
 func (a *Agent) repository(name string) Repository {
@@ -47,7 +65,12 @@ func (a *Agent) download(ctx context.Context, offer candidate) time.Duration {
 	a.interruptible(cancel)
 	defer a.interruptible(nil)
 	a.ready = ""
-	a.clearBundles(offer.Hash)
+	// One that was begun before stays too: on a bad line the box tries another release
+	// while this one rests, and comes back.
+	if a.fetching != offer.Hash {
+		a.fetching, a.fetchedBefore = offer.Hash, a.fetching
+	}
+	a.clearBundles(a.fetching, a.fetchedBefore)
 	a.log.Info("a release is being fetched", "version", offer.version(), "source", offer.source, "bytes", offer.Length)
 	a.set(func(s *Status) { s.Phase, s.Percent = Downloading, 0 })
 	err := a.repository(offer.source).Download(limited, offer.Offer, a.bundle(offer.Hash), func(done int64) {
@@ -61,6 +84,7 @@ func (a *Agent) download(ctx context.Context, offer candidate) time.Duration {
 		a.log.Info("a release was fetched", "version", offer.version(), "source", offer.source)
 	case limited.Err() != nil: // interrupted, to look around
 	default:
+		a.fetchedBefore = "" // the next attempt has all the room there is
 		a.rest(offer, "its download failed: "+err.Error())
 	}
 	return 0
@@ -205,7 +229,7 @@ func (a *Agent) installed(trial Trial) error {
 	err := errors.Join(save(a.Store, trialFile, trial), save(a.Store, slotsFile, a.memory.slots))
 	a.mu.Unlock()
 	a.ready, a.forcing = "", time.Time{}
-	a.clearBundles("")
+	a.clearBundles()
 	a.log.Info("a release was installed, and is tried at the next start", "version", trial.Version, "slot", trial.Slot)
 	return err
 }

@@ -69,6 +69,8 @@ type Agent struct {
 	failing  map[string]failure
 	failed   time.Time // since when the trial has failed with nothing to go back to
 	forcing  time.Time // since when nothing but messages on their way holds an update up
+	// Hashes of the bundle that is fetched, or was last, and of the one before it.
+	fetching, fetchedBefore string
 
 	mu        sync.Mutex // holds what follows
 	memory    memory
@@ -206,7 +208,7 @@ func (a *Agent) act(ctx context.Context, d decision) time.Duration {
 func (a *Agent) decide(ctx context.Context, state state, why string) decision {
 	f := facts{
 		now: time.Now(), clockSet: a.ClockSet(), failing: a.failing, window: a.window, forceAfter: a.Settings.ForceAfter,
-		interval: a.Settings.interval(), state: state, why: why, slots: a.slots, ready: a.ready, forcing: a.forcing,
+		interval: a.Settings.interval(), state: state, why: why, slots: a.slots, forcing: a.forcing,
 		age: time.Since(a.begun), verified: a.verified, answered: a.answered(), aside: a.aside,
 	}
 	for _, source := range a.sources {
@@ -221,6 +223,8 @@ func (a *Agent) decide(ctx context.Context, state state, why string) decision {
 		f.trial = a.memory.trial
 	}
 	a.mu.Unlock()
+	a.tidy(f)
+	f.ready = a.ready
 	if a.ready != "" || f.trial != nil {
 		f.busy = a.busy(ctx)
 	}

@@ -157,7 +157,7 @@ func (a *Agent) end(trial Trial, result Result, reason, slot string) bool {
 	}
 	delete(a.failing, trial.Hash)
 	a.ready = ""
-	a.clearBundles("")
+	a.clearBundles()
 	if result == Installed {
 		a.log.Info("the update is good", "version", trial.Version, "slot", slot)
 	} else {
