@@ -33,40 +33,48 @@ func TestRootsThatAreWrong(t *testing.T) {
 	}{
 		"cut off": {
 			func(f *forge) { f.write(second, f.read(second)[:len(f.read(second))/2]) },
-			ErrDamaged, []string{"2.root.json of the repository is not readable", "copy the whole repository again"},
+			ErrDamaged,
+			[]string{"2.root.json of the repository is not readable", "copy the whole repository again"},
 		},
 		"empty": {
 			func(f *forge) { f.write(second, nil) },
-			ErrDamaged, []string{"2.root.json of the repository is not readable"},
+			ErrDamaged,
+			[]string{"2.root.json of the repository is not readable"},
 		},
 		"one byte too large": {
 			func(f *forge) {
 				f.write(second, append(f.read(second), bytes.Repeat([]byte(" "), maxRoot+1-len(f.read(second)))...))
 			},
-			ErrEndless, []string{"metadata/2.root.json of the repository has more than the 262144 bytes", "copy the whole repository again"},
+			ErrEndless,
+			[]string{"metadata/2.root.json of the repository has more than the 262144 bytes", "copy the whole repository again"},
 		},
 		"the one before under its name": {
 			func(f *forge) { f.write(second, f.read("metadata/1.root.json")) },
-			ErrDamaged, []string{"2.root.json of the repository is another version than its name says", "under its own number"},
+			ErrDamaged,
+			[]string{"2.root.json of the repository is another version than its name says", "under its own number"},
 		},
 		"the one after under its name": {
 			func(f *forge) {
 				f.rotate(metadata.TIMESTAMP)
 				f.write(second, f.read("metadata/3.root.json"))
 			},
-			ErrDamaged, []string{"2.root.json of the repository is another version than its name says"},
+			ErrDamaged,
+			[]string{"2.root.json of the repository is another version than its name says"},
 		},
 		"the version zero": {
 			func(f *forge) { inside(f, func(r *metadata.RootType) { r.Version = 0 }) },
-			ErrDamaged, []string{"2.root.json of the repository is another version than its name says"},
+			ErrDamaged,
+			[]string{"2.root.json of the repository is another version than its name says"},
 		},
 		"another kind of metadata": {
 			func(f *forge) { f.write(second, f.read("metadata/1.targets.json")) },
-			ErrDamaged, []string{"2.root.json of the repository"},
+			ErrDamaged,
+			[]string{"2.root.json of the repository"},
 		},
 		"without keys": {
 			func(f *forge) { inside(f, func(r *metadata.RootType) { r.Keys = map[string]*metadata.Key{} }) },
-			ErrDamaged, []string{"2.root.json of the repository is not readable"},
+			ErrDamaged,
+			[]string{"2.root.json of the repository is not readable"},
 		},
 		"without its own role": {
 			func(f *forge) {
@@ -74,7 +82,8 @@ func TestRootsThatAreWrong(t *testing.T) {
 					r.Roles = map[string]*metadata.Role{metadata.TIMESTAMP: r.Roles[metadata.TIMESTAMP]}
 				})
 			},
-			ErrDamaged, []string{"2.root.json of the repository"},
+			ErrDamaged,
+			[]string{"2.root.json of the repository"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
