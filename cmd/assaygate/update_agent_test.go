@@ -502,7 +502,6 @@ func TestUpdateConfirm(t *testing.T) {
 	}
 }
 
-// The request goes before the box does, and without one nothing happens.
 // A release that is held, and goes on, has RAUC change which slot is next and nothing
 // else.
 func TestUpdateHasASlotStartedNext(t *testing.T) {
@@ -520,6 +519,7 @@ func TestUpdateHasASlotStartedNext(t *testing.T) {
 	}
 }
 
+// The request goes before the box does, and without one nothing happens.
 func TestUpdateReboot(t *testing.T) {
 	b := &updateBox{t: t, root: t.TempDir()}
 	b.put("bin/systemctl", "#!/bin/sh\ntest ! -e '"+b.root+"/run/assaygate-update/reboot' && echo \"$*\" >>'"+b.root+"/called'\n")
