@@ -27,6 +27,7 @@ func TestLong(t *testing.T) {
 		{"cutinstall", cutInstallCase},
 		{"cutupdate", cutUpdateCase},
 		{"badkernel", badKernelCase},
+		{"restarts", restartsCase},
 		{"full", fullCase},
 		{"broken", brokenCase},
 		{"memory", memoryCase},
