@@ -51,9 +51,12 @@ func restartsCase(_ *testing.T, b *box) (string, error) {
 	return "a release on trial is restarted in good order three times, which costs it none of its three tries; after them the box goes back", nil
 }
 
-// restartOnTrial restarts the box as soon as its judge is at work.
+// restartOnTrial restarts the box while its judge is at work: from when that runs for three seconds.
 func (b *box) restartOnTrial() error {
-	const once = `test -e /run/restarted || { systemctl is-active -q assaygate-slot && touch /run/restarted && systemctl --no-block reboot; }`
+	const once = `test -e /run/restarted || {
+		since=$(systemctl show -P ExecMainStartTimestampMonotonic assaygate-slot) && now=$(cut -d. -f1 /proc/uptime) &&
+		[ "$since" -gt 0 ] && [ $((now - since / 1000000)) -ge 3 ] && touch /run/restarted && systemctl --no-block reboot
+	}`
 	return b.poll(bootLimit, "judge at work", func() (bool, error) {
 		_, status, err := b.shell.run(5*time.Second, once)
 		return err == nil && status == 0, nil // before the shell runs a command may be lost
