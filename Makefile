@@ -254,7 +254,7 @@ image: ## an image for a board, by Buildroot, to dist/buildroot/BOARD: BOARD=ras
 	@$(BUILDROOT) buildroot/build '$(BOARD)'
 
 .PHONY: release
-release: ## every board's image, bundle and list of parts, to dist/release/VERSION: needs RAUC_KEYRING, RAUC_CERT, RAUC_KEY
+release: ## every board's image, bundle and list of parts, to dist/release/VERSION: needs RAUC_KEYRING, RAUC_CERT, RAUC_KEY, UPDATE_ROOT
 	@$(BUILDROOT) buildroot/release --check
 	@$(MAKE) source
 	@$(BUILDROOT) buildroot/release
