@@ -244,7 +244,7 @@ func (f facts) not(offer candidate) string {
 		return offer.Refused.Error()
 	}
 	if refused, is := f.refused[offer.Hash]; is {
-		return fmt.Sprintf("not installed again, since on %s: %s. `assaygate update install --again` lifts that",
+		return fmt.Sprintf("not installed again, since on %s: %s. This box takes only a higher version: ask who makes the releases",
 			refused.At.Format(time.DateOnly), refused.Reason)
 	}
 	if !offer.local {

@@ -77,7 +77,7 @@ func TestDecide(t *testing.T) {
 		"another board":      {func(f *facts) { f.offers[0].Refused = errors.New("made for another board") }, stepNone, "2.0.0", "another board"},
 		"refused, and remembered": {func(f *facts) {
 			f.refused = map[string]Refusal{"hash-of-2.0.0": {Reason: "the store did not open", At: noon}}
-		}, stepNone, "2.0.0", "on 2031-05-04: the store did not open. `assaygate update install --again`"},
+		}, stepNone, "2.0.0", "on 2031-05-04: the store did not open. This box takes only a higher version: ask who makes the releases"},
 		"refused, another bundle": {func(f *facts) { f.refused = map[string]Refusal{"hash-of-3.0.0": {Reason: "x"}} }, stepInstall, "2.0.0", ""},
 		"resting": {func(f *facts) {
 			f.failing = map[string]failure{"hash-of-2.0.0": {until: noon.Add(time.Minute), why: "x"}}
