@@ -21,6 +21,9 @@ type sticks struct {
 	adopted  bool              // its configuration was taken over
 	trial    bool              // the last report said that a configuration is on trial
 	tried    bool              // one of its reports said so
+	begun    time.Time         // since when it is dealt with
+	release  bool              // it has a release
+	told     updateLine        // what the last report said of updates
 	untidied *brought          // what it brought, where its secrets are still on it; nil for nothing
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/assaygate/assaygate/device/config"
 	"github.com/assaygate/assaygate/device/configdrive"
@@ -18,7 +19,7 @@ var errUnsigned = errors.New("this box has an owner, and this stick is not signe
 // than the last; it must list each file that would be used, as it is, and none
 // that is not there.
 func (s *sticks) admit(ctx context.Context, c configdrive.Content) (err error) {
-	s.manifest, s.adopted, s.tried, s.untidied = taken{}, false, false, nil
+	s.manifest, s.adopted, s.tried, s.untidied, s.begun = taken{}, false, false, nil, time.Now()
 	if s.owner, err = s.owns.of(s.d.config()); err != nil {
 		return fmt.Errorf("who owns this box is in doubt, so no stick is taken: %w", err)
 	}

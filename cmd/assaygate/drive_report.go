@@ -34,6 +34,7 @@ func (s *sticks) report(ctx context.Context, h configdrive.Handled) configdrive.
 	}
 	remarks = append(remarks, h.Notes...)
 	destinations, waiting := s.destinations(ctx)
+	s.release, s.told = h.Release, s.updateLine(h.Release)
 	return configdrive.Report{
 		Verdict: s.verdict(h, errs, standing, takenBack, waiting),
 		Sections: []configdrive.Section{
@@ -79,11 +80,17 @@ func (s *sticks) verdict(h configdrive.Handled, errs []string, standing configSt
 	case standing.OnTrial:
 		return "The new configuration runs, on trial: leave the stick in until this report says that it stands."
 	case s.adopted:
-		return "All is well: the new configuration runs."
-	case len(h.Notes) > 0 && len(h.Files) == 0:
+		return s.told.beside("the new configuration runs")
+	case s.told.busy != "":
+		return upper(s.told.busy) + ": leave the stick in (see Updates)."
+	case len(h.Notes) > 0 && len(h.Files) == 0 && !h.Release:
 		return "Nothing was done: the box takes no file of this stick, because of their names. See what is to be noted."
+	case len(waiting) > 0 && s.told.wrong != "":
+		return "Not all is well with " + list(waiting) + " (see Destinations), and " + s.told.wrong + " (see Updates)."
 	case len(waiting) > 0:
 		return "Not all is well with " + list(waiting) + " (see Destinations)."
+	case s.told.wrong != "":
+		return "Not all is well: " + s.told.wrong + " (see Updates)."
 	}
 	return "All is well."
 }
@@ -160,6 +167,8 @@ func (s *sticks) next(h configdrive.Handled, errs []string, standing configStand
 		lines = append(lines, "Put right what stands at the top, on a computer, and plug the stick in again.")
 	case standing.OnTrial:
 		lines = append(lines, "Leave the stick in. This report is written again when the trial is over.")
+	case s.told.busy != "":
+		lines = append(lines, "Leave the stick in. This report is written again when the update is over, or the box needs you.")
 	default:
 		lines = append(lines, "The stick can be pulled.")
 	}
@@ -177,8 +186,11 @@ func (s *sticks) next(h configdrive.Handled, errs []string, standing configStand
 	return lines
 }
 
-// stale reports whether the trial has ended since the last report.
-func (s *sticks) stale() bool { return s.trial && !s.d.standingConfig().OnTrial }
+// stale reports whether the trial has ended since the last report, or the release of
+// the stick has got on.
+func (s *sticks) stale() bool {
+	return s.trial && !s.d.standingConfig().OnTrial || s.release && s.updateLine(true) != s.told
+}
 
 func shownMoment(at time.Time) string { return at.Local().Format("2006-01-02 15:04:05 MST") }
 

@@ -150,6 +150,30 @@ func TestAStickIsTakenOnce(t *testing.T) {
 	})
 }
 
+// A stick with nothing but a release gets a report, which is to say what became of it;
+// one with a folder of the same name is not a box's to write to.
+func TestAStickWithARelease(t *testing.T) {
+	within(t, func(t *testing.T, b *box) {
+		put(t, b.Directory, "metadata/notes.txt", "of somebody's pictures")
+		b.look(5)
+		if names := entries(t, b.Directory); len(b.reports) > 0 || !slices.Equal(names, []string{"metadata"}) {
+			t.Errorf("somebody's own stick has got a report: %q", names)
+		}
+		if err := os.RemoveAll(filepath.Join(b.Directory, "metadata")); err != nil {
+			t.Fatal(err)
+		}
+		put(t, b.Directory, "Metadata/timestamp.json", "{}")
+		b.look(5)
+		if len(b.reports) != 1 || !b.reports[0].Release || len(b.reports[0].Files) > 0 {
+			t.Fatalf("reports of %+v", b.reports)
+		}
+		b.look(30)
+		if b.report() != "report 1" {
+			t.Error("it is dealt with again")
+		}
+	})
+}
+
 func TestAFileIsTakenWhenItHasNotChangedForASecond(t *testing.T) {
 	within(t, func(t *testing.T, b *box) {
 		at := time.Now()

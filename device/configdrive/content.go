@@ -25,6 +25,8 @@ type Content struct {
 	// Faults are why nothing of the stick is used. Notes are what a person
 	// should know of it beside: names that are nearly right.
 	Faults, Notes []string
+	// Release reports whether there is a repository of releases beside, which is not read here.
+	Release bool
 }
 
 // Has reports whether the stick has the file.

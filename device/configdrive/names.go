@@ -17,6 +17,10 @@ const (
 	PasswordName  = "password.txt" // of the one LIMS; password-NAME.txt of one of several
 	ProfilesName  = "profiles"
 	TLSName       = "tls"
+	// MetadataName is the folder of a repository of releases, which the update agent
+	// reads. Here it only asks for a report.
+	MetadataName = "metadata"
+	targetsName  = "targets"
 
 	Collect     = "collect"
 	Export      = "export"

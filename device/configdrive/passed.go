@@ -10,6 +10,9 @@ import (
 // to be told: the operating system or a box has left it there.
 func PassedOver(name string) string {
 	root, inner, below := strings.Cut(name, "/")
+	if lower := strings.ToLower(root); below && (lower == MetadataName || lower == targetsName) {
+		return "" // a release has signatures of its own
+	}
 	if Means(name) || hidden(root) || hidden(path.Base(name)) || written(root) {
 		return ""
 	}

@@ -21,6 +21,7 @@ type survey struct {
 	faults  []string
 	notes   []string
 	asked   bool // it has a report, which asks for a new one
+	release bool // it has a repository of releases, of which a report tells what became
 }
 
 // entry is a file that means something.
@@ -40,7 +41,7 @@ func (s *survey) same(other *survey) bool {
 
 // nothing reports whether the stick is not meant for a box at all.
 func (s *survey) nothing() bool {
-	return len(s.entries) == 0 && len(s.faults) == 0 && len(s.notes) == 0 && !s.asked
+	return len(s.entries) == 0 && len(s.faults) == 0 && len(s.notes) == 0 && !s.asked && !s.release
 }
 
 // look surveys the stick. Its error says that the stick cannot be read at all,
@@ -69,6 +70,10 @@ func look(root *os.Root) (*survey, error) {
 		case lower == StartName:
 			began = name
 		case written(name):
+		case lower == MetadataName:
+			// Anybody may have a folder of that name.
+			info, err := root.Lstat(path.Join(name, "timestamp.json"))
+			s.release = err == nil && info.Mode().IsRegular()
 		case lower == ProfilesName || lower == TLSName:
 			err = s.folder(root, lower, name)
 		default:
@@ -211,7 +216,7 @@ func list(root *os.Root, name string, most int) (names []string, err error) {
 // read reads what the survey found. Where a file is not the one of the survey
 // any more it returns errChanged: somebody is writing it.
 func (s *survey) read(root *os.Root, step func(string) error) (Content, error) {
-	c := Content{Files: make(map[string]File), Faults: slices.Clone(s.faults), Notes: slices.Clone(s.notes)}
+	c := Content{Files: make(map[string]File), Faults: slices.Clone(s.faults), Notes: slices.Clone(s.notes), Release: s.release}
 	if len(c.Faults) > 0 {
 		return c, nil // nothing of it will be used
 	}

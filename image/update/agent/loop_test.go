@@ -279,7 +279,7 @@ func TestUpdateWaitsForAnalysers(t *testing.T) {
 		b.busy = func() Busy { return now }
 		stop := b.during(t)
 		time.Sleep(5 * time.Hour)
-		if s := b.status(); b.installations() != 0 || s.Phase != Waiting || s.Offered != "2.0.0" || !strings.Contains(s.Why, "open now: 1") {
+		if s := b.status(); b.installations() != 0 || s.Phase != Waiting || s.Offered != "2.0.0" || s.OfferedFrom != s.Sources[0].Name || !strings.Contains(s.Why, "open now: 1") {
 			t.Errorf("installed %d times, %+v", b.installations(), s)
 		}
 		b.change(func() { now = Busy{} })

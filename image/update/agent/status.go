@@ -30,14 +30,15 @@ type Status struct {
 	NoWayBack  string `json:"no_way_back,omitempty"`
 	SlotsError string `json:"slots_error,omitempty"` // RAUC could not be asked
 	// Offered is the release that is, or would be, installed next, and Why what it
-	// waits for.
-	Offered string         `json:"offered,omitempty"`
-	Notes   string         `json:"notes,omitempty"`
-	Why     string         `json:"why,omitempty"`
-	Checked time.Time      `json:"checked,omitzero"` // the last answer over the network
-	Sources []SourceStatus `json:"sources,omitempty"`
-	Outcome *Outcome       `json:"outcome,omitempty"`
-	Draw    float64        `json:"draw"`
+	// waits for. OfferedFrom is the name of its source.
+	Offered     string         `json:"offered,omitempty"`
+	OfferedFrom string         `json:"offered_from,omitempty"`
+	Notes       string         `json:"notes,omitempty"`
+	Why         string         `json:"why,omitempty"`
+	Checked     time.Time      `json:"checked,omitzero"` // the last answer over the network
+	Sources     []SourceStatus `json:"sources,omitempty"`
+	Outcome     *Outcome       `json:"outcome,omitempty"`
+	Draw        float64        `json:"draw"`
 }
 
 // SourceStatus is what is known of a repository.
@@ -96,9 +97,9 @@ func (a *Agent) tell(d decision) {
 		if s.Why != d.why && d.why != "" {
 			a.log.Info("an update waits", "version", d.offer.version(), "reason", d.why)
 		}
-		s.Phase, s.Percent, s.Sources, s.Why, s.Offered, s.Notes = d.phase, 0, sources, d.why, "", d.offer.Release.Notes
+		s.Phase, s.Percent, s.Sources, s.Why, s.Offered, s.OfferedFrom, s.Notes = d.phase, 0, sources, d.why, "", "", d.offer.Release.Notes
 		if d.offer.Hash != "" {
-			s.Offered = d.offer.version()
+			s.Offered, s.OfferedFrom = d.offer.version(), d.offer.source
 		}
 	})
 }
