@@ -174,6 +174,18 @@ func TestAStickWithARelease(t *testing.T) {
 	})
 }
 
+// Who has copied the folder that a repository publishes, and not what is in it, is told.
+func TestAReleaseInAFolder(t *testing.T) {
+	within(t, func(t *testing.T, b *box) {
+		put(t, b.Directory, "public/metadata/timestamp.json", "{}")
+		b.look(5)
+		want := []string{"public/metadata: is not taken from a folder; put metadata and targets into the main folder of the stick"}
+		if len(b.reports) != 1 || b.reports[0].Release || !slices.Equal(b.reports[0].Notes, want) {
+			t.Errorf("reports of %+v", b.reports)
+		}
+	})
+}
+
 func TestAFileIsTakenWhenItHasNotChangedForASecond(t *testing.T) {
 	within(t, func(t *testing.T, b *box) {
 		at := time.Now()

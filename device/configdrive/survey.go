@@ -71,9 +71,7 @@ func look(root *os.Root) (*survey, error) {
 			began = name
 		case written(name):
 		case lower == MetadataName:
-			// Anybody may have a folder of that name.
-			info, err := root.Lstat(path.Join(name, "timestamp.json"))
-			s.release = err == nil && info.Mode().IsRegular()
+			s.release = isMetadata(root, name)
 		case lower == ProfilesName || lower == TLSName:
 			err = s.folder(root, lower, name)
 		default:
@@ -178,7 +176,14 @@ func (s *survey) folder(root *os.Root, folder, name string) error {
 	return nil
 }
 
-// strayed looks for a configuration in a folder, where it is not taken. It
+// isMetadata reports whether a folder is that of a repository of releases: anybody may
+// have one of that name.
+func isMetadata(root *os.Root, name string) bool {
+	info, err := root.Lstat(path.Join(name, "timestamp.json"))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// strayed looks for a configuration, or a release, in a folder, where it is not taken. It
 // returns how many folders it looked into.
 func (s *survey) strayed(root *os.Root, name string) int {
 	if info, err := root.Lstat(name); err != nil || !info.IsDir() {
@@ -187,6 +192,9 @@ func (s *survey) strayed(root *os.Root, name string) int {
 	inner := path.Join(name, ConfigName)
 	if info, err := root.Lstat(inner); err == nil && info.Mode().IsRegular() {
 		s.notes = append(s.notes, printable(inner)+": is not taken from a folder; put it into the main folder of the stick")
+	}
+	if inner := path.Join(name, MetadataName); isMetadata(root, inner) {
+		s.notes = append(s.notes, printable(inner)+": is not taken from a folder; put "+MetadataName+" and "+targetsName+" into the main folder of the stick")
 	}
 	return 1
 }
