@@ -122,7 +122,7 @@ func TestWhatIsToldOfUpdates(t *testing.T) {
 	for name, test := range map[string]struct {
 		files   func(b *toldBox)
 		want    []string
-		metrics string // the label outcome
+		metrics string // the label outcome; of all but none and unknown the label update is 1.5.0
 		back    string // the gauge of a way back, "" where it is not known
 	}{
 		"nothing": {func(b *toldBox) { b.status(wayBack) }, []string{"1.4.2, in slot A", "slot B: 1.4.1"}, "none", "1"},
@@ -215,7 +215,11 @@ func TestWhatIsToldOfUpdates(t *testing.T) {
 				}
 			}
 			metrics := b.metrics()
-			if want := fmt.Sprintf(`assaygate_update_info{outcome=%q,slot="A",version="1.4.2"} 1`, test.metrics); !strings.Contains(metrics, want) {
+			update := "1.5.0"
+			if test.metrics == "none" || test.metrics == "unknown" {
+				update = ""
+			}
+			if want := fmt.Sprintf(`assaygate_update_info{outcome=%q,slot="A",update=%q,version="1.4.2"} 1`, test.metrics, update); !strings.Contains(metrics, want) {
 				t.Errorf("%s\nwant %s", metrics, want)
 			}
 			if _, back, is := strings.Cut(metrics, "\nassaygate_update_way_back "); is != (test.back != "") || !strings.HasPrefix(back, test.back) {
@@ -261,7 +265,8 @@ func TestHostileWordsInUpdates(t *testing.T) {
 	if page := b.page(); strings.Contains(page, "<script>alert") || !strings.Contains(page, "&lt;script&gt;alert") {
 		t.Errorf("the console's page:\n%s", page)
 	}
-	if got := b.metrics(); !strings.Contains(got, `slot="A",version="1.4.2"`) || strings.Contains(got, "script") {
+	b.put("data/system/update/outcome.json", `{"format": 1, "result": "failed", "version": `+text(script)+`}`)
+	if got := b.metrics(); !strings.Contains(got, `slot="A",update="unknown",version="1.4.2"`) || strings.Contains(got, "script") {
 		t.Errorf("the agent's words are labels:\n%s", got)
 	}
 }
@@ -316,7 +321,7 @@ func TestWhenUpdatesWereChecked(t *testing.T) {
 		t.Errorf("without a repository:\n%s", got)
 	}
 	b.d.updates = updatePlaces{t.TempDir()}
-	if got := b.metrics(); !strings.Contains(got, `outcome="none",slot=""`) || strings.Contains(got, "way_back") {
+	if got := b.metrics(); !strings.Contains(got, `outcome="none",slot="",update=""`) || strings.Contains(got, "way_back") {
 		t.Errorf("of a host that is no box:\n%s", got)
 	}
 }

@@ -146,6 +146,9 @@ func checkVersion(version string) error {
 	return nil
 }
 
+// Valid reports whether a release may have that version.
+func Valid(version string) bool { return checkVersion(version) == nil }
+
 // withV is the version as golang.org/x/mod/semver has it.
 func withV(version string) string { return "v" + Plain(version) }
 
