@@ -11,7 +11,13 @@ import (
 // consoleUpdate is what the console shows of the program that runs, and of the box's
 // updates. It only reads: what is installed, and when, the update agent decides.
 func (d *daemon) consoleUpdate() console.Update {
-	u := console.Update{Facts: func() []console.Fact { return append(programFacts(), d.updateFacts()...) }}
+	u := console.Update{
+		Facts: func() []console.Fact { return append(programFacts(), d.updateFacts()...) },
+		Status: func() any {
+			known, _ := d.updates.known() // this is the box
+			return known.status
+		},
+	}
 	if _, err := d.updates.known(); err != nil {
 		u.Unavailable = "This computer is not the box. On a computer of your own a new version is a new file: put it in place of the old one and restart the gateway."
 	}

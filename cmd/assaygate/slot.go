@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/assaygate/assaygate/device/board"
+	"github.com/assaygate/assaygate/image/update/release"
 )
 
 // slotCommand says of the slot that the box was started from whether it is good.
@@ -54,7 +56,7 @@ func (c *slotCommand) Run(s *streams) error {
 // startedSlot is what this start of the box was made from.
 type startedSlot struct {
 	slot    string // "A" or "B"; "": this system has no slots
-	version string
+	version string // without the v of a tag
 	image   string // version and build: another one is another image
 }
 
@@ -66,16 +68,15 @@ func (c *slotCommand) started() (s startedSlot) {
 		}
 	}
 	text, _ := os.ReadFile(filepath.Join(c.Root, "usr/lib/os-release"))
-	release := map[string]string{}
+	system := map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		if key, value, is := strings.Cut(strings.TrimSpace(line), "="); is {
-			release[key] = strings.Trim(value, `"'`)
+			system[key] = strings.Trim(value, `"'`)
 		}
 	}
-	if s.version = release["VERSION_ID"]; s.version == "" {
-		s.version = version
-	}
-	s.image = s.version + " " + release["BUILD_ID"] + " " + commit
+	named := cmp.Or(system["VERSION_ID"], version)
+	s.version = release.Plain(named)
+	s.image = named + " " + system["BUILD_ID"] + " " + commit
 	return s
 }
 

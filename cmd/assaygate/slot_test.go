@@ -234,9 +234,9 @@ func TestSlotOfASystemWithoutSlots(t *testing.T) {
 func TestSlotThatWasStarted(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "proc/cmdline", "console=ttyAMA0 rauc.slot=A root=PARTUUID=x ro\n")
-	plant(t, root, "usr/lib/os-release", "ID=assaygate\nVERSION_ID=\"1.2\"\nBUILD_ID=abc\n")
+	plant(t, root, "usr/lib/os-release", "ID=assaygate\nVERSION_ID=\"v1.2\"\nBUILD_ID=abc\n")
 	is := (&slotCommand{Root: root}).started()
-	if want := (startedSlot{"A", "1.2", "1.2 abc " + commit}); is != want {
+	if want := (startedSlot{"A", "1.2", "v1.2 abc " + commit}); is != want {
 		t.Errorf("started is %+v, want %+v", is, want)
 	}
 	if is := (&slotCommand{Root: t.TempDir()}).started(); is.slot != "" || is.version != version {

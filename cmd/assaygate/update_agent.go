@@ -18,6 +18,7 @@ import (
 	"github.com/assaygate/assaygate/device/board"
 	"github.com/assaygate/assaygate/image/update/agent"
 	"github.com/assaygate/assaygate/image/update/rauc"
+	"github.com/assaygate/assaygate/image/update/release"
 	"github.com/assaygate/assaygate/image/update/trust"
 )
 
@@ -78,14 +79,14 @@ type updater struct {
 // runs: the fields of [agent.Status], and
 //
 //	"format": 1,
-//	"at": "…",                 // RFC 3339, the box's clock
+//	"at": "…",                 // RFC 3339, the box's clock; none where the agent does not run
 //	"off": "…",                // why no release can come at all; "" where one can
 //	"repository": "https://…", // as configured, "" for none
 //	"window": "02:00-05:00"
 //	"unread": "…"              // where others tell of the agent: what of its files they cannot read
 type updateStatus struct {
 	Format     int       `json:"format"`
-	At         time.Time `json:"at"`
+	At         time.Time `json:"at,omitzero"`
 	Off        string    `json:"off,omitempty"`
 	Repository string    `json:"repository,omitempty"`
 	Window     string    `json:"window,omitempty"`
@@ -254,7 +255,7 @@ func (i installer) Slots(ctx context.Context) (running, other agent.Slot, err er
 		return running, other, err
 	}
 	for _, one := range slots {
-		slot := agent.Slot{Name: one.Bootname, Good: one.Good, Version: one.Version}
+		slot := agent.Slot{Name: one.Bootname, Good: one.Good, Version: release.Plain(one.Version)}
 		if one.Booted {
 			running = slot
 		} else {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/assaygate/assaygate/image/update/agent"
+	"github.com/assaygate/assaygate/image/update/release"
 )
 
 // knownUpdates is what a box knows of its updates, as in the agent's files. Whoever
@@ -39,6 +40,7 @@ func (p updatePlaces) known() (k knownUpdates, err error) {
 	if k.spoilt = err != nil; k.spoilt {
 		unread = append(unread, fmt.Sprintf("what became of the last update cannot be read: %v", err))
 	}
+	k.status.Format = updateStatusFormat // also where only the outcome is known
 	k.status.Outcome, k.status.Unread = k.outcome, strings.Join(unread, "; ")
 	if k.status.Running.Version == "" {
 		started := p.started()
@@ -70,6 +72,9 @@ func (p updatePlaces) lastOutcome() (*agent.Outcome, error) {
 		return nil, err
 	case o.Format != agent.OutcomeFormat || o.Result == "":
 		return nil, fmt.Errorf("it is of format %d, with the result %q, and this program knows format %d", o.Format, o.Result, agent.OutcomeFormat)
+	}
+	for _, named := range []*string{&o.Version, &o.From, &o.Running.Version} {
+		*named = release.Plain(*named) // earlier builds wrote the v of a tag into some of them
 	}
 	return &o, nil
 }

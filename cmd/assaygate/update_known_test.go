@@ -299,6 +299,56 @@ func TestUpdatesInASupportBundle(t *testing.T) {
 	}
 }
 
+// What the console shows of updates a program can have too, as the command tells it; all
+// versions without the v that a release's tag begins with.
+func TestUpdatesForPrograms(t *testing.T) {
+	b := newToldBox(t)
+	b.put("usr/lib/os-release", "VERSION_ID=v1.4.2\n")
+	b.put("data/system/update/outcome.json", `{"format": 1, "result": "fell-back", "version": "1.5.0", "from": "v1.4.2",
+		"running": {"slot": "A", "version": "v1.4.2"}, "reason": "the store does not open", "at": "2031-05-04T08:00:00Z", "clock": "set"}`)
+	ask := func() (int, string) {
+		request, answer := httptest.NewRequest(http.MethodGet, "http://127.0.0.1/api/v1/update", nil), httptest.NewRecorder()
+		b.d.console.ServeHTTP(answer, request)
+		return answer.Code, answer.Body.String()
+	}
+	asked := func() (command bytes.Buffer) {
+		var said bytes.Buffer
+		if status := execute([]string{"update", "status", "--json", "--root", b.places.root}, &said, &said); status != 0 {
+			t.Fatalf("update status: exit %d, %s", status, said.String())
+		}
+		if err := json.Compact(&command, said.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		return command
+	}
+	for name, put := range map[string]func(){
+		"without an agent": func() {},
+		"with one": func() {
+			b.status(`"phase": "idle", "offered": "1.5.0", "other": {"slot": "B", "good": true, "version": "1.4.1"}`)
+		},
+	} {
+		put()
+		status, text := ask()
+		command := asked()
+		if status != http.StatusOK || text != command.String()+"\n" {
+			t.Errorf("%s: %d %s\nwant %s", name, status, text, command.String())
+		}
+		for _, want := range []string{`"running":{"slot":"A","version":"1.4.2"}`, `"result":"fell-back"`, `"from":"1.4.2"`} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: lacks %s:\n%s", name, want, text)
+			}
+		}
+		if strings.Contains(text, `"v1`) {
+			t.Errorf("%s: a version with a v:\n%s", name, text)
+		}
+	}
+	b.d.updates = updatePlaces{t.TempDir()}
+	b.d.console = b.d.newConsole()
+	if status, text := ask(); status != http.StatusNotFound || !strings.Contains(text, `"code":"not_found"`) || !strings.Contains(text, "is not the box") {
+		t.Errorf("of a host that is no box: %d %s", status, text)
+	}
+}
+
 // When a box has asked last is known also of one whose agent never answered; a box that was
 // told no repository asks none.
 func TestWhenUpdatesWereChecked(t *testing.T) {

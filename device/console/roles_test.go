@@ -70,6 +70,7 @@ func rights() map[string]Role {
 		"POST /setup/ports/probe":                           Admin,
 		"POST /setup/ports/stop":                            Admin,
 		"GET /api/":                                         Viewer,
+		"GET /api/v1/update":                                Viewer,
 		"GET /api/v1/messages":                              Viewer,
 		"GET /api/v1/messages/{id}":                         Admin,
 		"GET /api/v1/messages/{id}/raw":                     Admin,

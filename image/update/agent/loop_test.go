@@ -119,7 +119,7 @@ func TestUpdateFallsBack(t *testing.T) {
 		if b.installations() != 1 {
 			t.Errorf("it was installed %d times", b.installations())
 		}
-		if !strings.Contains(s.Why, "the store is closed") || !strings.Contains(s.Why, "--again") || s.NoWayBack == "" {
+		if !strings.Contains(s.Why, "the store is closed") || !strings.Contains(s.Why, "takes only a higher version") || s.NoWayBack == "" {
 			t.Errorf("the status is %+v", s)
 		}
 		// A person has mended what was wrong, and says so.

@@ -31,7 +31,7 @@ func (a *Agent) lookAtSlots(ctx context.Context) {
 	running.Version = a.Box.Version
 	a.mu.Lock()
 	if other.Version == "" {
-		other.Version = a.memory.slots[other.Name]
+		other.Version = release.Plain(a.memory.slots[other.Name])
 	}
 	if a.memory.slots[running.Name] != running.Version {
 		a.memory.slots[running.Name] = running.Version
