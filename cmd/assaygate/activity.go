@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -70,7 +71,7 @@ func askUnix(ctx context.Context, socket, method, path string, body io.Reader, m
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, most))
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = errors.New(oneLine(errors.New(string(answer))))
+		err = errors.New(oneLine(errors.New(strings.TrimSpace(string(answer)))))
 	}
 	return answer, err
 }

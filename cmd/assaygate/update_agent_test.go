@@ -425,7 +425,7 @@ func TestUpdateInstallFromAFolder(t *testing.T) {
 	b.runs()
 	b.rauc.Put(filepath.Join(b.root, "data/system/update/bundles", hashOf(f)+".raucb"), rauctest.Bundle{Compatible: updateBoard, Version: "1.1.0"})
 	for _, wrong := range []string{t.TempDir(), filepath.Join(f.folder, "metadata/1.root.json")} {
-		if status, said := b.command("install", wrong); status == 0 || !strings.Contains(said, "signed metadata") {
+		if status, said := b.command("install", wrong); status == 0 || !strings.Contains(said, "signed metadata") || strings.HasSuffix(strings.TrimSpace(said), ";") {
 			t.Errorf("%s: exit %d: %s", wrong, status, said)
 		}
 	}
@@ -437,6 +437,31 @@ func TestUpdateInstallFromAFolder(t *testing.T) {
 		t.Errorf("exit %d: %s", status, said)
 	}
 	b.eventually("the box is asked to start anew", func() bool { return b.has("run/assaygate-update/reboot") })
+}
+
+// Whoever has a folder offered is told how it stands with the network too, which is asked.
+func TestUpdateInstallAsksTheNetworkToo(t *testing.T) {
+	t.Parallel()
+	f := newReleases(t, "1.1.0", false)
+	b := newUpdateBox(t)
+	b.trusts(f)
+	asked := make(chan struct{}, 64)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		http.NotFound(w, r)
+	}))
+	t.Cleanup(server.Close)
+	b.put("run/assaygate-apply/update/settings.json", fmt.Sprintf(`{"repository": %q}`, server.URL))
+	b.put("data/system/update/refused.json", fmt.Sprintf(`{%q: {"version": "1.1.0", "reason": "no store", "at": "2026-01-02T03:04:05Z"}}`, hashOf(f)))
+	b.put("data/system/update/draw", "99.9\n")
+	b.runs()
+	status, said := b.command("install", f.folder)
+	if status != 0 || strings.Contains(said, "not asked yet") || !strings.Contains(said, "From "+server.URL+" does not answer as it should") || len(asked) == 0 {
+		t.Errorf("exit %d, asked %d times: %s", status, len(asked), said)
+	}
 }
 
 // Without a root nothing can be verified, and that is said; so is where it cannot
@@ -466,9 +491,12 @@ func TestUpdateWithoutARoot(t *testing.T) {
 // A host that is no box has no updates, and says what to do.
 func TestUpdateStatusOfOtherHosts(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	if status := execute([]string{"update", "status", "--root", t.TempDir()}, &out, &out); status != failed || !strings.Contains(out.String(), "not the box") {
-		t.Errorf("exit %d: %s", status, out.String())
+	for _, words := range [][]string{{"status"}, {"check"}, {"install", t.TempDir()}, {"confirm"}} {
+		var out bytes.Buffer
+		words = append(append([]string{"update"}, words...), "--root", t.TempDir())
+		if status := execute(words, &out, &out); status != failed || !strings.Contains(out.String(), "not the box") {
+			t.Errorf("%q: exit %d: %s", words, status, out.String())
+		}
 	}
 }
 

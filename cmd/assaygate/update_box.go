@@ -81,6 +81,9 @@ func (c *updateInstallCommand) Run(s *streams) error {
 
 // ask has the agent do something, and shows what came of it.
 func (u updateHere) ask(s *streams, what string, request installRequest) error {
+	if err := u.places().onBox(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), answerPatience+10*time.Second)
 	defer cancel()
 	text, err := json.Marshal(request)
@@ -92,7 +95,7 @@ func (u updateHere) ask(s *streams, what string, request installRequest) error {
 	case errors.Is(err, fs.ErrPermission):
 		return errors.New("only root may ask the update agent")
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return errors.New("the update agent does not run: see systemctl status assaygate-update")
+		return errors.New("the update agent does not run, so no release comes, and none is installed: see systemctl status assaygate-update")
 	case err != nil:
 		return err
 	}
@@ -116,6 +119,9 @@ type updateConfirmCommand struct {
 // Run implements a kong command. The slot's judge starts anew, and finds that the image
 // is good: else it would go on waiting for the gateway, and take the box back.
 func (c *updateConfirmCommand) Run(s *streams) error {
+	if err := c.places().onBox(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	judge := slotJudge{root: c.Root, started: c.places().started(), log: newLog(LogSettings{}, s.err), tell: func(string) {}}

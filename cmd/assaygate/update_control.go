@@ -154,6 +154,7 @@ func (u *updater) installFolder(ctx context.Context, request installRequest) err
 	if sources == nil {
 		return errors.New("the update agent is at something that it cannot leave; try again later")
 	}
+	u.wake() // the network's turn may be an hour away
 	u.untilAnswered(ctx, sources, make([]int64, len(sources)))
 	if request.Again {
 		return u.again(ctx, sources)
@@ -175,6 +176,13 @@ func (u *updater) next(ctx context.Context, before *agent.Agent) []*releases {
 		u.reports.Wait() // a report of the next one comes as it begins
 	}
 	return u.sources
+}
+
+func (u *updater) wake() {
+	u.reports.L.Lock()
+	running := u.running
+	u.reports.L.Unlock()
+	running.Wake()
 }
 
 // again lifts what is remembered against the releases of the folder.

@@ -28,8 +28,8 @@ var errNoUpdates = errors.New("this host is not the box, and gets no updates of 
 // known reads the files. Its error is errNoUpdates: what cannot be read of a box is
 // told with the rest.
 func (p updatePlaces) known() (k knownUpdates, err error) {
-	if _, err := p.box(); errors.Is(err, fs.ErrNotExist) {
-		return k, errNoUpdates
+	if err := p.onBox(); err != nil {
+		return k, err
 	}
 	unread := []string{}
 	k.status, err = p.statusNow()
@@ -47,6 +47,14 @@ func (p updatePlaces) known() (k knownUpdates, err error) {
 		k.status.Running = agent.Runs{Slot: started.slot, Version: started.version}
 	}
 	return k, nil
+}
+
+// onBox returns errNoUpdates where this host is no box.
+func (p updatePlaces) onBox() error {
+	if _, err := p.box(); errors.Is(err, fs.ErrNotExist) {
+		return errNoUpdates
+	}
+	return nil
 }
 
 // statusNow is what the agent says of itself. Its error is fs.ErrNotExist where it does not run.
