@@ -118,7 +118,7 @@ func attacks() map[string]attack {
 				must(f.t, os.RemoveAll(f.dir))
 				must(f.t, os.CopyFS(f.dir, os.DirFS(normal(f.t).dir)))
 			},
-			kind: ErrUntrusted, words: []string{"it is from another fleet", "Check the address"},
+			kind: ErrUntrusted, words: []string{"it is from another fleet", "Check the address, or whose stick it is"},
 		},
 		"one signature of two": {
 			do: func(f *forge, _ string) {

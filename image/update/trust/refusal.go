@@ -52,7 +52,7 @@ func explain(file string, err error) error {
 	switch {
 	case errors.Is(err, &metadata.ErrUnsignedMetadata{}):
 		return &Refusal{ErrUntrusted, file + " of the repository is not signed by the keys that this box trusts: " +
-			"it is from another fleet, or somebody has changed it. Nothing is installed from there. Check the address; " +
+			"it is from another fleet, or somebody has changed it. Nothing is installed from there. Check the address, or whose stick it is; " +
 			"a box that changes fleets is flashed anew, with the root.json of its new fleet", err}
 	case errors.Is(err, &metadata.ErrBadVersionNumber{}) && file == timestampFile:
 		return &Refusal{ErrReplayed, file + " of the repository is older than what this box has seen: an old copy, or somebody plays one back. " +
@@ -71,7 +71,7 @@ func explainRoot(file string, err error) error {
 	if errors.Is(err, &metadata.ErrUnsignedMetadata{}) {
 		return &Refusal{ErrUntrusted, file + " of the repository is not signed by the keys of the root before it, or not by enough of them: " +
 			"it is from another fleet, or somebody wants to take this one over. Nothing is installed from there. " +
-			"Check the address, and ask whoever holds the root keys of your fleet", err}
+			"Check the address, or whose stick it is, and ask whoever holds the root keys of your fleet", err}
 	}
 	if errors.Is(err, &metadata.ErrBadVersionNumber{}) {
 		return &Refusal{ErrDamaged, file + " of the repository is another version than its name says: " +
