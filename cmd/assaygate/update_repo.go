@@ -72,7 +72,8 @@ func sayOutcome(s *streams, directory string, out repository.Outcome) {
 	for _, missing := range out.Missing {
 		fmt.Fprintln(s.out, "  "+missing.String())
 	}
-	fmt.Fprintf(s.out, "where these keys are: assaygate update repo sign %s\n", directory)
+	fmt.Fprintf(s.out, "what is signed lies in %s: bring it to where these keys are, and call there: assaygate update repo sign %s\n",
+		filepath.ToSlash(filepath.Join(directory, "pending.json")), filepath.ToSlash(directory))
 }
 
 type updateRepoKey struct {
@@ -168,8 +169,17 @@ func (c *updateRepoRotate) Run(s *streams) error {
 			fmt.Fprintln(s.out, "made", made)
 		}
 		if err == nil {
-			out.Notes = append(out.Notes, fmt.Sprintf("destroy %s once this is published", c.Key))
+			out.Notes = append(out.Notes, keepUntilPublished(c.Key, len(out.Missing) > 0))
 		}
 		return out, err
 	})
+}
+
+// keepUntilPublished says when the old key goes. While a root only waits, another
+// one may have to be signed in its place.
+func keepUntilPublished(key string, waits bool) string {
+	if waits {
+		return fmt.Sprintf("keep %s until the machine has published this, and destroy it then", key)
+	}
+	return fmt.Sprintf("destroy %s once this is on the server", key)
 }

@@ -145,6 +145,10 @@ func TestACutWhileALostKeyIsReplaced(t *testing.T) {
 				if _, err := with(t, dir, nil, func(r *Repository) (Outcome, error) { return r.Sign() }); err != nil {
 					t.Errorf("after %d writes: %v", writes, err)
 				}
+				if writes < 2 { // nothing was kept of it yet
+					_, err := with(t, dir, nil, rotate(key))
+					must0(t, err)
+				}
 				must(t, dir, rotate("root-1"))
 				b.expect(t, nil)
 				expectSound(t, dir)

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -114,21 +115,55 @@ func TestRotationByTwoHolders(t *testing.T) {
 		}
 		return out, err
 	}
-	waits(t, dir, []string{two}, replaced, "root: 1 of 2 signatures; missing 1 of root-3, root-4", "root: 1 of 2 signatures of the old keys; missing 1 of root-1, root-3")
+	machine := []string{"snapshot: 0 of 1 signatures; missing 1 of snapshot-1", "timestamp: 0 of 1 signatures; missing 1 of timestamp-1"}
+	agree := "root: 1 of 2 signatures of the old keys; missing 1 of root-1, root-3"
+	waits(t, dir, []string{two}, replaced, slices.Concat([]string{"root: 1 of 2 signatures; missing 1 of root-3, root-4", agree}, machine)...)
 	// The new one alone is not enough: the old ones must agree.
-	waits(t, dir, []string{filepath.Dir(newcomer)}, signWaiting, "root: 1 of 2 signatures of the old keys; missing 1 of root-1, root-3")
+	waits(t, dir, []string{filepath.Dir(newcomer)}, signWaiting, slices.Concat([]string{agree}, machine)...)
 	_, err = with(t, dir, []string{two}, signWaiting)
-	expectError(t, err, "root: 1 of 2 signatures of the old keys; missing 1 of root-1, root-3")
+	expectError(t, err, agree)
 	b.expect(t, nil)
 
-	out, err := with(t, dir, []string{three}, signWaiting)
-	if want := []string{"2.root.json"}; err != nil || !slices.Equal(out.Published, want) {
-		t.Errorf("published %q, error %v; want %q", out.Published, err, want)
+	// The last one publishes nothing by it: the machine does.
+	waits(t, dir, []string{three}, signWaiting, machine...)
+	out := must(t, dir, signWaiting)
+	if want := []string{"2.root.json"}; !slices.Equal(out.Published, want) {
+		t.Errorf("published %q, want %q", out.Published, want)
 	}
 	b.expect(t, nil)
 	expectSound(t, dir)
 	if out, err := with(t, dir, []string{three}, signWaiting); err != nil || len(out.Signed) > 0 {
 		t.Errorf("nothing waits, and it did %+v, error %v", out, err)
+	}
+}
+
+// What is complete on the offline computer waits there for the machine, a new root
+// too: one that only a stick has published is never seen by a box, and the machine
+// makes another of the same number.
+func TestARootGoesByTheMachine(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Repository) (Outcome, error){"rotate": rotate("root-1"), "renew": refresh(Root), "renew targets": refresh(Targets)} {
+		dir := initialised(t)
+		offline := splitKeys(t, dir, Root, Targets)
+		b := newBox(t, dir)
+		stick := copyOf(t, dir)
+		before := tree(t, filepath.Join(stick, "public"))
+		waits(t, stick, []string{offline}, change,
+			"snapshot: 0 of 1 signatures; missing 1 of snapshot-1", "timestamp: 0 of 1 signatures; missing 1 of timestamp-1")
+		if !maps.Equal(before, tree(t, filepath.Join(stick, "public"))) {
+			t.Errorf("%s: the stick has published something", name)
+		}
+		must(t, dir, refresh())
+		for _, file := range []string{"pending.json", "repository.json"} {
+			write(t, filepath.Join(dir, file), string(read(t, filepath.Join(stick, file))))
+		}
+		if out := must(t, dir, signWaiting); len(out.Published) == 0 {
+			t.Errorf("%s: the machine published nothing", name)
+		}
+		b.expect(t, nil)
+		if report := expectSound(t, dir); report.Roles[0].Version+report.Roles[1].Version != 3 {
+			t.Errorf("%s: roles %+v", name, report.Roles)
+		}
 	}
 }
 

@@ -145,6 +145,9 @@ func (r *Repository) assemble(set []string, fresh bool) (publication, error) {
 	if root == nil || targets == nil || waves == nil {
 		return publication{}, &MissingError{Missing: r.lacking(r.draft.changed), Dirs: r.keys.dirs, Passed: r.keys.passed}
 	}
+	if missing := r.lackingOnline(root); slices.Contains(set, Root) && len(missing) > 0 {
+		return publication{}, &MissingError{Missing: missing, Dirs: r.keys.dirs, Passed: r.keys.passed}
+	}
 	follow, err := r.follow(root, targets, waves, files, fresh)
 	if err != nil {
 		return publication{}, err

@@ -8,7 +8,8 @@ import (
 
 // Refresh makes a new timestamp, so that boxes go on to believe that they are
 // told the newest, and publishes what waits and is complete. It signs the roles
-// anew that are named, of those that people sign, so that they expire later.
+// anew that are named, of those that people sign, so that they expire later: where
+// the machine's keys are elsewhere, this waits for them, and there is no timestamp.
 func (r *Repository) Refresh(renew ...string) (Outcome, error) {
 	for _, role := range renew {
 		if !slices.Contains([]string{Root, Targets, Waves}, role) {
@@ -22,7 +23,8 @@ func (r *Repository) Refresh(renew ...string) (Outcome, error) {
 	if r.base.root == nil && len(r.draft.changed) == 0 {
 		return Outcome{}, fmt.Errorf("%s has no metadata: a cut came before init had signed any; remove it, and make it again", r.dir)
 	}
-	return r.settle(renew, true)
+	_, elsewhere := r.unable(r.draft.root, Timestamp)
+	return r.settle(renew, len(renew) == 0 || !elsewhere)
 }
 
 // Sign adds the signatures of the keys at hand to what waits, and publishes what

@@ -81,8 +81,8 @@ func (r *Repository) locks(role string) []requirement {
 	return all
 }
 
-// lacking are the signatures that the roles wait for: with those of the machines,
-// where it is these.
+// lacking are the signatures that the roles wait for, and the machines' keys that
+// publish them.
 func (r *Repository) lacking(roles []string) []Missing {
 	var all []Missing
 	for _, role := range roles {
@@ -101,22 +101,20 @@ func (r *Repository) lacking(roles []string) []Missing {
 			}
 		}
 	}
-	if !r.needsOnline(roles) {
-		return all
-	}
+	return append(all, r.lackingOnline(r.draft.root)...)
+}
+
+// lackingOnline are the machines' keys that are missing here. Nothing is published
+// without them, not even a root that needs no signature of theirs: what an offline
+// copy published would stay there, and the machine would make another root of the
+// same number.
+func (r *Repository) lackingOnline(root *metadata.Metadata[metadata.RootType]) (all []Missing) {
 	for _, role := range []string{Snapshot, Timestamp} {
-		if m, is := r.unable(r.draft.root, role); is {
+		if m, is := r.unable(root, role); is {
 			all = append(all, m)
 		}
 	}
 	return all
-}
-
-// needsOnline reports whether snapshot and timestamp must follow a change of the
-// roles. They need not where only people's keys of the root change.
-func (r *Repository) needsOnline(roles []string) bool {
-	return containsAny(roles, []string{Targets, Waves}) || r.base.root == nil ||
-		r.draft.root.VerifyDelegate(Snapshot, r.base.snapshot) != nil || r.draft.root.VerifyDelegate(Timestamp, r.base.timestamp) != nil
 }
 
 // require refuses a change for which no key is at hand, before anything is done.
