@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/assaygate/assaygate/image/update/release"
 )
@@ -355,4 +356,67 @@ func TestAStickBetweenTwoComputers(t *testing.T) {
 	must(t, dir, signWaiting)
 	b.expect(t, map[string]string{release.BundlePath(pi4, "1.0.0"): "one"}, release.BundlePath(pi4, "1.0.0"))
 	expectSound(t, dir)
+}
+
+// The clock of waves does not run while the release waits: the first wave would be
+// over before any box had it.
+func TestWavesBeginWithTheRelease(t *testing.T) {
+	t.Parallel()
+	dir := initialised(t)
+	offline := splitKeys(t, dir, Root, Targets)
+	b := bundleOf(t, "1.0.0", "one")
+	if _, err := with(t, dir, []string{offline}, add(b)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := with(t, dir, nil, wave(wavesFrom("1.0.0", today())))
+	expectError(t, err, "version 1.0.0 is not published yet, it waits for signatures")
+	expectError(t, err, "sign and publish it first, and call wave then")
+	must(t, dir, signWaiting)
+	start := today()
+	must(t, dir, wave(wavesFrom("1.0.0", start)))
+
+	// A version that is about to be withdrawn is in use by boxes still, and can be
+	// paused.
+	withdraw := func(r *Repository) (Outcome, error) { return r.Remove("1.0.0") }
+	if _, err := with(t, dir, []string{offline}, withdraw); err != nil {
+		t.Fatal(err)
+	}
+	paused := wavesFrom("1.0.0", start)
+	paused.Paused = "boxes do not come back"
+	out, err := with(t, dir, nil, wave(paused))
+	if err != nil || len(out.Published) == 0 {
+		t.Errorf("outcome %+v, error %v", out, err)
+	}
+	if got := expectSound(t, dir).Boards; len(got) > 0 {
+		t.Errorf("it is offered still: %+v", got)
+	}
+
+	if len(out.Missing) > 0 {
+		t.Errorf("missing %v", out.Missing)
+	}
+}
+
+// A version that comes back has the waves of its first time.
+func TestWavesOfAnEarlierTimeAreTold(t *testing.T) {
+	t.Parallel()
+	dir := initialised(t)
+	b, start := bundleOf(t, "1.0.0", "one"), today()
+	must(t, dir, add(b))
+	must(t, dir, wave(wavesFrom("1.0.0", start)))
+	withdraw := func(r *Repository) (Outcome, error) { return r.Remove("1.0.0") }
+	for hours, want := range map[int]string{23: "", 25: "warning: the waves of version 1.0.0 are of an earlier time: 25% of boxes over HTTPS"} {
+		later := func(r *Repository) (Outcome, error) {
+			r.now = start.Add(time.Duration(hours) * time.Hour)
+			return r.Add([]Bundle{b})
+		}
+		again := copyOf(t, dir)
+		if out := must(t, again, later); len(out.Notes) > 0 {
+			t.Errorf("what is there already: notes %q", out.Notes)
+		}
+		must(t, again, withdraw)
+		got := strings.Join(must(t, again, later).Notes, "\n")
+		if want == "" && got != "" || !strings.HasPrefix(got, want) {
+			t.Errorf("after %d hours: notes %q, want %q", hours, got, want)
+		}
+	}
 }

@@ -46,6 +46,7 @@ func (r *Repository) settle(touched []string, fresh bool) (Outcome, error) {
 		out.Missing = r.lacking(rest)
 	}
 	if len(step.files) > 0 {
+		out.Notes = append(out.Notes, r.hasty(r.base, step.after)...)
 		r.base = step.after
 	}
 	r.draft.changed = rest

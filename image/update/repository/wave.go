@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -28,7 +29,7 @@ func (r *Repository) Wave(w release.Waves) (Outcome, error) {
 	if err := w.Validate(); err != nil {
 		return Outcome{}, err
 	}
-	if err := r.offers(w.Version); err != nil {
+	if err := r.mayGoOut(w); err != nil {
 		return Outcome{}, err
 	}
 	before, is, err := r.Waves(w.Version)
@@ -59,6 +60,54 @@ func (r *Repository) Wave(w release.Waves) (Outcome, error) {
 	r.change(Waves)
 	r.draft.waves.Signed.Targets[path] = of
 	return r.settle([]string{Waves}, false)
+}
+
+// mayGoOut refuses waves of a version that no box is told of. One that waits for
+// signatures has none yet: their time would pass while it waits, and all boxes
+// would take it at once when it comes. A pause is for whatever boxes know, and for
+// what they will.
+func (r *Repository) mayGoOut(w release.Waves) error {
+	if offeredIn(r.base.targets, w.Version) {
+		return nil
+	}
+	if err := r.offers(w.Version); err != nil || w.Paused != "" {
+		return err
+	}
+	return fmt.Errorf("version %s is not published yet, it waits for signatures: its waves would pass meanwhile, and all boxes would take it at once; "+
+		"sign and publish it first, and call wave then", release.Plain(w.Version))
+}
+
+func offeredIn(targets *metadata.Metadata[metadata.TargetsType], version string) bool {
+	return targets != nil && slices.ContainsFunc(offersOf(targets), func(o offered) bool { return release.Compare(o.Version, version) == 0 })
+}
+
+// hasty tells of versions that boxes are told of from now on, or to which they go
+// back from now on, and whose waves are from an earlier time: nobody sees first what
+// goes wrong.
+func (r *Repository) hasty(before, after published) (notes []string) {
+	for _, o := range offersOf(after.targets) {
+		if before.targets != nil && slices.ContainsFunc(offersOf(before.targets), func(b offered) bool {
+			return b.path == o.path && b.Downgrade == o.Downgrade
+		}) {
+			continue
+		}
+		path := release.WavePath(o.Version)
+		of, is := after.waves.Signed.Targets[path]
+		if !is {
+			continue
+		}
+		w, err := readWaves(r.public(), path, of)
+		if err != nil || w.Paused != "" || len(w.Waves) < 2 || r.now.Before(w.Waves[1].From) {
+			continue
+		}
+		version := release.Plain(o.Version)
+		note := fmt.Sprintf("warning: the waves of version %s are of an earlier time: %s, with no first wave before the others; "+
+			"to begin with a few, call assaygate update repo wave %s %s", version, ReleaseReport{Waves: w}.State(r.now), r.dir, version)
+		if !slices.Contains(notes, note) {
+			notes = append(notes, note)
+		}
+	}
+	return notes
 }
 
 // Waves are those of the version as they were last signed, false where there are
