@@ -140,18 +140,21 @@ type updateRepoSign struct {
 // Run implements a kong command.
 func (c *updateRepoSign) Run(s *streams) error {
 	return c.make(s, func(r *repository.Repository) (repository.Outcome, error) {
-		lines := r.Waiting()
-		if len(lines) == 0 {
+		lines, stale := r.Waiting(), r.Stale()
+		if len(lines) == 0 && len(stale) == 0 {
 			fmt.Fprintln(s.out, "nothing waits for signatures")
 			return repository.Outcome{}, nil
 		}
 		for _, line := range lines {
 			fmt.Fprintln(s.out, line)
 		}
-		if c.Show {
-			return repository.Outcome{}, nil
+		if !c.Show {
+			return r.Sign()
 		}
-		return r.Sign()
+		for _, reason := range stale {
+			fmt.Fprintln(s.out, "warning:", reason)
+		}
+		return repository.Outcome{}, nil
 	})
 }
 

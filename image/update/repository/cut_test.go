@@ -267,8 +267,9 @@ func TestAChangeOfAnotherCopyIsRefused(t *testing.T) {
 	must(t, dir, func(r *Repository) (Outcome, error) { return r.Sign() })
 	before := tree(t, dir)
 	write(t, filepath.Join(dir, "pending.json"), string(read(t, filepath.Join(other, "pending.json"))))
-	_, err := Open(dir)
+	_, err := with(t, dir, nil, signWaiting)
 	expectError(t, err, "it was made from another copy of the repository")
+	expectError(t, err, "remove the file, and make the change again")
 	if err := os.Remove(filepath.Join(dir, "pending.json")); err != nil {
 		t.Fatal(err)
 	}

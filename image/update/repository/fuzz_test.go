@@ -40,9 +40,8 @@ func FuzzPending(f *testing.F) {
 			return
 		}
 		r := &Repository{dir: t.TempDir(), settings: r.settings, keys: r.keys, base: r.base, now: r.now, replace: replace}
-		if r.draft, err = newDraft(r.base, waits); err != nil {
-			return
-		}
+		r.draft, r.waits.stale = newDraft(r.base, waits)
+		r.Stale()
 		r.Waiting()
 		r.lacking(r.draft.changed)
 		if _, err := r.signDraft(); err != nil {

@@ -345,8 +345,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	write(t, settings, string(good))
 	write(t, filepath.Join(dir, "pending.json"), "{")
-	_, err = Open(dir)
-	expectError(t, err, "pending.json: unexpected end")
+	_, err = with(t, dir, nil, signWaiting)
+	expectError(t, err, "pending.json: it is damaged: unexpected end")
 	write(t, filepath.Join(dir, "pending.json"), "{}")
 
 	// Nothing is signed on top of what a stranger has put there.

@@ -420,3 +420,72 @@ func TestWavesOfAnEarlierTimeAreTold(t *testing.T) {
 		}
 	}
 }
+
+// What came too late, or was damaged on the way, stops neither a pause nor the
+// timestamp, and none of what people have signed is lost by these.
+func TestWhatIsStaleIsPassedBy(t *testing.T) {
+	t.Parallel()
+	start := initialised(t)
+	must(t, start, add(bundleOf(t, "1.0.0", "one")))
+	at := today()
+	must(t, start, wave(wavesFrom("1.0.0", at)))
+	offline := splitKeys(t, start, Root, Targets)
+	both := []string{offline, filepath.Join(start, "keys")}
+	late := func(change func(*Repository) (Outcome, error)) string {
+		stick := copyOf(t, start)
+		_, err := with(t, stick, []string{offline}, change)
+		must0(t, err)
+		return string(read(t, filepath.Join(stick, "pending.json")))
+	}
+	paused := wavesFrom("1.0.0", at)
+	paused.Paused = "boxes do not come back"
+	for name, c := range map[string]struct{ text, want string }{
+		"targets": {late(add(bundleOf(t, "1.1.0", "two"))), "version 3 of targets waits for signatures, and version 3 is published"},
+		"root":    {late(rotate("root-1")), "version 2 of root waits for signatures, and version 2 is published"},
+		"waves":   {late(rotate("waves-1")), "version 3 of targets waits for signatures, and version 3 is published"},
+		"ahead":   {strings.ReplaceAll(late(add(bundleOf(t, "1.1.0", "two"))), `"version": 3`, `"version": 9`), "is an old state: bring public back from the server first"},
+		"damaged": {`{"targets":`, "it is damaged: unexpected end"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, change := range []func(*Repository) (Outcome, error){refresh(), wave(paused)} {
+				dir := copyOf(t, start)
+				for _, change := range []func(*Repository) (Outcome, error){add(bundleOf(t, "1.2.0", "three")), refresh(Root)} {
+					if out, err := with(t, dir, both, change); err != nil || len(out.Missing) > 0 {
+						t.Fatalf("outcome %+v, error %v", out, err)
+					}
+				}
+				waits := filepath.Join(dir, "pending.json")
+				write(t, waits, c.text)
+				if warnings := strings.Join(expectSound(t, dir).Warnings, "\n"); !strings.Contains(warnings, c.want) || strings.Contains(warnings, "--show") {
+					t.Errorf("before: warnings %q", warnings)
+				}
+				_, err := with(t, dir, nil, signWaiting)
+				expectError(t, err, c.want)
+				if string(read(t, waits)) != c.text {
+					t.Error("a command that was refused has changed it")
+				}
+
+				out := must(t, dir, change)
+				if len(out.Published) == 0 || !strings.Contains(strings.Join(out.Notes, "\n"), c.want) {
+					t.Errorf("outcome %+v", out)
+				}
+				if _, err := os.Stat(waits); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("it waits still: %v", err)
+				}
+				if got := string(read(t, filepath.Join(dir, "pending.aside-1.json"))); got != c.text {
+					t.Errorf("put aside: %.80q", got)
+				}
+				if warnings := strings.Join(expectSound(t, dir).Warnings, "\n"); !strings.Contains(warnings, "pending.aside-1.json holds a change that came too late") {
+					t.Errorf("after: warnings %q", warnings)
+				}
+				// A second one does not overwrite the first.
+				write(t, waits, c.text+"\n")
+				must(t, dir, change)
+				if got := string(read(t, filepath.Join(dir, "pending.aside-2.json"))); got != c.text+"\n" {
+					t.Errorf("put aside: %.80q", got)
+				}
+			}
+		})
+	}
+}

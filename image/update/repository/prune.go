@@ -25,7 +25,9 @@ func (r *Repository) Prune() (removed []string, err error) {
 		return nil, errors.New("nothing is published yet, so nothing is known of the files in public/targets")
 	}
 	named := map[string]bool{}
-	for _, m := range []*metadata.Metadata[metadata.TargetsType]{r.base.targets, r.base.waves, r.draft.targets, r.draft.waves} {
+	for _, m := range []*metadata.Metadata[metadata.TargetsType]{
+		r.base.targets, r.base.waves, r.draft.targets, r.draft.waves, r.waits.is.Targets, r.waits.is.Waves,
+	} {
 		if m == nil {
 			continue
 		}

@@ -22,6 +22,10 @@ func (r *Repository) settle(touched []string, fresh bool) (Outcome, error) {
 	if !containsAny(signed, touched) && len(touched) > 0 {
 		return Outcome{}, r.missing(touched)
 	}
+	aside, err := r.putAside()
+	if err != nil {
+		return Outcome{}, err
+	}
 	if err := r.keep(r.draft.changed); err != nil {
 		return Outcome{}, err
 	}
@@ -34,9 +38,9 @@ func (r *Repository) settle(touched []string, fresh bool) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	out := Outcome{Signed: signed, Notes: r.notes(set)}
+	out := Outcome{Signed: signed, Notes: append(aside, r.notes(set)...)}
 	if refused != nil {
-		out.Notes = append(out.Notes, "not all was published: "+refused.Error())
+		out.Notes = append(out.Notes, "warning: not all was published: "+refused.Error())
 	}
 	for _, f := range step.files {
 		out.Published = append(out.Published, f.name)

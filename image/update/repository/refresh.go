@@ -20,9 +20,6 @@ func (r *Repository) Refresh(renew ...string) (Outcome, error) {
 		}
 		r.change(role)
 	}
-	if r.base.root == nil && len(r.draft.changed) == 0 {
-		return Outcome{}, fmt.Errorf("%s has no metadata: a cut came before init had signed any; remove it, and make it again", r.dir)
-	}
 	_, elsewhere := r.unable(r.draft.root, Timestamp)
 	return r.settle(renew, len(renew) == 0 || !elsewhere)
 }
@@ -32,6 +29,9 @@ func (r *Repository) Refresh(renew ...string) (Outcome, error) {
 func (r *Repository) Sign() (Outcome, error) {
 	waits := slices.Clone(r.draft.changed)
 	if len(waits) == 0 {
+		if len(r.waits.stale) > 0 {
+			return Outcome{}, r.errStale()
+		}
 		return Outcome{}, nil
 	}
 	out, err := r.settle(nil, false)

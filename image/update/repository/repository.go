@@ -8,7 +8,8 @@
 //	public/metadata   N.root.json, N.targets.json, N.waves.json, N.snapshot.json, timestamp.json
 //	public/targets    bundles/HASH.NAME.raucb, waves/HASH.VERSION.json
 //	keys              private keys, unless they are kept elsewhere
-//	pending.json      what was changed and still waits for signatures
+//	pending.json      what was changed and still waits for signatures; one that came
+//	                  too late is put aside, as pending.aside-1.json
 //	repository.json   how long a signature is valid, and the names of the keys
 //
 // Only public is published. Five roles sign: root (who the others are), targets
@@ -65,6 +66,7 @@ type Repository struct {
 	keys     keyring
 	base     published
 	draft    draft
+	waits    waiting
 	now      time.Time // in whole seconds, as metadata has it
 	unlock   func()
 
@@ -119,21 +121,25 @@ func (r *Repository) takeKeys(dirs []string) (err error) {
 }
 
 // load reads what is published and what waits.
-func (r *Repository) load() error {
-	waits, err := readPending(r.pendingPath())
-	if err != nil {
+func (r *Repository) load() (err error) {
+	if err := r.readWaiting(); err != nil {
 		return err
 	}
 	if r.base, err = readPublished(metadataReader(r.public())); err != nil {
-		finished := r.finish(waits)
-		if finished != nil {
+		if finished := r.finish(r.waits.is); finished != nil {
 			return fmt.Errorf("what is published in %s is damaged: %w; bring that file back from the server or from a copy", r.public(), err)
 		}
 	}
-	if r.draft, err = newDraft(r.base, waits); err != nil {
-		return fmt.Errorf("%s: %w", r.pendingPath(), err)
+	var stale []error
+	r.draft, stale = newDraft(r.base, r.waits.is)
+	r.waits.stale = append(r.waits.stale, stale...)
+	switch d := r.draft; {
+	case d.root != nil && d.targets != nil && d.waves != nil:
+		return nil
+	case len(r.waits.stale) > 0:
+		return r.errStale()
 	}
-	return nil
+	return fmt.Errorf("%s has no metadata: a cut came before init had signed any; remove it, and make it again", r.dir)
 }
 
 // finish writes the root that a cut has kept back. Only where keys were lost is

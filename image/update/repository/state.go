@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
+	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
 )
 
 // file is one of public/metadata that is to be written.
@@ -21,7 +22,6 @@ type file struct {
 
 // published is what boxes see. All is nil before anything is.
 type published struct {
-	first     []byte // root 1, as it stands in its file
 	root      *metadata.Metadata[metadata.RootType]
 	targets   *metadata.Metadata[metadata.TargetsType]
 	waves     *metadata.Metadata[metadata.TargetsType]
@@ -44,7 +44,12 @@ func readPublished(read reader) (published, error) {
 	if err != nil {
 		return published{}, err
 	}
-	return published{first, box.Root, box.Targets[Targets], box.Targets[Waves], box.Snapshot, box.Timestamp}, nil
+	return publishedBy(box), nil
+}
+
+// publishedBy is what a box knows that has taken all in.
+func publishedBy(box *trustedmetadata.TrustedMetadata) published {
+	return published{box.Root, box.Targets[Targets], box.Targets[Waves], box.Snapshot, box.Timestamp}
 }
 
 // draft is what people sign, as it shall be: what is published, with changes.
@@ -70,13 +75,16 @@ func readPending(path string) (pending, error) {
 	if err != nil {
 		return pending{}, err
 	}
-	var p pending
+	return parsePending(text)
+}
+
+func parsePending(text []byte) (p pending, err error) {
 	err = guarded(func() error { return json.Unmarshal(text, &p) })
 	if err == nil {
 		err = p.whole()
 	}
 	if err != nil {
-		return pending{}, fmt.Errorf("%s: %w; remove it, and make the change again", path, err)
+		return pending{}, fmt.Errorf("it is damaged: %w; bring it once more, or make the change again", err)
 	}
 	return p, nil
 }
@@ -126,15 +134,25 @@ func wholeKeys(keys map[string]*metadata.Key) error {
 	return nil
 }
 
-// newDraft is what is published, with what waits for signatures.
-func newDraft(base published, p pending) (draft, error) {
-	d := draft{root: base.root, targets: base.targets, waves: base.waves}
-	err := errors.Join(
+// newDraft is what is published, with what waits for signatures. Stale is what of
+// that cannot follow what is published: then nothing of it is taken, for its parts
+// belong together, as a key and what it has signed.
+func newDraft(base published, p pending) (_ draft, stale []error) {
+	bare := draft{root: base.root, targets: base.targets, waves: base.waves}
+	d := bare
+	for _, err := range []error{
 		adopt(&d, Root, &d.root, p.Root, func(r *metadata.RootType) int64 { return r.Version }),
 		adopt(&d, Targets, &d.targets, p.Targets, func(t *metadata.TargetsType) int64 { return t.Version }),
 		adopt(&d, Waves, &d.waves, p.Waves, func(t *metadata.TargetsType) int64 { return t.Version }),
-	)
-	return d, err
+	} {
+		if err != nil {
+			stale = append(stale, err)
+		}
+	}
+	if len(stale) > 0 {
+		return bare, stale
+	}
+	return d, nil
 }
 
 // adopt takes one role of what waits into the draft. What is published already,
@@ -154,9 +172,12 @@ func adopt[T metadata.Roles](d *draft, role string, to **metadata.Metadata[T], w
 		return nil
 	case at == before && sameSigned(*to, waits):
 		return nil
+	case at > before+1:
+		return fmt.Errorf("version %d of %s waits for signatures, and version %d is published here, which is an old state: "+
+			"bring public back from the server first", at, role, before)
 	default:
 		return fmt.Errorf("version %d of %s waits for signatures, and version %d is published: it was made from another copy of the repository; "+
-			"remove the file, and make the change again", at, role, before)
+			"make the change again, from a new one", at, role, before)
 	}
 }
 

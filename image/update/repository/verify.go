@@ -62,9 +62,10 @@ const (
 func Verify(dir string, o VerifyOptions) (Report, error) {
 	public := dir
 	var report Report
-	if s, err := readSettings(dir); err == nil {
+	_, err := readSettings(dir)
+	whole := err == nil
+	if whole {
 		public = filepath.Join(dir, publicName)
-		report.lookForPending(s, dir)
 	} else if _, there := os.Stat(filepath.Join(dir, "metadata")); there != nil {
 		return Report{}, err
 	}
@@ -73,9 +74,8 @@ func Verify(dir string, o VerifyOptions) (Report, error) {
 	report.lookForKeys(public)
 	root := o.Root
 	if root == nil {
-		var err error
 		if root, err = read(metadataName(Root, 1)); err != nil {
-			report.fault("%v: nothing is published yet, or the file was lost", err)
+			report.fault("%s", unpublished(dir, public, err))
 			return report, nil
 		}
 	}
@@ -84,9 +84,23 @@ func Verify(dir string, o VerifyOptions) (Report, error) {
 		report.fault("%v", err)
 		return report, nil
 	}
+	if whole {
+		report.lookForPending(dir, publishedBy(box))
+	}
 	report.roles(box, o.At)
 	report.targets(public, box, o.At)
 	return report, nil
+}
+
+// unpublished says why there is no first root.
+func unpublished(dir, public string, err error) string {
+	if waits, _ := readPending(filepath.Join(dir, pendingName)); waits.Root != nil && waits.Root.Signed.Version == 1 {
+		return fmt.Sprintf("nothing is published yet: what init has made waits for signatures: see it with assaygate update repo sign %s --show", dir)
+	}
+	if files, _ := filepath.Glob(filepath.Join(public, "metadata", "*.json")); len(files) == 0 {
+		return fmt.Sprintf("nothing is published in %s", public)
+	}
+	return fmt.Sprintf("%v: bring it back from the server or from a copy", err)
 }
 
 func (r *Report) fault(format string, values ...any) {
@@ -97,14 +111,23 @@ func (r *Report) warn(format string, values ...any) {
 	r.Warnings = append(r.Warnings, fmt.Sprintf(format, values...))
 }
 
-// lookForPending warns of what waits for signatures.
-func (r *Report) lookForPending(s settings, dir string) {
-	waits, err := readPending(filepath.Join(dir, pendingName))
+// lookForPending warns of what waits for signatures, and of what came too late.
+func (r *Report) lookForPending(dir string, base published) {
+	path := filepath.Join(dir, pendingName)
+	waits, err := readPending(path)
 	if err != nil {
-		r.warn("%v", err)
+		r.warn("%s: %v", path, err)
 	}
-	if waits != (pending{}) {
+	d, stale := newDraft(base, waits)
+	for _, err := range stale {
+		r.warn("%s: %v", path, err)
+	}
+	if len(d.changed) > 0 {
 		r.warn("a change waits for signatures: see it with assaygate update repo sign %s --show", dir)
+	}
+	aside, _ := filepath.Glob(filepath.Join(dir, asidePattern))
+	for _, path := range aside {
+		r.warn("%s holds a change that came too late: make it again if it is wanted still, and remove the file", path)
 	}
 }
 
