@@ -19,7 +19,7 @@ type updateRepo struct {
 	Sign    updateRepoSign    `cmd:"" help:"Add signatures to what waits for them, and publish what is complete. Example: assaygate update repo sign repository --keys E:"`
 	Rotate  updateRepoRotate  `cmd:"" help:"Put a new key in place of another. Example: assaygate update repo rotate repository root-1 --keys E:"`
 	Prune   updateRepoPrune   `cmd:"" help:"Remove the files of bundles and waves that no box is told of any more. Example: assaygate update repo prune repository"`
-	Key     updateRepoKey     `cmd:"" help:"Make a key of one's own. Example: assaygate update repo key root-2.pem"`
+	Key     updateRepoKey     `cmd:"" help:"Make a key of one's own, or show which one a file holds. Example: assaygate update repo key root-2.pem"`
 	Verify  updateRepoVerify  `cmd:"" help:"Judge a repository as a box would. Example: assaygate update repo verify repository"`
 }
 
@@ -74,21 +74,6 @@ func sayOutcome(s *streams, directory string, out repository.Outcome) {
 	}
 	fmt.Fprintf(s.out, "what is signed lies in %s: bring it to where these keys are, and call there: assaygate update repo sign %s\n",
 		filepath.ToSlash(filepath.Join(directory, "pending.json")), filepath.ToSlash(directory))
-}
-
-type updateRepoKey struct {
-	File string `arg:"" help:"The file to write, ROLE-N.pem; its public half goes beside it, as ROLE-N.pub."`
-}
-
-// Run implements a kong command.
-func (c *updateRepoKey) Run(s *streams) error {
-	public, err := repository.NewKey(c.File)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(s.out, "the private key is in %s: keep it offline, in two copies, and give it to nobody\n"+
-		"the public key is in %s: give it to who makes the repository\n", c.File, public)
-	return err
 }
 
 type updateRepoRemove struct {

@@ -35,19 +35,26 @@ func (c *updateRepoInit) Run(s *streams) error {
 	}
 	sayOutcome(s, c.Directory, out)
 	public := filepath.Join(c.Directory, "public")
-	fmt.Fprintf(s.out, "publish %s and nothing else; boxes are flashed with %s\n", public, filepath.Join(public, "metadata", "1.root.json"))
-	if len(keys) > 0 {
-		fmt.Fprintf(s.out, "now move %s to sticks, each key to two, and keep these offline: with root keys all others are replaced, "+
-			"and a targets key says what boxes install\n", strings.Join(offlineKeys(keys), ", "))
+	flashed := filepath.Join(public, "metadata", "1.root.json")
+	if len(out.Missing) > 0 {
+		fmt.Fprintf(s.out, "until all have signed there is nothing to publish; boxes are flashed with %s then\n", flashed)
+	} else {
+		fmt.Fprintf(s.out, "publish %s and nothing else; boxes are flashed with %s\n", public, flashed)
 	}
-	return nil
+	if len(keys) > 0 {
+		_, err = fmt.Fprintf(s.out, "now move %s to sticks, each key to two, and keep these offline: with root keys all others are replaced, "+
+			"and a targets key says what boxes install\n", strings.Join(offlineKeys(keys), ", "))
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "put the private keys of waves, snapshot and timestamp into %s on the machine that publishes: without --keys, keys are looked for there\n",
+		filepath.Join(c.Directory, "keys"))
+	return err
 }
 
 // offlineKeys are the files of keys that people sign with.
 func offlineKeys(files []string) (offline []string) {
 	for _, file := range files {
-		role, _, _ := strings.Cut(filepath.Base(file), "-")
-		if role == repository.Root || role == repository.Targets {
+		if role := repository.RoleOf(file); role == repository.Root || role == repository.Targets {
 			offline = append(offline, filepath.Base(file))
 		}
 	}

@@ -134,7 +134,7 @@ func TestACutWhileALostKeyIsReplaced(t *testing.T) {
 					return rotate(key)(r)
 				})
 				if err == nil {
-					if len(out.Notes) != 1 || !strings.Contains(out.Notes[0], "did not sign beside the new ones") {
+					if len(out.Notes) != 2 || !strings.Contains(out.Notes[1], "did not sign beside the new ones") {
 						t.Errorf("notes %q", out.Notes)
 					}
 					break

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -51,9 +51,9 @@ func initialise(dir string, o InitOptions, replace func(string, []byte) error) (
 		return nil, Outcome{}, fmt.Errorf("a timestamp that is valid for %d days: give at least one", o.TimestampDays)
 	}
 	s.ValidityDays[Timestamp] = o.TimestampDays
-	ring := map[string][]*metadata.Key{}
+	ring, notes := map[string][]*metadata.Key{}, []string(nil)
 	if len(o.KeyDirs) > 0 {
-		if ring, err = s.namedKeys(o.KeyDirs); err != nil {
+		if ring, notes, err = s.namedKeys(o.KeyDirs); err != nil {
 			return nil, Outcome{}, err
 		}
 		o.RootKeys, o.TargetsKeys = len(ring[Root]), len(ring[Targets])
@@ -64,8 +64,12 @@ func initialise(dir string, o InitOptions, replace func(string, []byte) error) (
 	if err := makeDirectories(dir); err != nil {
 		return nil, Outcome{}, err
 	}
+	own := filepath.Join(dir, keysName)
+	if err := os.Mkdir(own, 0o700); err != nil {
+		return nil, Outcome{}, err
+	}
 	if len(o.KeyDirs) == 0 {
-		if keys, ring, err = s.makeKeys(filepath.Join(dir, keysName), o); err != nil {
+		if keys, ring, err = s.makeKeys(own, o); err != nil {
 			return nil, Outcome{}, err
 		}
 	}
@@ -82,6 +86,7 @@ func initialise(dir string, o InitOptions, replace func(string, []byte) error) (
 		return nil, Outcome{}, err
 	}
 	out, err = r.settle(nil, false)
+	out.Notes = append(notes, out.Notes...)
 	return keys, out, err
 }
 
@@ -92,20 +97,23 @@ func checkThreshold(role string, threshold, keys int) error {
 	return nil
 }
 
+// makeDirectories makes those that are published. Everybody may read them, whatever
+// the umask: a web server, or who copies them.
 func makeDirectories(dir string) error {
-	for _, below := range []string{"metadata", "targets/bundles", "targets/waves"} {
-		if err := os.MkdirAll(filepath.Join(dir, publicName, filepath.FromSlash(below)), 0o755); err != nil {
+	for _, below := range []string{"", "metadata", "targets", "targets/bundles", "targets/waves"} {
+		path := filepath.Join(dir, publicName, filepath.FromSlash(below))
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return err
+		}
+		if err := os.Chmod(path, 0o755); err != nil && runtime.GOOS != "windows" {
 			return err
 		}
 	}
 	return nil
 }
 
-// makeKeys makes the keys of all roles in a new directory.
+// makeKeys makes the keys of all roles in the directory.
 func (s settings) makeKeys(dir string, o InitOptions) (files []string, ring map[string][]*metadata.Key, err error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, nil, err
-	}
 	ring = map[string][]*metadata.Key{}
 	for _, role := range Roles() {
 		count := map[string]int{Root: o.RootKeys, Targets: o.TargetsKeys}[role]
@@ -127,30 +135,35 @@ func (s settings) makeKeys(dir string, o InitOptions) (files []string, ring map[
 	return files, ring, nil
 }
 
-// namedKeys reads the keys of all roles by the names of their files.
-func (s settings) namedKeys(dirs []string) (map[string][]*metadata.Key, error) {
-	ring := map[string][]*metadata.Key{}
+// namedKeys reads the keys of all roles by the names of their files, and tells of
+// those that are named otherwise.
+func (s settings) namedKeys(dirs []string) (ring map[string][]*metadata.Key, notes []string, err error) {
+	ring = map[string][]*metadata.Key{}
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
-			return nil, fmt.Errorf("the directory with keys: %w", err)
+			return nil, nil, fmt.Errorf("the directory with keys: %w", err)
 		}
 		for _, entry := range entries {
-			suffix := filepath.Ext(entry.Name())
-			name := strings.TrimSuffix(entry.Name(), suffix)
-			role, _, is := strings.Cut(name, "-")
-			if !is || !slices.Contains(Roles(), role) || suffix != privateSuffix && suffix != publicSuffix {
+			path := filepath.Join(dir, entry.Name())
+			suffix := filepath.Ext(path)
+			name, role := strings.TrimSuffix(entry.Name(), suffix), RoleOf(path)
+			if role == "" {
+				if suffix == privateSuffix || suffix == publicSuffix {
+					notes = append(notes, fmt.Sprintf("warning: %s is not used: a key of this repository is named ROLE-N.pem or ROLE-N.pub, "+
+						"where ROLE is one of %s", path, strings.Join(Roles(), ", ")))
+				}
 				continue
 			}
-			_, key, err := readKeyFile(filepath.Join(dir, entry.Name()))
+			_, key, err := readKeyFile(path)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			switch other, known := s.Keys[idOf(key)]; {
 			case known && other == name:
 				continue // its public half
 			case known:
-				return nil, fmt.Errorf("%s and %s are the same key: each role has keys of its own", other, name)
+				return nil, nil, fmt.Errorf("%s and %s are the same key: each role has keys of its own", other, name)
 			}
 			s.Keys[idOf(key)] = name
 			ring[role] = append(ring[role], key)
@@ -158,11 +171,11 @@ func (s settings) namedKeys(dirs []string) (map[string][]*metadata.Key, error) {
 	}
 	for _, role := range Roles() {
 		if len(ring[role]) == 0 {
-			return nil, fmt.Errorf("there is no key of %s in %s: it is looked for in files %s-1.pem (private) or %s-1.pub (public); make one with assaygate update repo key %s-1.pem",
+			return nil, nil, fmt.Errorf("there is no key of %s in %s: it is looked for in files %s-1.pem (private) or %s-1.pub (public); make one with assaygate update repo key %s-1.pem",
 				role, strings.Join(dirs, ", "), role, role, role)
 		}
 	}
-	return ring, nil
+	return ring, notes, nil
 }
 
 // begin is the first version of all that people sign.

@@ -46,6 +46,30 @@ func NewKey(path string) (public string, err error) {
 	return public, replace(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: text}))
 }
 
+// ShortID is the beginning of the id of the key in a file, private or public: what
+// stands behind the names of keys where people are to compare them.
+func ShortID(path string) (string, error) {
+	_, public, err := readKeyFile(path)
+	if err != nil {
+		return "", err
+	}
+	return short(idOf(public)), nil
+}
+
+func short(id string) string { return id[:min(len(id), 8)] }
+
+// RoleOf is the role that a file of a key is named for, as ROLE-N.pem or ROLE-N.pub:
+// "" where it is named otherwise.
+func RoleOf(path string) string {
+	name := filepath.Base(path)
+	suffix := filepath.Ext(name)
+	role, _, is := strings.Cut(strings.TrimSuffix(name, suffix), "-")
+	if !is || !slices.Contains(Roles(), role) || suffix != privateSuffix && suffix != publicSuffix {
+		return ""
+	}
+	return role
+}
+
 // newKey writes a private key to a new file that nobody else can read.
 func newKey(path string) (ed25519.PrivateKey, error) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -78,7 +102,8 @@ type exposedError struct {
 }
 
 func (e exposedError) Error() string {
-	return fmt.Sprintf("%s can be read by others on this machine (mode %04o); take that away: chmod 600 %s", e.path, e.mode, e.path)
+	return fmt.Sprintf("%s can be read by others on this machine (mode %04o); take that away: chmod 600 %s; on a stick with FAT or exFAT, which has no modes, "+
+		"mount it with umask=077, or copy the key to a directory of your own", e.path, e.mode, e.path)
 }
 
 // readKeyFile reads a private or a public key; private is nil for the latter.
@@ -132,13 +157,14 @@ func idOf(key *metadata.Key) string {
 type keyring struct {
 	dirs    []string
 	signers map[string]signature.Signer // by key id
+	files   map[string]string           // whence they are, by key id
 	passed  []string                    // files that are no such keys, with the reason
 }
 
 // readKeys takes every private key in the directories, whatever its file is
 // called before the .pem.
 func readKeys(dirs []string) (keyring, error) {
-	k := keyring{dirs: dirs, signers: map[string]signature.Signer{}}
+	k := keyring{dirs: dirs, signers: map[string]signature.Signer{}, files: map[string]string{}}
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -173,7 +199,10 @@ func (k *keyring) take(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	k.signers[idOf(public)] = signer
+	id := idOf(public)
+	if _, known := k.signers[id]; !known { // else it lies in two of the directories
+		k.signers[id], k.files[id] = signer, path
+	}
 	return nil
 }
 

@@ -421,6 +421,35 @@ func TestWavesOfAnEarlierTimeAreTold(t *testing.T) {
 	}
 }
 
+// A new root key is not made on the stick of another one.
+func TestTwoRootKeysAreNotOnOneStick(t *testing.T) {
+	t.Parallel()
+	dir := initialised(t)
+	offline := splitKeys(t, dir, Root, Targets)
+	one, two := alone(t, offline, "root-1"), alone(t, offline, "root-2")
+	keys := filepath.Join(dir, "keys")
+	before := tree(t, two)
+	_, err := with(t, dir, []string{two, one, keys}, rotate("root-3"))
+	expectError(t, err, two+" has root-2 already, and whoever took it would have two keys of root: make the new key where it is to lie, "+
+		"with assaygate update repo key DIR/root-4.pem, and call rotate with --with DIR/root-4.pub")
+	if !maps.Equal(before, tree(t, two)) {
+		t.Error("a key was made")
+	}
+	// Keys of another role do not count.
+	must := func(first, key string) {
+		t.Helper()
+		if out, err := with(t, dir, []string{first, one, two, keys}, rotate(key)); err != nil || len(out.Missing) > 0 {
+			t.Errorf("outcome %+v, error %v", out, err)
+		}
+	}
+	must(two, "targets-1")
+	// Where so many lie together as must sign, it is too late.
+	for name, from := range map[string]string{"root-1.pem": one, "root-2.pem": two} {
+		must0(t, os.Rename(filepath.Join(from, name), filepath.Join(offline, name)))
+	}
+	must(offline, "root-3")
+}
+
 // What came too late, or was damaged on the way, stops neither a pause nor the
 // timestamp, and none of what people have signed is lost by these.
 func TestWhatIsStaleIsPassedBy(t *testing.T) {

@@ -81,7 +81,7 @@ func downgradeMark(is bool) string {
 func (r *Repository) identify(ids []string) string {
 	var all []string
 	for _, id := range ids {
-		all = append(all, fmt.Sprintf("%s (%s)", r.settings.name(id), id[:min(len(id), 8)]))
+		all = append(all, fmt.Sprintf("%s (%s)", r.settings.name(id), short(id)))
 	}
 	return strings.Join(all, ", ")
 }

@@ -45,6 +45,7 @@ func (r *Repository) Rotate(name, file string) (made string, out Outcome, err er
 		r.change(role) // what they have signed is signed again, by the new key
 	}
 	out, err = r.settle(touched, false)
+	out.Notes = append([]string{fmt.Sprintf("%s takes the place of %s", r.identify([]string{idOf(key)}), r.settings.name(old))}, out.Notes...)
 	return made, out, err
 }
 
@@ -80,6 +81,9 @@ func (r *Repository) keyNamed(name string) (role, id string, err error) {
 func (r *Repository) replacement(role, file string) (key *metadata.Key, made string, err error) {
 	name := r.settings.nextName(role)
 	if file == "" {
+		if err := r.lonely(role, name); err != nil {
+			return nil, "", err
+		}
 		made = filepath.Join(r.keys.dirs[0], name+privateSuffix)
 		if _, err := newKey(made); err != nil {
 			return nil, "", err
@@ -109,4 +113,26 @@ func (r *Repository) replacement(role, file string) (key *metadata.Key, made str
 		return nil, "", err
 	}
 	return key, made, nil
+}
+
+// lonely refuses to make a key beside another of its role on somebody's stick, where
+// two must sign: who took that stick would have both. Where so many lie together
+// already it is too late for that.
+func (r *Repository) lonely(role, name string) error {
+	dir, beside := r.keys.dirs[0], ""
+	of := r.draft.root.Signed.Roles[role]
+	if of == nil {
+		return nil
+	}
+	count := 0
+	for _, id := range of.KeyIDs {
+		if path, is := r.keys.files[id]; is && filepath.Dir(path) == filepath.Clean(dir) {
+			count, beside = count+1, r.settings.name(id)
+		}
+	}
+	if count == 0 || count >= of.Threshold {
+		return nil
+	}
+	return fmt.Errorf("%s has %s already, and whoever took it would have two keys of %s: make the new key where it is to lie, "+
+		"with assaygate update repo key DIR/%s.pem, and call rotate with --with DIR/%s.pub", dir, beside, role, name, name)
 }

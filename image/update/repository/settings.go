@@ -86,7 +86,7 @@ func (s settings) name(id string) string {
 	if name, known := s.Keys[id]; known {
 		return name
 	}
-	return "key " + id[:min(len(id), 8)]
+	return "key " + short(id)
 }
 
 // names are those of keys, sorted.
