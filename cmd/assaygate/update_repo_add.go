@@ -47,6 +47,9 @@ func (c *updateRepoAdd) Run(s *streams) error {
 		}
 		for _, b := range bundles {
 			fmt.Fprintf(s.out, "version %s for %s\n", release.Plain(b.Release.Version), b.Release.Boards[0])
+			if board := b.Release.Boards[0]; strings.HasPrefix(board, debugPrefix) {
+				fmt.Fprintf(s.out, "warning: %s is of the debug image, which has a shell for everybody: only boxes with that image take it, and those of a release never\n", b.Path)
+			}
 			if note := c.goesOut(r, b.Release.Version); !slices.Contains(out.Notes, note) {
 				out.Notes = append(out.Notes, note)
 			}
@@ -81,8 +84,11 @@ func (c *updateRepoAdd) notes() (string, error) {
 	return strings.ReplaceAll(strings.TrimSpace(string(text)), "\r\n", "\n"), nil
 }
 
-// boardPrefix is what the compatible strings of all boards begin with.
-const boardPrefix = "assaygate-"
+// What the compatible strings of all boards begin with, and those of debug images.
+const (
+	boardPrefix = "assaygate-"
+	debugPrefix = boardPrefix + "debug-"
+)
 
 // release is what boxes are told of one bundle. Where the flags say something, the
 // bundle must say the same: RAUC would refuse it on the box.

@@ -35,20 +35,38 @@ func (c *updateRepoVerify) Run(s *streams) error {
 		return err
 	}
 	sayRoles(s, report.Roles)
+	if report.Expired > 0 && len(report.Boards) > 0 {
+		fmt.Fprintln(s.out, "until what has expired is renewed, boxes take nothing; then:")
+	}
 	for _, board := range report.Boards {
 		sayBoard(s, board, options.At)
 	}
-	for _, warning := range report.Warnings {
-		fmt.Fprintln(s.out, "warning:", warning)
-	}
-	for _, fault := range report.Faults {
-		fmt.Fprintln(s.out, "fault:", fault)
+	for _, of := range []struct {
+		word  string
+		lines []string
+	}{{"note:", report.Notes}, {"warning:", report.Warnings}, {"fault:", report.Faults}} {
+		for _, line := range of.lines {
+			fmt.Fprintln(s.out, of.word, line)
+		}
 	}
 	if len(report.Faults) > 0 {
-		return fmt.Errorf("%d faults in %s; take the files from a copy that is whole, or make the change again", len(report.Faults), c.Directory)
+		return faulty(c.Directory, len(report.Faults), report.Expired)
 	}
 	_, err = fmt.Fprintln(s.out, "ok: a box takes this repository")
 	return err
+}
+
+// faulty says what to do. Where files are as they were signed, no other copy helps.
+func faulty(directory string, faults, expired int) error {
+	count := fmt.Sprintf("%d faults", faults)
+	if faults == 1 {
+		count = "1 fault"
+	}
+	remedy := "do what stands behind it, take the files from a copy that is whole, such as the server's, or make the change again"
+	if faults == expired {
+		remedy = "what has expired is renewed as it says there"
+	}
+	return fmt.Errorf("%s in %s; %s", count, directory, remedy)
 }
 
 func sayRoles(s *streams, roles []repository.RoleReport) {
@@ -64,10 +82,7 @@ func sayBoard(s *streams, board repository.BoardReport, at time.Time) {
 		fmt.Fprintf(s.out, "  %s, %.1f MB%s: %s\n", release.Plain(r.Release.Version), float64(r.Length)/1e6, terms(r.Release), r.State(at))
 	}
 	for _, box := range board.Boxes {
-		name := "an older box"
-		if box.Version != "" {
-			name = "a box with " + box.Version
-		}
+		name := whichBox(box)
 		if box.Stick == "" {
 			fmt.Fprintf(s.out, "  %s stays as it is\n", name)
 			continue
@@ -78,6 +93,16 @@ func sayBoard(s *streams, board repository.BoardReport, at time.Time) {
 		}
 		fmt.Fprintf(s.out, "  %s takes %s from a stick; over HTTPS: %s\n", name, box.Stick, strings.Join(shares, ", "))
 	}
+}
+
+func whichBox(box repository.BoxReport) string {
+	switch {
+	case box.Version == "":
+		return "a box older than " + box.Below
+	case box.Below != "":
+		return "a box from " + box.Version + " on, older than " + box.Below
+	}
+	return "a box with " + box.Version
 }
 
 // terms are the conditions of a release.

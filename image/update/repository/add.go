@@ -70,7 +70,7 @@ func (r *Repository) offer(b Bundle, of *metadata.TargetFiles) (notes []string, 
 		switch {
 		case above && b.Release.Downgrade:
 			delete(targets, other.path)
-			notes = append(notes, fmt.Sprintf("version %s is no longer offered to %s", release.Plain(other.Version), strings.Join(other.Boards, ", ")))
+			notes = append(notes, noLonger(other))
 		case above:
 			return nil, fmt.Errorf("version %s is lower than %s, which the repository has for %s: versions only rise; sign it as one that replaces higher versions with --downgrade",
 				release.Plain(b.Release.Version), release.Plain(other.Version), other.Boards[0])
@@ -129,6 +129,10 @@ func releasesOf(targets *metadata.Metadata[metadata.TargetsType]) (all []release
 	return all
 }
 
+func noLonger(o offered) string {
+	return fmt.Sprintf("version %s is no longer offered to %s", release.Plain(o.Version), strings.Join(o.Boards, ", "))
+}
+
 // Remove takes a version out, for all boards. Its files stay: a box may be in the
 // middle of them.
 func (r *Repository) Remove(version string) (Outcome, error) {
@@ -139,12 +143,16 @@ func (r *Repository) Remove(version string) (Outcome, error) {
 		return Outcome{}, err
 	}
 	r.change(Targets)
+	var notes []string
 	for _, o := range offersOf(r.draft.targets) {
 		if release.Compare(o.Version, version) == 0 {
 			delete(r.draft.targets.Signed.Targets, o.path)
+			notes = append(notes, noLonger(o))
 		}
 	}
-	return r.settle([]string{Targets}, false)
+	out, err := r.settle([]string{Targets}, false)
+	out.Notes = append(notes, out.Notes...)
+	return out, err
 }
 
 // offers is an error where the repository has no bundle of the version.

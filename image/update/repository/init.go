@@ -50,7 +50,8 @@ func initialise(dir string, o InitOptions, replace func(string, []byte) error) (
 	if o.TimestampDays < 1 {
 		return nil, Outcome{}, fmt.Errorf("a timestamp that is valid for %d days: give at least one", o.TimestampDays)
 	}
-	s.ValidityDays[Timestamp] = o.TimestampDays
+	// A snapshot of which half of the time is left outlives each timestamp.
+	s.ValidityDays[Timestamp], s.ValidityDays[Snapshot] = o.TimestampDays, min(max(snapshotDays, 2*o.TimestampDays+1), maxDays)
 	ring, notes := map[string][]*metadata.Key{}, []string(nil)
 	if len(o.KeyDirs) > 0 {
 		if ring, notes, err = s.namedKeys(o.KeyDirs); err != nil {

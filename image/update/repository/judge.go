@@ -28,6 +28,9 @@ type BoxReport struct {
 	Version string // "" for one that is older than all
 	Stick   string // the version that it takes from a stick, "" for none
 	HTTPS   []Share
+	// Below is the version below which all boxes from Version on do this, "" where
+	// it is for boxes with this very version.
+	Below string
 }
 
 // Share is a part of the boxes, and the version that these take over HTTPS.
@@ -65,8 +68,7 @@ func (r ReleaseReport) State(at time.Time) string {
 	return text
 }
 
-// judgeBoards says what boxes would do: one of each version that there is, and one
-// that is older than all.
+// judgeBoards says what boxes would do.
 func judgeBoards(offers []offered, waves map[string]release.Waves, at time.Time) (all []BoardReport) {
 	var boards []string
 	for _, o := range offers {
@@ -80,13 +82,37 @@ func judgeBoards(offers []offered, waves map[string]release.Waves, at time.Time)
 				report.Releases = append(report.Releases, ReleaseReport{o.Release, o.of.Length, waves[release.Plain(o.Version)]})
 			}
 		}
-		report.Boxes = append(report.Boxes, judgeBox(report.Releases, board, "", at))
-		for _, r := range report.Releases {
-			report.Boxes = append(report.Boxes, judgeBox(report.Releases, board, release.Plain(r.Release.Version), at))
-		}
+		report.Boxes = judgeBoxes(report.Releases, board, at)
 		all = append(all, report)
 	}
 	return all
+}
+
+// judgeBoxes judges a box of each version that is there, and those between which the
+// lowest version of a release makes a difference, from one that is older than all on.
+func judgeBoxes(releases []ReleaseReport, board string, at time.Time) (boxes []BoxReport) {
+	var bounds []string
+	released := map[string]bool{}
+	for _, r := range releases {
+		version := release.Plain(r.Release.Version)
+		bounds, released[version] = append(bounds, version), true
+		if r.Release.Minimum != "" {
+			bounds = append(bounds, release.Plain(r.Release.Minimum))
+		}
+	}
+	slices.SortFunc(bounds, release.Compare)
+	bounds = slices.Compact(bounds)
+	oldest := judgeBox(releases, board, "", at)
+	oldest.Below = bounds[0]
+	boxes = append(boxes, oldest)
+	for i, version := range bounds {
+		box := judgeBox(releases, board, version, at)
+		if !released[version] {
+			box.Below = bounds[i+1] // a minimum is below the version of its release
+		}
+		boxes = append(boxes, box)
+	}
+	return boxes
 }
 
 // older is a version below each that is released.

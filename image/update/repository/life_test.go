@@ -478,6 +478,37 @@ func TestRefreshRenewsTheTimestampOnly(t *testing.T) {
 	expectError(t, err, "timestamp: 0 of 1 signatures; missing 1 of timestamp-1")
 }
 
+// What somebody takes along is good for as long as its timestamp says.
+func TestTheSnapshotOutlivesTheTimestamp(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "repository")
+	o := DefaultInit()
+	o.TimestampDays = 400
+	if _, _, err := Init(dir, o); err != nil {
+		t.Fatal(err)
+	}
+	// The days of one that was made otherwise.
+	short := copyOf(t, dir)
+	settings := filepath.Join(short, "repository.json")
+	write(t, settings, strings.Replace(string(read(t, settings)), `"snapshot": 801`, `"snapshot": 400`, 1))
+	must(t, short, refresh())
+	for _, dir := range []string{dir, short} {
+		for _, days := range []int{0, 100, 399, 500} {
+			r, err := Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.now = r.now.AddDate(0, 0, days)
+			_, err = r.Refresh()
+			if err != nil || r.base.snapshot.Signed.Expires.Before(r.base.timestamp.Signed.Expires) {
+				t.Errorf("after %d days: the snapshot expires on %v, the timestamp on %v; error %v",
+					days, r.base.snapshot.Signed.Expires, r.base.timestamp.Signed.Expires, err)
+			}
+			r.Close()
+		}
+	}
+}
+
 func TestRotateRefuses(t *testing.T) {
 	t.Parallel()
 	dir := initialised(t)

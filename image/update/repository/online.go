@@ -74,9 +74,11 @@ func signOnline[T metadata.Roles](r *Repository, root *metadata.Metadata[metadat
 }
 
 // snapshotAges reports whether less than half of the time is left that the
-// published snapshot is valid for.
+// published snapshot is valid for, or it would expire before the new timestamp: what
+// somebody takes along now is good for as long as that says.
 func (r *Repository) snapshotAges() bool {
-	return r.now.AddDate(0, 0, r.settings.ValidityDays[Snapshot]/2).After(r.base.snapshot.Signed.Expires)
+	expires := r.base.snapshot.Signed.Expires
+	return r.expires(Timestamp).After(expires) || r.now.AddDate(0, 0, r.settings.ValidityDays[Snapshot]/2).After(expires)
 }
 
 // describe is what the metadata above says of a file of metadata.

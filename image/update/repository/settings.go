@@ -29,6 +29,7 @@ const (
 	offlineDays   = 7300 // 20 years, as the certificate of RAUC's signature
 	snapshotDays  = 365
 	timestampDays = 30
+	maxDays       = 100 * 366
 )
 
 func newSettings() settings {
@@ -58,7 +59,7 @@ func readSettings(dir string) (settings, error) {
 		return settings{}, fmt.Errorf("%s: version %d is not known to this program: take a newer one", path, s.Version)
 	}
 	for _, role := range Roles() {
-		if days := s.ValidityDays[role]; days < 1 || days > 100*366 {
+		if days := s.ValidityDays[role]; days < 1 || days > maxDays {
 			return settings{}, fmt.Errorf("%s: validity_days.%s: %d is not between one day and a hundred years", path, role, days)
 		}
 	}

@@ -23,8 +23,12 @@ import (
 type Report struct {
 	// Faults are what a box refuses, or what must not be published.
 	Faults []string
-	// Warnings are what will be a fault, or may not be meant.
+	// Expired are so many of the faults: all is as it was signed, and too old.
+	Expired int
+	// Warnings are what will be a fault, or waits for somebody.
 	Warnings []string
+	// Notes are what may not be meant, and asks for nothing.
+	Notes []string
 	// Roles are what was signed, in the order of Roles; none where the metadata
 	// itself is refused.
 	Roles []RoleReport
@@ -107,6 +111,10 @@ func (r *Report) fault(format string, values ...any) {
 	r.Faults = append(r.Faults, fmt.Sprintf(format, values...))
 }
 
+func (r *Report) note(format string, values ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, values...))
+}
+
 func (r *Report) warn(format string, values ...any) {
 	r.Warnings = append(r.Warnings, fmt.Sprintf(format, values...))
 }
@@ -181,6 +189,7 @@ func (r *Report) roles(box *trustedmetadata.TrustedMetadata, at time.Time) {
 		}
 		switch {
 		case at.After(expires):
+			r.Expired++
 			r.fault("%s has expired, on %s: boxes whose clock is set take nothing from here; renew it with assaygate update repo %s",
 				metadataName(role, version), day(expires), remedy)
 		case at.Add(soon).After(expires):
@@ -219,7 +228,7 @@ func (r *Report) targets(public string, box *trustedmetadata.TrustedMetadata, at
 		version := release.Plain(o.Version)
 		if _, is := waves[version]; !is && !told[version] {
 			told[version] = true
-			r.warn("version %s has no wave file: boxes take it from a stick only; assaygate update repo wave lets them take it over HTTPS", version)
+			r.note("version %s has no wave file: boxes take it from a stick only; assaygate update repo wave lets them take it over HTTPS", version)
 		}
 	}
 	r.Boards = judgeBoards(offers, waves, at)
@@ -274,7 +283,7 @@ func (r *Report) waves(public string, signed *metadata.Metadata[metadata.Targets
 		}
 		all[release.Plain(w.Version)] = w
 		if !slices.ContainsFunc(offers, func(o offered) bool { return release.Compare(o.Version, w.Version) == 0 }) {
-			r.warn("%s: there is no bundle of this version, so it is without effect", path)
+			r.note("%s: there is no bundle of this version, so it is without effect", path)
 		}
 	}
 	return all

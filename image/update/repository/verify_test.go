@@ -201,6 +201,9 @@ func TestVerifySaysWhatExpires(t *testing.T) {
 		if got := names(report.Faults); !slices.Equal(got, c.faults) {
 			t.Errorf("in %d days: faults %q, want %q", c.days, report.Faults, c.faults)
 		}
+		if report.Expired != len(c.faults) {
+			t.Errorf("in %d days: %d have expired", c.days, report.Expired)
+		}
 		if got := names(report.Warnings); !slices.Equal(got, c.warns) {
 			t.Errorf("in %d days: warnings %q, want %q", c.days, report.Warnings, c.warns)
 		}
@@ -250,24 +253,24 @@ func TestBoxesAreJudged(t *testing.T) {
 	must(t, dir, wave(wavesFrom("1.2.0", start.Add(24*time.Hour))))
 
 	report := expectSound(t, dir)
-	if want := []string{"version 1.0.0 has no wave file: boxes take it from a stick only; assaygate update repo wave lets them take it over HTTPS"}; !slices.Equal(report.Warnings, want) {
-		t.Errorf("warnings %q", report.Warnings)
+	if want := []string{"version 1.0.0 has no wave file: boxes take it from a stick only; assaygate update repo wave lets them take it over HTTPS"}; !slices.Equal(report.Notes, want) || len(report.Warnings) > 0 {
+		t.Errorf("notes %q, warnings %q", report.Notes, report.Warnings)
 	}
 	for _, c := range []struct {
 		hours int
 		want  []BoxReport
 	}{
 		{1, []BoxReport{
-			{"", "1.1.0", []Share{{5, "1.1.0"}, {95, ""}}},
-			{"1.0.0", "1.1.0", []Share{{5, "1.1.0"}, {95, ""}}},
-			{"1.1.0", "1.2.0", []Share{{100, ""}}},
-			{"1.2.0", "", []Share{{100, ""}}},
+			{"", "1.1.0", []Share{{5, "1.1.0"}, {95, ""}}, "1.0.0"},
+			{"1.0.0", "1.1.0", []Share{{5, "1.1.0"}, {95, ""}}, ""},
+			{"1.1.0", "1.2.0", []Share{{100, ""}}, ""},
+			{"1.2.0", "", []Share{{100, ""}}, ""},
 		}},
 		{49, []BoxReport{
-			{"", "1.1.0", []Share{{100, "1.1.0"}}},
-			{"1.0.0", "1.1.0", []Share{{100, "1.1.0"}}},
-			{"1.1.0", "1.2.0", []Share{{25, "1.2.0"}, {75, ""}}},
-			{"1.2.0", "", []Share{{100, ""}}},
+			{"", "1.1.0", []Share{{100, "1.1.0"}}, "1.0.0"},
+			{"1.0.0", "1.1.0", []Share{{100, "1.1.0"}}, ""},
+			{"1.1.0", "1.2.0", []Share{{25, "1.2.0"}, {75, ""}}, ""},
+			{"1.2.0", "", []Share{{100, ""}}, ""},
 		}},
 	} {
 		report, err := Verify(dir, VerifyOptions{At: start.Add(time.Duration(c.hours) * time.Hour)})
@@ -283,6 +286,41 @@ func TestBoxesAreJudged(t *testing.T) {
 		if got := report.Boards[1].Releases[1].State(start.Add(time.Duration(hours) * time.Hour)); !strings.HasPrefix(got, want) {
 			t.Errorf("after %d hours: %q, want %q", hours, got, want)
 		}
+	}
+}
+
+// A box between the lowest version of a release and the release itself is neither
+// older than all nor one of those that are there.
+func TestBoxesBetweenAreJudged(t *testing.T) {
+	t.Parallel()
+	dir := initialised(t)
+	one, two := bundleOf(t, "1.3.0", "one"), bundleOf(t, "2.0.0", "two")
+	one.Release.Minimum, two.Release.Minimum = "1.0.0", "1.3.0"
+	must(t, dir, add(one, two))
+	want := []BoxReport{
+		{"", "", []Share{{100, ""}}, "1.0.0"},
+		{"1.0.0", "1.3.0", []Share{{100, ""}}, "1.3.0"},
+		{"1.3.0", "2.0.0", []Share{{100, ""}}, ""},
+		{"2.0.0", "", []Share{{100, ""}}, ""},
+	}
+	if got := expectSound(t, dir).Boards[0].Boxes; !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// What asks for nothing is no warning: who gets each of these by mail reads none.
+func TestWhatIsRemovedGivesNoWarning(t *testing.T) {
+	t.Parallel()
+	dir := initialised(t)
+	must(t, dir, add(bundleOf(t, "1.0.0", "one")))
+	must(t, dir, wave(wavesFrom("1.0.0", today())))
+	out := must(t, dir, func(r *Repository) (Outcome, error) { return r.Remove("1.0.0") })
+	if want := []string{"version 1.0.0 is no longer offered to " + pi4}; !slices.Equal(out.Notes, want) {
+		t.Errorf("notes %q, want %q", out.Notes, want)
+	}
+	report := expectSound(t, dir)
+	if want := []string{"waves/1.0.0.json: there is no bundle of this version, so it is without effect"}; !slices.Equal(report.Notes, want) || len(report.Warnings) > 0 {
+		t.Errorf("notes %q, warnings %q", report.Notes, report.Warnings)
 	}
 }
 
