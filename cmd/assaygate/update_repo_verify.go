@@ -62,7 +62,7 @@ func faulty(directory string, faults, expired int) error {
 	if faults == 1 {
 		count = "1 fault"
 	}
-	remedy := "do what stands behind it, take the files from a copy that is whole, such as the server's, or make the change again"
+	remedy := "where no remedy stands behind it, take the files from a copy that is whole, such as the server's, or make the change again"
 	if faults == expired {
 		remedy = "what has expired is renewed as it says there"
 	}
