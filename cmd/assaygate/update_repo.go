@@ -20,6 +20,7 @@ type updateRepo struct {
 	Rotate  updateRepoRotate  `cmd:"" help:"Put a new key in place of another. Example: assaygate update repo rotate repository root-1 --keys E:"`
 	Prune   updateRepoPrune   `cmd:"" help:"Remove the files of bundles and waves that no box is told of any more. Example: assaygate update repo prune repository"`
 	Key     updateRepoKey     `cmd:"" help:"Make a key of one's own, or show which one a file holds. Example: assaygate update repo key root-2.pem"`
+	Compare updateRepoCompare `cmd:"" help:"Say whether a repository is at least as new as what is published. Example: assaygate update repo compare repository seen"`
 	Verify  updateRepoVerify  `cmd:"" help:"Judge a repository as a box would. Example: assaygate update repo verify repository"`
 }
 
