@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -103,31 +102,6 @@ func (c *applyCommand) read() (text []byte, name string, err error) {
 	}
 	text, err = readPlain(c.Factory, config.MaxSize+1)
 	return text, c.Factory, err
-}
-
-// readPlain reads at most so many bytes of a file that the gateway owns. A link
-// is refused: root could read through it what the gateway cannot.
-func readPlain(path string, most int64) ([]byte, error) {
-	before, err := os.Lstat(path)
-	if err == nil && !before.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a file", path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	opened, err := file.Stat()
-	if err == nil && !os.SameFile(before, opened) {
-		err = fmt.Errorf("%s was replaced while it was opened", path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(file, most))
 }
 
 // runQuietly runs a command of the system, whose output counts only when it
