@@ -8,12 +8,12 @@ test -n "${BOOT_ORDER}" || setenv BOOT_ORDER "A B"
 test -n "${BOOT_A_LEFT}" || setenv BOOT_A_LEFT 3
 test -n "${BOOT_B_LEFT}" || setenv BOOT_B_LEFT 3
 
-# A box on which no system has a start left is not given up: "anew" gives both theirs back.
-for slot in ${BOOT_ORDER} anew A B; do
+# A box on which no system has a start left is not given up: "anew" gives both theirs back. The order stays, so that the
+# system that fell back does not come before the one that took its place; what it does not name comes last.
+for slot in ${BOOT_ORDER} anew ${BOOT_ORDER} A B; do
 	left=0
 	if test "${slot}" = anew; then
 		echo "ASSAYGATE-BOOT: no slot could be started, beginning anew"
-		setenv BOOT_ORDER "A B"
 		setenv BOOT_A_LEFT 3
 		setenv BOOT_B_LEFT 3
 	elif test "${slot}" = A; then
