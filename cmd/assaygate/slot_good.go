@@ -24,11 +24,11 @@ const (
 	goodPause = 5 * time.Second
 )
 
-// good marks the slot good and remembers its image. Where that fails the box goes
-// on: it works, and the next start tries again.
-func (j slotJudge) good(ctx context.Context) {
+// good marks the slot good and remembers its image. Its error says that the slot could
+// not be marked.
+func (j slotJudge) good(ctx context.Context) error {
 	if j.started.slot == "" {
-		return
+		return nil
 	}
 	var err error
 	for range goodTries {
@@ -37,19 +37,27 @@ func (j slotJudge) good(ctx context.Context) {
 		}
 	}
 	if err != nil {
-		j.log.Error("the slot works, and cannot be marked good: after a few more starts the box may take the other one", "slot", j.started.slot, "error", err)
-		return
+		return fmt.Errorf("the slot works, and cannot be marked good: %w", err)
 	}
 	j.tell("ASSAYGATE-GOOD " + j.about())
 	if j.known() || j.data.Broken() != nil {
-		return
+		return nil
 	}
 	j.keepVerdict(true, "the gateway is healthy, its store is open, and it takes the configuration")
 	if err := j.remember(); err != nil {
 		j.log.Error("that this image is good cannot be remembered: the next start is a trial again", "error", err)
-		return
+		return nil
 	}
 	j.log.Info("this image is good", "slot", j.started.slot, "version", j.started.version)
+	return nil
+}
+
+// sayUnmarked tells of an error of good where it fails nothing: the box goes on, and
+// the next start tries again.
+func (j slotJudge) sayUnmarked(err error) {
+	if err != nil {
+		j.log.Error("after a few more starts the box may take the other slot", "slot", j.started.slot, "reason", oneLine(err))
+	}
 }
 
 // memoryPath is where it is remembered which image was good, by slot.

@@ -33,7 +33,9 @@ const (
 //
 // What counts is what healthy finds. A trial fails where the image was found not to
 // work for the whole deadline, without anything between that is not its fault: what
-// is unproven neither fails it nor makes it good, however long that lasts.
+// is unproven neither fails it nor makes it good, however long that lasts. An image
+// on trial on which RAUC does not mark the slot good does not work either: it would
+// be neither good nor failed, and no update could mend it.
 //
 // Only a trial may fail: an image that was never good on this box. Of one that was,
 // it is known that the slot is not to blame for what is wrong now, so it is good at
@@ -48,15 +50,28 @@ func (j slotJudge) judge(ctx context.Context) error {
 	trial := j.onTrial()
 	switch broken := j.data.Broken(); {
 	case j.known():
-		j.good(ctx)
+		j.amendVerdict()
+		j.sayUnmarked(j.good(ctx))
 	case broken != nil && j.started.slot != "":
 		j.log.Error("without its data the box cannot judge this image: switched off and on a few times, it goes back to the one from before",
 			"slot", j.started.slot, "version", j.started.version, "reason", broken.Error())
 	}
-	since, begun, why := time.Now(), time.Now(), error(nil)
+	since, begun, well := time.Now(), time.Now(), false
 	for pause := askHealth; ; {
-		if why = j.healthy(ctx); why == nil {
-			break
+		why := j.healthy(ctx)
+		if why == nil {
+			if !well {
+				well = true
+				j.tell("ASSAYGATE-READY " + j.about())
+				j.log.Info("the gateway is healthy", "slot", j.started.slot, "version", j.started.version)
+			}
+			if !j.known() {
+				why = j.good(ctx)
+			}
+			if why == nil || !trial {
+				j.sayUnmarked(why)
+				return nil
+			}
 		}
 		if errors.As(why, &blameless{}) {
 			since = time.Now()
@@ -65,7 +80,7 @@ func (j slotJudge) judge(ctx context.Context) error {
 				j.log.Error("this image could not show that it works, for a reason that is not its own: it is neither good nor failed",
 					"slot", j.started.slot, "version", j.started.version, "reason", oneLine(why))
 			}
-		} else if time.Since(since) >= j.deadline {
+		} else if ctx.Err() == nil && time.Since(since) >= j.deadline {
 			pause = askSeldom
 			if trial && j.failed(ctx, why) {
 				return nil
@@ -79,15 +94,6 @@ func (j slotJudge) judge(ctx context.Context) error {
 			return nil
 		}
 	}
-	j.tell("ASSAYGATE-READY " + j.about())
-	j.log.Info("the gateway is healthy", "slot", j.started.slot, "version", j.started.version)
-	if !j.known() {
-		j.good(ctx)
-	}
-	if trial && ctx.Err() != nil && !j.known() {
-		j.giveBack()
-	}
-	return nil
 }
 
 func (j slotJudge) about() string {
@@ -106,8 +112,12 @@ func (j slotJudge) onTrial() bool {
 
 // failed has the box start anew, so that U-Boot comes nearer to the other slot.
 // Without another slot that would help nobody: it reports false, and the box stays
-// as it is, reached by its console.
+// as it is, reached by its console. So it does where the image is known by now.
 func (j slotJudge) failed(ctx context.Context, why error) bool {
+	if j.known() { // by a person's word meanwhile, which counts for more
+		j.amendVerdict()
+		return false
+	}
 	other, err := j.otherSlot()
 	if err != nil {
 		j.log.Error("this image is not healthy, and there is no other slot to go back to: the box stays with it",

@@ -207,21 +207,63 @@ func TestSlotWithoutData(t *testing.T) {
 	}
 }
 
+// RAUC that does not work leaves an image on trial neither good nor failed, and no
+// update would mend that: it is the image's fault.
+func TestSlotOnTrialThatCannotBeMarkedGood(t *testing.T) {
+	for name, spoil := range map[string]func(b *slotBox){
+		"RAUC fails":        func(b *slotBox) { b.tool("rauc", "exit 1") },
+		"RAUC is not there": func(b *slotBox) { os.Remove(filepath.Join(b.bin, "rauc")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newSlotBox(t)
+			spoil(b)
+			synctest.Test(t, func(t *testing.T) {
+				b.judge.tell = func(line string) { b.said = append(b.said, line) }
+				b.run(t.Context(), 9*time.Minute)
+				b.want([]string{ready}, b.called(markGood), 0)
+				b.said = nil
+				b.run(t.Context(), time.Hour)
+			})
+			b.want([]string{ready, trialFailed + "A"}, b.called(markGood), 1)
+			if v := b.verdict(); v == nil || v.Good || !strings.Contains(v.Reason, "cannot be marked good") {
+				t.Errorf("the verdict is %+v", v)
+			}
+			if there(b.judge.memoryPath()) {
+				t.Error("it is remembered as good")
+			}
+		})
+	}
+}
+
+// RAUC that comes in time has done no harm.
+func TestSlotOnTrialThatIsMarkedGoodLate(t *testing.T) {
+	b := newSlotBox(t)
+	b.tool("rauc", "exit 1")
+	synctest.Test(t, func(t *testing.T) {
+		time.AfterFunc(9*time.Minute, func() { b.tool("rauc", "") })
+		b.run(t.Context(), time.Hour)
+	})
+	b.want([]string{ready, good}, b.called(markGood), 0)
+	if v := b.verdict(); v == nil || !v.Good {
+		t.Errorf("the verdict is %+v", v)
+	}
+}
+
+// An image that is known is not blamed for it, nor one that has nowhere to go back to.
 func TestSlotThatCannotBeMarkedGood(t *testing.T) {
 	b := newSlotBox(t)
+	plant(t, b.root, "data/system/good-slots.json", `{"B": "`+b.judge.started.image+`"}`)
 	b.tool("rauc", "exit 1")
 	synctest.Test(t, func(t *testing.T) { b.run(t.Context(), time.Hour) })
 	b.want([]string{ready}, goodTries, 0)
 	if !strings.Contains(b.log.String(), "cannot be marked good") {
 		t.Errorf("the log says %s", b.log.String())
 	}
-	if there(b.judge.memoryPath()) {
-		t.Error("it is remembered as good")
-	}
-	os.Remove(filepath.Join(b.bin, "rauc"))
+	os.Remove(b.judge.memoryPath())
 	b.said = nil
+	b.tool("fw_printenv", oneSlot)
 	synctest.Test(t, func(t *testing.T) { b.run(t.Context(), time.Hour) })
-	b.want([]string{ready}, goodTries, 0)
+	b.want([]string{ready, trialFailed + "none"}, b.called(markGood), 0)
 }
 
 func TestSlotOfASystemWithoutSlots(t *testing.T) {

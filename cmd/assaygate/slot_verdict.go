@@ -38,3 +38,17 @@ func (j slotJudge) keepVerdict(good bool, reason string) {
 		j.log.Error("what came of the trial cannot be kept", "good", good, "error", err)
 	}
 }
+
+// amendVerdict replaces a verdict that an image of the same version does not work,
+// where that image is known to be good: a person may have said so while the judge was
+// about to fail it, and a known image gets no verdict any more.
+func (j slotJudge) amendVerdict() {
+	var last slotVerdict
+	text, err := readPlain(j.verdictPath(), 64<<10)
+	if err != nil || json.Unmarshal(text, &last) != nil || j.data.Broken() != nil {
+		return
+	}
+	if last.Slot == j.started.slot && last.Version == j.started.version && !last.Good {
+		j.keepVerdict(true, "this image is known to be good on this box")
+	}
+}

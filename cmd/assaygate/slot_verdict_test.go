@@ -133,6 +133,37 @@ func TestSlotThatStaysKeepsItsVerdict(t *testing.T) {
 	}
 }
 
+// A person's word counts, also where it comes while the image is about to fail: before
+// the verdict, or after it.
+func TestSlotThatAPersonHasSaidToBeGood(t *testing.T) {
+	const goodMemory = `{"B": "2.0 build"}`
+	t.Run("before the verdict", func(t *testing.T) {
+		b := newSlotBox(t)
+		b.well = never
+		synctest.Test(t, func(t *testing.T) {
+			time.AfterFunc(9*time.Minute, func() { plant(t, b.root, "data/system/good-slots.json", goodMemory) })
+			b.run(t.Context(), time.Hour)
+		})
+		b.want(nil, 0, 0)
+		if v := b.verdict(); v != nil {
+			t.Errorf("the verdict is %+v", v)
+		}
+	})
+	t.Run("after the verdict", func(t *testing.T) {
+		b := newSlotBox(t)
+		b.well = never
+		synctest.Test(t, func(t *testing.T) { b.run(t.Context(), time.Hour) })
+		if v := b.verdict(); v == nil || v.Good {
+			t.Fatalf("the verdict is %+v", v)
+		}
+		plant(t, b.root, "data/system/good-slots.json", goodMemory)
+		b.runFor(time.Hour)
+		if v := b.verdict(); v == nil || !v.Good || v.Slot != "B" || v.Version != "2.0" {
+			t.Errorf("the verdict is %+v", v)
+		}
+	})
+}
+
 const (
 	works       = "works"
 	isUnproven  = "unproven"
