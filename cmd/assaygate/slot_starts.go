@@ -17,15 +17,14 @@ import (
 // mostStarts is how many starts RAUC and boot.cmd give a slot.
 const mostStarts = 3
 
-// givenBack is how many starts an image on trial got back, in [givenBackName] of
-// the update agent's directory. The next installation removes it.
+// givenBack is how many starts an image on trial got back. Only root can write it: the
+// update agent, and whoever has broken into it, must not get an image more of them. It
+// counts for that image in that slot, however often it is installed.
 type givenBack struct {
 	Slot  string `json:"slot"`
 	Image string `json:"image"`
 	Times int    `json:"times"`
 }
-
-const givenBackName = "given-back.json"
 
 // giveBack undoes that U-Boot has counted this start, where the box goes down in
 // good order: who switches it off before an image was judged has said nothing of
@@ -77,7 +76,7 @@ func (j slotJudge) giveOneBack(left uint64) error {
 }
 
 func (j slotJudge) givenBackPath() string {
-	return filepath.Join(j.root, "data/system/update", givenBackName)
+	return filepath.Join(j.root, "data/system/given-back.json")
 }
 
 // stopping reports whether systemd is about to stop all units, in their order.

@@ -126,15 +126,12 @@ func (v verdicts) Read(name string) ([]byte, error) {
 	return nil, err
 }
 
-// Remove implements agent.Store. With its verdict goes how many starts a slot got
-// back.
+// Remove implements agent.Store.
 func (v verdicts) Remove(name string) error {
 	if slot := verdictOf(name); slot != "" {
-		for _, its := range []string{lastVerdict, givenBackName} {
-			if text, err := v.Store.Read(its); err == nil && v.about(text, slot) {
-				if err := v.Store.Remove(its); err != nil {
-					return err
-				}
+		if text, err := v.Store.Read(lastVerdict); err == nil && v.about(text, slot) {
+			if err := v.Store.Remove(lastVerdict); err != nil {
+				return err
 			}
 		}
 	}
