@@ -22,18 +22,21 @@ const (
 	// that is restarted is no outage.
 	unreachableAfter = 30 * time.Second
 	// longestUpdate is how long the update agent's word may hide that a person is
-	// needed. A release is installed and judged in minutes, and the agent is not trusted.
+	// needed, and how long there must be none until it may again. A release is installed
+	// and judged in minutes, and the agent is not trusted.
 	longestUpdate = time.Hour
 )
 
 // face is what the lights have to say. Its zero value is ready to use.
 type face struct {
-	mu      sync.Mutex
-	failing map[string]time.Time // by destination: since when nothing was delivered
-	stick   configdrive.Status
-	updates time.Time   // since when the box is being updated; zero where it is not
-	state   board.State // as it was looked at last
-	looked  time.Time
+	mu       sync.Mutex
+	failing  map[string]time.Time // by destination: since when nothing was delivered
+	stick    configdrive.Status
+	updating bool
+	updates  time.Time   // since when the box is being updated, shorter pauses than longestUpdate included
+	paused   time.Time   // since when it is not
+	state    board.State // as it was looked at last
+	looked   time.Time
 }
 
 // attempted notes what came of a delivery.
@@ -73,11 +76,12 @@ func (f *face) showUpdate(under bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case !under:
-		f.updates = time.Time{}
-	case f.updates.IsZero():
+	case !under && f.updating:
+		f.paused = time.Now()
+	case under && !f.updating && time.Since(f.paused) >= longestUpdate:
 		f.updates = time.Now()
 	}
+	f.updating = under
 }
 
 // note keeps what was seen. What the stick and an update have to say is added when it
@@ -99,7 +103,7 @@ func (f *face) now(healthy error) board.State {
 		return f.state
 	case f.stick == configdrive.Busy:
 		return board.Starting
-	case !f.updates.IsZero() && time.Since(f.updates) < longestUpdate:
+	case f.updating && time.Since(f.updates) < longestUpdate:
 		return board.Updating
 	case f.stick == configdrive.Trouble && f.state != board.Starting:
 		return board.NeedsPerson

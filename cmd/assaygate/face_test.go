@@ -180,7 +180,14 @@ func TestFaceShowsNoEndlessUpdate(t *testing.T) {
 		look(true, board.Updating)
 		time.Sleep(time.Nanosecond)
 		look(true, board.NeedsPerson)
+		// One look without it gives nothing back.
 		look(false, board.NeedsPerson)
+		look(true, board.NeedsPerson)
+		look(false, board.NeedsPerson)
+		time.Sleep(longestUpdate - time.Nanosecond)
+		look(true, board.NeedsPerson)
+		look(false, board.NeedsPerson)
+		time.Sleep(longestUpdate)
 		look(true, board.Updating)
 	})
 }
