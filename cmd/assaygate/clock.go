@@ -78,6 +78,10 @@ func (c *clock) set() bool {
 	return c.known
 }
 
+// judges reports whether what is signed, and waves, can be judged by the time of the
+// box: a time server, or a person, may have set it to one before this program was built.
+func (c *clock) judges() bool { return c.set() && !c.now().Before(c.build()) }
+
 // look asks what can know: a time server, a person, a battery. Without any of
 // them a clock that is plausible is believed, but for one that went on from
 // where it stood when the power went: nobody knows how long ago that was.

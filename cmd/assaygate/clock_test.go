@@ -112,6 +112,23 @@ func TestWhenTheClockIsSet(t *testing.T) {
 	}
 }
 
+// A time server that tells a time from before the build has set the clock, and nothing
+// that is signed is judged by that.
+func TestReleasesAreNotJudgedByATimeBeforeTheBuild(t *testing.T) {
+	s := bareBoard(t)
+	putFile(t, filepath.Join(s.Run, "systemd", "timesync", "synchronized"), "", time.Now())
+	now := firstBuild.Add(-time.Hour)
+	c := newClock(s, slog.New(slog.DiscardHandler))
+	c.now, c.built = func() time.Time { return now }, time.Time{}
+	if !c.set() || c.judges() {
+		t.Errorf("before the build: set %v, judges %v", c.set(), c.judges())
+	}
+	now = firstBuild
+	if !c.judges() {
+		t.Error("at the build it does not judge")
+	}
+}
+
 func unixText(at time.Time) string { return strconv.FormatInt(at.Unix(), 10) + "\n" }
 
 // The store remembers, too, when it was: a clock that is before its files is not

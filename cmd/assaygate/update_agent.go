@@ -194,7 +194,7 @@ func (u *updater) agent(o updateOrders) (*agent.Agent, error) {
 		state.Off = err.Error()
 		u.log.Error("there are no updates", "reason", state.Off)
 	} else {
-		client := trust.New(filepath.Join(u.places.state(), "trust"), root, func() (time.Time, bool) { return time.Now(), u.clock.set() })
+		client := trust.New(filepath.Join(u.places.state(), "trust"), root, func() (time.Time, bool) { return time.Now(), u.clock.judges() })
 		add(fromStick, inFolder(client, u.places.stick(), ""), lookForStick)
 		u.reports.L.Lock()
 		folder, only := u.folder, u.only
@@ -211,7 +211,7 @@ func (u *updater) agent(o updateOrders) (*agent.Agent, error) {
 		Box:      box, Boot: u.places.boot(), Store: verdicts{agent.Directory(u.places.state()), u.places},
 		Bundles: filepath.Join(u.places.state(), "bundles"), Sources: sources,
 		Installer: installer{u.rauc}, Gateway: askedGateway(u.places.activity()), Rebooter: rebootRequest(u.places.reboot()),
-		ClockSet: u.clock.set, Log: u.log, Report: func(s agent.Status) { u.publish(state, s) },
+		ClockSet: u.clock.judges, Log: u.log, Report: func(s agent.Status) { u.publish(state, s) },
 	})
 	if err != nil {
 		return nil, err
