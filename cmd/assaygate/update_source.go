@@ -143,5 +143,20 @@ func (o updateOrders) client(now func() time.Time) (*http.Client, error) {
 		}
 		transport.Proxy = http.ProxyURL(proxy)
 	}
-	return &http.Client{Transport: transport}, nil
+	return &http.Client{Transport: transport, CheckRedirect: followed}, nil
+}
+
+// mostRedirects is how often one request is sent elsewhere.
+const mostRedirects = 5
+
+// followed is whether a redirect is: to any host, since all that comes is verified,
+// but from no encrypted connection to one that is not.
+func followed(next *http.Request, before []*http.Request) error {
+	switch {
+	case len(before) > mostRedirects:
+		return fmt.Errorf("the repository redirects more than %d times", mostRedirects)
+	case before[len(before)-1].URL.Scheme == "https" && next.URL.Scheme != "https":
+		return errors.New("the repository redirects from https to " + next.URL.Scheme)
+	}
+	return nil
 }
