@@ -11,7 +11,8 @@ import (
 
 // slotVerdict is what came of the last trial. It is kept on /data, so that who has
 // installed the image finds the reason after the box has gone back to the other
-// slot. A start that was no trial, and one that came to no verdict, leave it.
+// slot. A start that was no trial, and one that came to no verdict, leave it,
+// but for [slotJudge.amendVerdict].
 type slotVerdict struct {
 	Slot    string    `json:"slot"`
 	Version string    `json:"version"`
