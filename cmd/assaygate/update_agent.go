@@ -211,7 +211,7 @@ func (u *updater) agent(o updateOrders) (*agent.Agent, error) {
 		Box:      box, Boot: u.places.boot(), Store: verdicts{agent.Directory(u.places.state()), u.places},
 		Bundles: filepath.Join(u.places.state(), "bundles"), Sources: sources,
 		Installer: installer{u.rauc}, Gateway: askedGateway(u.places.activity()), Rebooter: rebootRequest(u.places.reboot()),
-		ClockSet: u.clock.judges, Log: u.log, Report: func(s agent.Status) { u.publish(state, s) },
+		ClockSet: u.clock.judges, Free: diskFree, Log: u.log, Report: func(s agent.Status) { u.publish(state, s) },
 	})
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func (a *Agent) download(ctx context.Context, offer candidate) time.Duration {
 	a.clearBundles(a.fetching, a.fetchedBefore)
 	a.log.Info("a release is being fetched", "version", offer.version(), "source", offer.source, "bytes", offer.Length)
 	a.set(func(s *Status) { s.Phase, s.Percent = Downloading, 0 })
-	err := a.repository(offer.source).Download(limited, offer.Offer, a.bundle(offer.Hash), func(done int64) {
+	err := a.fetch(limited, offer, func(done int64) {
 		a.percent(int(100 * done / max(offer.Length, 1)))
 	})
 	switch {
@@ -82,6 +82,8 @@ func (a *Agent) download(ctx context.Context, offer candidate) time.Duration {
 		a.ready = offer.Hash
 		delete(a.failing, offer.Hash)
 		a.log.Info("a release was fetched", "version", offer.version(), "source", offer.source)
+	case errors.As(err, &crowdedError{}):
+		a.rest(offer, err.Error())
 	case limited.Err() != nil: // interrupted, to look around
 	default:
 		a.fetchedBefore = "" // the next attempt has all the room there is
@@ -167,7 +169,7 @@ const soon = 30 * time.Second
 // and what the card has spoilt RAUC would refuse for good.
 func (a *Agent) stillWhole(ctx context.Context, offer candidate) bool {
 	begun := time.Now()
-	err := a.repository(offer.source).Download(ctx, offer.Offer, a.bundle(offer.Hash), func(int64) {})
+	err := a.fetch(ctx, offer, func(int64) {})
 	if err != nil && ctx.Err() == nil {
 		a.ready = ""
 		a.rest(offer, "its bundle cannot be read any more: "+err.Error())

@@ -31,7 +31,7 @@ import (
 	"github.com/assaygate/assaygate/image/update/release"
 )
 
-// Options are what an agent works with. All but the last three are needed.
+// Options are what an agent works with. All but the last four are needed.
 type Options struct {
 	Settings Settings
 	Box      release.Box // this box, and the version that it runs
@@ -46,6 +46,8 @@ type Options struct {
 	// ClockSet reports whether the box knows the time.
 	ClockSet func() bool
 
+	// Free is the room that is left where a directory is, in bytes.
+	Free   func(directory string) (bytes float64, known bool)
 	Log    *slog.Logger
 	Report func(Status)   // is called at each change, by one goroutine at a time
 	Random func() float64 // from 0 to below 1; spreads what is tried again
@@ -231,6 +233,12 @@ func (a *Agent) decide(ctx context.Context, state state, why string) decision {
 	a.mu.Lock() // Again changes the maps
 	d := f.decide()
 	a.mu.Unlock()
+	if d.step != stepInstall && a.makeRoom(f) {
+		f.ready = ""
+		a.mu.Lock()
+		d = f.decide()
+		a.mu.Unlock()
+	}
 	switch {
 	case !d.forced:
 		a.forcing = time.Time{}

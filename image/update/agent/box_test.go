@@ -42,6 +42,8 @@ type simBox struct {
 	clockSet bool
 	full     error // of writing to the store
 	rauc     error // of asking RAUC for the slots
+	// free is the room on the card, in bytes; nil where nobody knows.
+	free func(directory string) (bytes float64, known bool)
 
 	// gateway is asked instead of busy where it is not nil.
 	gateway Gateway
@@ -195,7 +197,7 @@ func (b *simBox) process(ctx context.Context) (cut bool) {
 	agent, err := New(Options{
 		Settings: settings, Box: release.Box{Compatible: boardName, Version: b.version()}, Boot: fmt.Sprint(b.boot), Store: simStore{b},
 		Bundles: b.bundles, Sources: sources, Installer: simRAUC{b}, Gateway: b.asGateway(), Rebooter: simRebooter{b},
-		ClockSet: b.knowsTime, Log: b.log, Random: b.random.Float64,
+		ClockSet: b.knowsTime, Free: b.free, Log: b.log, Random: b.random.Float64,
 	})
 	if err != nil {
 		b.t.Error(err)
