@@ -131,7 +131,7 @@ func (a *Agent) install(ctx context.Context, offer candidate) time.Duration {
 	}
 	if trial.Attempts > mostAttempts {
 		trial.Attempts--
-		a.end(trial, Failed, fmt.Sprintf("its installation was begun %d times and never came to an end", trial.Attempts), trial.From.Name)
+		a.endUntried(ctx, offer, trial, Failed, fmt.Sprintf("its installation was begun %d times and never came to an end", trial.Attempts))
 		return 0
 	}
 	a.looked = time.Time{}
@@ -148,17 +148,29 @@ func (a *Agent) install(ctx context.Context, offer candidate) time.Duration {
 			return lookAgain
 		}
 	case errors.As(err, &refusal) && refusal.Refused() && a.ClockSet():
-		a.end(trial, Refused, err.Error(), trial.From.Name)
+		a.endUntried(ctx, offer, trial, Refused, err.Error())
 	case errors.As(err, &refusal) && refusal.Refused():
 		// It may be the certificate, which is not valid yet in 1970.
 		a.uncount(trial)
 		a.rest(offer, "RAUC does not take it, which may be for the clock, which is not set: "+err.Error())
 	case trial.Attempts >= mostAttempts:
-		a.end(trial, Failed, fmt.Sprintf("it could not be installed at %d attempts, at last: %s", trial.Attempts, err), trial.From.Name)
+		a.endUntried(ctx, offer, trial, Failed, fmt.Sprintf("it could not be installed at %d attempts, at last: %s", trial.Attempts, err))
 	default:
 		a.rest(offer, "it could not be installed: "+err.Error())
 	}
 	return 0
+}
+
+// endUntried ends an update that was never started. An earlier attempt may have come to its end
+// with nobody there to hear it, so first it is made sure that it is not started later.
+func (a *Agent) endUntried(ctx context.Context, offer candidate, trial Trial, result Result, reason string) {
+	err := a.stay(ctx)
+	switch {
+	case err == nil:
+		a.end(trial, result, reason, trial.From.Name)
+	case ctx.Err() == nil:
+		a.rest(offer, reason+"; and the boot loader cannot be told to keep what runs: "+err.Error())
+	}
 }
 
 // soon is how long a bundle is verified at most before what was decided is decided

@@ -66,8 +66,9 @@ type Agent struct {
 	slots    slots
 	looked   time.Time // at the slots; zero where they may have changed
 	verified verification
-	ready    string // hash of the bundle that is on the card, as it was when it was fetched
-	aside    bool   // RAUC was told not to have the trial's slot started next
+	ready    string    // hash of the bundle that is on the card, as it was when it was fetched
+	aside    bool      // RAUC was told not to have the trial's slot started next
+	stayed   time.Time // when it could not be told that last
 	failing  map[string]failure
 	failed   time.Time // since when the trial has failed with nothing to go back to
 	forcing  time.Time // since when nothing but messages on their way holds an update up
@@ -212,6 +213,7 @@ func (a *Agent) decide(ctx context.Context, state state, why string) decision {
 		now: time.Now(), clockSet: a.ClockSet(), failing: a.failing, window: a.window, forceAfter: a.Settings.ForceAfter,
 		interval: a.Settings.interval(), state: state, why: why, slots: a.slots, forcing: a.forcing,
 		age: time.Since(a.begun), verified: a.verified, answered: a.answered(), aside: a.aside,
+		later: !a.stayed.IsZero() && time.Since(a.stayed) < rebootAgain,
 	}
 	for _, source := range a.sources {
 		for _, offer := range source.offers {
@@ -221,7 +223,7 @@ func (a *Agent) decide(ctx context.Context, state state, why string) decision {
 	a.mu.Lock()
 	f.draw, f.refused, f.seen = a.memory.draw, a.memory.refused, a.memory.seen
 	a.see(f)
-	if a.memory.trial != nil && (state == onTrial || state == toRestart) {
+	if a.memory.trial != nil && a.slots.running.Name != "" { // else it is not known where it stands
 		f.trial = a.memory.trial
 	}
 	a.mu.Unlock()

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -40,7 +41,7 @@ func (f facts) held() string {
 func (f facts) hold(why string) decision {
 	d := decision{phase: Waiting, offer: f.tried(), why: fmt.Sprintf("version %s is installed, and is not started: %s", f.trial.Version, why)}
 	if !f.aside {
-		d.step = stepSetAside
+		d.step, d.why = stepSetAside, d.why+startsAllTheSame
 		return d
 	}
 	if offer, not := f.choose(); not == "" && offer.Hash != "" {
@@ -49,25 +50,68 @@ func (f facts) hold(why string) decision {
 	return d
 }
 
-// setAside has the boot loader take the system that runs again. It is written down first: what
-// is set aside and does not run has failed no trial. Where the power fails between the
+// startsAllTheSame is said until the boot loader is known to start what runs.
+const startsAllTheSame = "; until the boot loader is told to keep what runs, a power cut starts it all the same"
+
+// secure has what runs started next, before anything else is done about an installation that
+// was cut off: RAUC may have come to its end with nobody there to hear it.
+func (f facts) secure(d decision) decision {
+	if !f.later {
+		d.step = stepSetAside
+	}
+	if d.offer.Hash == "" {
+		d.offer = f.tried()
+	}
+	if d.why != "" {
+		d.why += "; "
+	}
+	d.why += fmt.Sprintf("the installation of version %s was cut off", f.trial.Version) + startsAllTheSame
+	if d.phase == Idle {
+		d.phase = Waiting
+	}
+	if d.again == 0 {
+		d.again = rebootAgain
+	}
+	return d
+}
+
+// stay has what runs started next.
+func (a *Agent) stay(ctx context.Context) error {
+	if a.aside {
+		return nil
+	}
+	if err := a.Installer.StartNext(ctx, true); err != nil {
+		a.stayed = time.Now()
+		return err
+	}
+	a.aside = true
+	return nil
+}
+
+// setAside has the boot loader take the system that runs again. Of what is installed it is written
+// down first: what is set aside and does not run has failed no trial. Where the power fails between the
 // two, the new system is tried.
 func (a *Agent) setAside(ctx context.Context, d decision) time.Duration {
 	a.mu.Lock()
 	trial := *a.memory.trial
 	a.mu.Unlock()
-	if err := a.keepAside(trial, true); err != nil {
-		a.log.Error("the update agent cannot keep that a release is held", "error", err)
-		return rebootAgain
+	whole := trial.Phase == installed
+	if whole {
+		if err := a.keepAside(trial, true); err != nil {
+			a.log.Error("the update agent cannot keep that a release is held", "error", err)
+			return rebootAgain
+		}
 	}
-	if err := a.Installer.StartNext(ctx, true); err != nil {
+	if err := a.stay(ctx); err != nil {
 		if ctx.Err() == nil {
 			a.log.Error("a release is held, and starts with the next power cut all the same; it is tried again to keep it from that", "version", trial.Version, "error", err)
 		}
-		return rebootAgain
+		if whole {
+			return rebootAgain
+		}
+		return 0 // it is begun again meanwhile, if it may
 	}
-	a.aside = true
-	a.log.Info("a release that was installed is held", "version", trial.Version, "reason", d.why)
+	a.log.Info("a release is held: what runs is started next", "version", trial.Version, "reason", strings.TrimSuffix(d.why, startsAllTheSame))
 	return 0
 }
 

@@ -42,6 +42,7 @@ type simBox struct {
 	clockSet bool
 	full     error // of writing to the store
 	rauc     error // of asking RAUC for the slots
+	unheard  error // comes in place of RAUC's word that it is through
 	// free is the room on the card, in bytes; nil where nobody knows.
 	free func(directory string) (bytes float64, known bool)
 
@@ -399,7 +400,9 @@ func (r simRAUC) Install(ctx context.Context, file string, progress func(int, st
 	r.content[other], r.order, r.left[other] = version, []string{other, r.slot}, 3
 	r.mu.Unlock()
 	r.at("after the installation")
-	return nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unheard
 }
 
 func (r simRAUC) Slots(context.Context) (running, other Slot, err error) {

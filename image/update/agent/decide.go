@@ -40,6 +40,7 @@ type facts struct {
 	state state
 	why   string // of a trial that is not good yet
 	aside bool   // the boot loader was told not to start what is installed
+	later bool   // it could not be told just now
 
 	slots    slots
 	ready    string        // hash of the bundle that is on the card, whole
@@ -106,6 +107,14 @@ const (
 
 // decide is pure.
 func (f facts) decide() decision {
+	d := f.next()
+	if f.trial != nil && f.state == interrupted && d.step != stepInstall && !f.aside {
+		return f.secure(d)
+	}
+	return d
+}
+
+func (f facts) next() decision {
 	if f.trial != nil {
 		switch f.state {
 		case onTrial:
