@@ -124,7 +124,11 @@ func (a *Agent) install(ctx context.Context, offer candidate) time.Duration {
 	if !a.stillWhole(ctx, offer) {
 		return 0
 	}
-	trial, err := a.beginTrial(offer)
+	err := a.leaveTrial(offer)
+	var trial Trial
+	if err == nil {
+		trial, err = a.beginTrial(offer)
+	}
 	if err != nil {
 		a.rest(offer, "the card of this box takes no notes: "+err.Error())
 		return 0

@@ -159,6 +159,47 @@ func TestTrialWithoutAWayBack(t *testing.T) {
 	})
 }
 
+// A system that nobody can judge, as with an analyser's adapter that is broken, stays as long as
+// there is nothing else, and is not held against its release.
+func TestTrialThatNobodyJudges(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		repository := &simRepository{}
+		repository.offer("2.0.0", open("2.0.0"))
+		b := newSimBox(t, "1.0.0", repository)
+		b.judges = func(version string) bool { return version != "2.0.0" }
+		busy := 0
+		b.at = func(what string) {
+			if what == "at 0 % of the installation" && b.installations() == 2 {
+				if o := b.outcome(); o.Result != Failed || o.Version != "2.0.0" || !strings.Contains(o.Reason, "gave no verdict") {
+					t.Errorf("the outcome is %+v", o)
+				}
+			}
+		}
+		b.busy = func() Busy { return Busy{Sessions: busy} }
+		stop := b.during(t)
+		time.Sleep(24 * time.Hour)
+		b.want(t, "B", "2.0.0", "")
+		if s := b.status(); s.Phase != OnTrial || !strings.Contains(s.Why, "nobody has judged it") {
+			t.Errorf("the status is %+v", s)
+		}
+		b.change(func() { busy = 1 })
+		repository.offer("2.0.1", open("2.0.1"))
+		time.Sleep(5 * time.Hour)
+		synctest.Wait()
+		if s := b.status(); s.Phase != OnTrial || s.Offered != "2.0.1" || !strings.Contains(s.Why, "no analyser transmits") {
+			t.Errorf("the status is %+v", s)
+		}
+		b.change(func() { busy = 0 })
+		time.Sleep(5 * time.Hour)
+		stop()
+		b.want(t, "A", "2.0.1", Installed)
+		if refused := string(b.files[refusedFile]); strings.Contains(refused, "2.0.0") {
+			t.Errorf("it is held against the release: %s", refused)
+		}
+	})
+}
+
 func TestBackOff(t *testing.T) {
 	t.Parallel()
 	for failures, want := range map[int]time.Duration{1: time.Minute, 2: 2 * time.Minute, 6: 32 * time.Minute, 7: time.Hour, 10_000: time.Hour} {

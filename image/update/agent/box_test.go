@@ -33,6 +33,8 @@ type simBox struct {
 
 	// healthy says of a version why its gateway does not get healthy here, "" where it does.
 	healthy func(version string) string
+	// judges says whether anybody can judge a version here.
+	judges func(version string) bool
 	// starts says whether the kernel of a version starts here.
 	starts func(version string) bool
 	// busy is what the gateway says.
@@ -88,6 +90,7 @@ func newSimBox(t testing.TB, version string, repository *simRepository) *simBox 
 	return &simBox{
 		t: t, source: repository, bundles: noBundles, clockSet: true, random: rand.New(rand.NewPCG(1, 2)),
 		healthy:  func(string) string { return "" },
+		judges:   func(string) bool { return true },
 		starts:   func(string) bool { return true },
 		busy:     func() Busy { return Busy{} },
 		installs: func(string) error { return nil },
@@ -258,8 +261,11 @@ func (b *simBox) judge(ctx context.Context) {
 		b.verdict(Verdict{Slot: slot, Version: version, Good: true})
 	}
 	b.mu.Lock()
-	known := b.known[slot] == version
+	known, judges := b.known[slot] == version, b.judges(version)
 	b.mu.Unlock()
+	if !judges {
+		return
+	}
 	if known {
 		good()
 		return

@@ -159,6 +159,18 @@ func (f facts) waitForVerdict() decision {
 	d := decision{phase: OnTrial, offer: f.tried(), why: fmt.Sprintf("version %s is on trial", f.trial.Version), again: lookAgain}
 	if f.why != "" {
 		d.why = fmt.Sprintf("version %s has failed its trial, and the box goes back if it can: %s", f.trial.Version, f.why)
+		return d
+	}
+	if f.age < judgeWithin {
+		return d
+	}
+	// Nobody judges it. That must not keep the box from what may mend it.
+	d.why += ", and nobody has judged it"
+	f.offers = slices.DeleteFunc(slices.Clone(f.offers), func(offer candidate) bool { return offer.Hash == f.trial.Hash })
+	if offer, not := f.choose(); not == "" && offer.Hash != "" {
+		next := f.bring(offer)
+		next.phase = OnTrial
+		return next
 	}
 	return d
 }

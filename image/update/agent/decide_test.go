@@ -120,8 +120,21 @@ func TestDecide(t *testing.T) {
 		"bad, and an update may mend":  {func(f *facts) { f.verified, f.slots.other.Good = judgedBad, false }, stepInstall, "2.0.0", ""},
 		"after a cut, no other system": {func(f *facts) { f.slots.other.Good = false }, stepInstall, "2.0.0", ""},
 
-		"on trial":                 {func(f *facts) { f.trial, f.state = trial, onTrial }, stepNone, "2.0.0", "on trial"},
-		"on trial, and another":    {func(f *facts) { f.trial, f.state = trial, onTrial; f.offers = append(f.offers, stick("3.0.0")) }, stepNone, "2.0.0", "on trial"},
+		"on trial":                    {func(f *facts) { f.trial, f.state = trial, onTrial }, stepNone, "2.0.0", "on trial"},
+		"on trial, and another":       {func(f *facts) { f.trial, f.state = trial, onTrial; f.offers = append(f.offers, stick("3.0.0")) }, stepNone, "2.0.0", "on trial"},
+		"on trial, and nobody judges": {func(f *facts) { f.trial, f.state, f.age, f.verified = trial, onTrial, time.Hour, unjudged }, stepNone, "2.0.0", "on trial, and nobody has judged it"},
+		"the same, and another": {func(f *facts) {
+			f.trial, f.state, f.age, f.verified = trial, onTrial, time.Hour, unjudged
+			f.offers = append(f.offers, stick("3.0.0"))
+		}, stepDownload, "3.0.0", ""},
+		"the same, and another too soon": {func(f *facts) {
+			f.trial, f.state, f.age, f.verified = trial, onTrial, judgeWithin-time.Second, unjudged
+			f.offers = append(f.offers, stick("3.0.0"))
+		}, stepNone, "2.0.0", "on trial"},
+		"a trial that failed, late, and another": {func(f *facts) {
+			f.trial, f.state, f.age, f.verified, f.why = trial, onTrial, time.Hour, judgedBad, "no store"
+			f.offers = append(f.offers, stick("3.0.0"))
+		}, stepNone, "2.0.0", "has failed its trial"},
 		"a trial that failed":      {func(f *facts) { f.trial, f.state, f.why = trial, onTrial, "no store" }, stepNone, "2.0.0", "has failed its trial, and the box goes back if it can: no store"},
 		"to be started":            {func(f *facts) { f.trial, f.state = trial, toRestart }, stepRestart, "2.0.0", ""},
 		"to be started, a session": {func(f *facts) { f.trial, f.state, f.busy.Sessions = trial, toRestart, 1 }, stepNone, "2.0.0", "starts when the box does"},

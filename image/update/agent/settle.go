@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/assaygate/assaygate/image/update/release"
@@ -143,14 +144,7 @@ func (a *Agent) endWasCutOff(trial Trial) bool {
 // installed again, and the trial is removed last. An end that is cut off comes again at
 // the next start, to the same result.
 func (a *Agent) end(trial Trial, result Result, reason, slot string) bool {
-	now := time.Now().Round(0)
-	outcome := Outcome{
-		Format: OutcomeFormat, Result: result, Version: trial.Version, Hash: trial.Hash, Source: trial.Source, From: trial.From.Version,
-		Running: Runs{slot, a.Box.Version}, Reason: reason, Begun: trial.Begun, At: now, Clock: "unset", Attempts: trial.Attempts,
-	}
-	if a.ClockSet() {
-		outcome.Clock = "set"
-	}
+	outcome := a.outcome(trial, result, reason, slot)
 	if err := a.keepEnd(trial, outcome); err != nil {
 		a.log.Error("the update agent cannot keep what became of an update; it is tried again", "version", trial.Version, "result", string(result), "error", err)
 		return false
@@ -165,6 +159,39 @@ func (a *Agent) end(trial Trial, result Result, reason, slot string) bool {
 	}
 	a.set(func(s *Status) { s.Outcome = &outcome })
 	return true
+}
+
+func (a *Agent) outcome(trial Trial, result Result, reason, slot string) Outcome {
+	outcome := Outcome{
+		Format: OutcomeFormat, Result: result, Version: trial.Version, Hash: trial.Hash, Source: trial.Source, From: trial.From.Version,
+		Running: Runs{slot, a.Box.Version}, Reason: reason, Begun: trial.Begun, At: time.Now().Round(0), Clock: "unset", Attempts: trial.Attempts,
+	}
+	if a.ClockSet() {
+		outcome.Clock = "set"
+	}
+	return outcome
+}
+
+// leaveTrial ends the trial of a system that runs, and that nobody has judged, for the next
+// release. Nothing is held against it: it may be the judge that fails.
+func (a *Agent) leaveTrial(next candidate) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	trial := a.memory.trial
+	if trial == nil || trial.Slot != a.slots.running.Name {
+		return nil
+	}
+	outcome := a.outcome(*trial, Failed, fmt.Sprintf("it runs, and gave no verdict: nobody has judged it, and version %s is installed in its place", next.version()), trial.Slot)
+	if err := save(a.Store, outcomeFile, outcome); err != nil {
+		return err
+	}
+	if err := a.Store.Remove(trialFile); err != nil {
+		return err
+	}
+	a.memory.outcome, a.memory.trial = &outcome, nil
+	a.status.Outcome = &outcome
+	a.log.Error("the update did not succeed", "version", trial.Version, "result", string(Failed), "reason", outcome.Reason)
+	return nil
 }
 
 func (a *Agent) keepEnd(trial Trial, outcome Outcome) error {

@@ -11,12 +11,13 @@ import (
 
 // pausedUnheard is a box whose agent is ended after RAUC has installed 2.0.0, and before it could
 // note it. Meanwhile the release is paused.
-func pausedUnheard(t *testing.T) (b *simBox, repository *simRepository, stop func()) {
+func pausedUnheard(t *testing.T, at func(b *simBox, what string)) (b *simBox, repository *simRepository, stop func()) {
 	repository = &simRepository{}
 	repository.offer("2.0.0", open("2.0.0"))
 	b = newSimBox(t, "1.0.0", repository)
 	var once sync.Once
 	b.at = func(what string) {
+		at(b, what)
 		if what == "after the installation" {
 			once.Do(func() {
 				repository.change(func(o *Offer) { o.Waves.Paused = "boxes fell back" })
@@ -31,7 +32,7 @@ func pausedUnheard(t *testing.T) (b *simBox, repository *simRepository, stop fun
 func TestInstallationThatNobodyHeardOf(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b, repository, stop := pausedUnheard(t)
+		b, repository, stop := pausedUnheard(t, func(*simBox, string) {})
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
 		if s := b.status(); b.order[0] != "A" || b.installations() != 1 || !strings.Contains(s.Why, "paused by whoever runs the fleet") || strings.Contains(s.Why, "power cut") {
@@ -54,18 +55,13 @@ func TestInstallationThatNobodyHeardOf(t *testing.T) {
 func TestBootLoaderThatCannotBeTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b, _, stop := pausedUnheard(t)
-		ends := b.at
 		deaf := errors.New("the card is read-only")
-		b.change(func() {
-			b.at = func(what string) {
-				switch what {
-				case "before a slot is made the first":
-					b.change(func() { b.rauc = deaf })
-				case "after a slot was made the first":
-					b.change(func() { b.rauc = nil })
-				}
-				ends(what)
+		b, _, stop := pausedUnheard(t, func(b *simBox, what string) {
+			switch what {
+			case "before a slot is made the first":
+				b.change(func() { b.rauc = deaf })
+			case "after a slot was made the first":
+				b.change(func() { b.rauc = nil })
 			}
 		})
 		time.Sleep(3 * time.Hour)
