@@ -64,7 +64,7 @@ func (a *Agent) download(ctx context.Context, offer candidate) time.Duration {
 	}
 	a.interruptible(cancel)
 	defer a.interruptible(nil)
-	a.ready = ""
+	a.ready, a.whole = "", intact{}
 	// One that was begun before stays too: on a bad line the box tries another release
 	// while this one rests, and comes back.
 	if a.fetching != offer.Hash {
@@ -73,7 +73,11 @@ func (a *Agent) download(ctx context.Context, offer candidate) time.Duration {
 	a.clearBundles(a.fetching, a.fetchedBefore)
 	a.log.Info("a release is being fetched", "version", offer.version(), "source", offer.source, "bytes", offer.Length)
 	a.set(func(s *Status) { s.Phase, s.Percent = Downloading, 0 })
+	came := flow{begun: time.Now(), last: a.here(offer)}
 	err := a.fetch(limited, offer, func(done int64) {
+		if came.came(done); came.drips() || !offer.local && a.broughtByHand(limited) {
+			cancel()
+		}
 		a.percent(int(100 * done / max(offer.Length, 1)))
 	})
 	switch {
@@ -81,13 +85,16 @@ func (a *Agent) download(ctx context.Context, offer candidate) time.Duration {
 	case err == nil:
 		a.ready = offer.Hash
 		delete(a.failing, offer.Hash)
+		delete(a.failing, offer.fetched())
 		a.log.Info("a release was fetched", "version", offer.version(), "source", offer.source)
 	case errors.As(err, &crowdedError{}):
 		a.rest(offer, err.Error())
+	case came.drips():
+		a.restFetching(offer, fmt.Sprintf("its download brought %d bytes in %s, and %d a second are the least", came.bytes, time.Since(came.begun).Round(time.Second), leastRate))
 	case limited.Err() != nil: // interrupted, to look around
 	default:
 		a.fetchedBefore = "" // the next attempt has all the room there is
-		a.rest(offer, "its download failed: "+err.Error())
+		a.restFetching(offer, "its download failed: "+err.Error())
 	}
 	return 0
 }
@@ -109,12 +116,17 @@ func (a *Agent) interruptible(cancel context.CancelFunc) {
 }
 
 // rest leaves a bundle alone for a while.
-func (a *Agent) rest(offer candidate, why string) {
-	f := a.failing[offer.Hash]
+func (a *Agent) rest(offer candidate, why string) { a.restAs(offer.Hash, offer, why) }
+
+// restFetching leaves it alone where it comes from: somebody may bring it otherwise.
+func (a *Agent) restFetching(offer candidate, why string) { a.restAs(offer.fetched(), offer, why) }
+
+func (a *Agent) restAs(key string, offer candidate, why string) {
+	f := a.failing[key]
 	f.count++
 	f.why = why
 	f.until = time.Now().Add(backOff(f.count, max(a.Settings.interval(), time.Hour), a.Random()))
-	a.failing[offer.Hash] = f
+	a.failing[key] = f
 	a.log.Warn("an update does not get on", "version", offer.version(), "reason", why, "again", f.until)
 }
 
@@ -138,7 +150,7 @@ func (a *Agent) install(ctx context.Context, offer candidate) time.Duration {
 		a.endUntried(ctx, offer, trial, Failed, fmt.Sprintf("its installation was begun %d times and never came to an end", trial.Attempts))
 		return 0
 	}
-	a.looked = time.Time{}
+	a.looked, a.whole = time.Time{}, intact{}
 	a.log.Info("a release is being installed", "version", trial.Version, "slot", trial.Slot, "source", trial.Source, "attempt", trial.Attempts)
 	a.set(func(s *Status) { s.Phase, s.Percent = Installing, 0 })
 	err = a.Installer.Install(ctx, a.bundle(offer.Hash), func(percent int, _ string) { a.percent(percent) })
@@ -177,18 +189,35 @@ func (a *Agent) endUntried(ctx context.Context, offer candidate, trial Trial, re
 	}
 }
 
-// soon is how long a bundle is verified at most before what was decided is decided
-// anew. One that has to be fetched again takes longer, and analysers do not wait.
-const soon = 30 * time.Second
+const (
+	// soon is how long a bundle is verified at most before what was decided is decided
+	// anew. One that has to be fetched again takes longer, and analysers do not wait.
+	soon = 30 * time.Second
+	// intactFor is how long it counts as verified: a card that needs longer than soon for it
+	// gets its update all the same, at the next decision.
+	intactFor = 5 * time.Minute
+)
+
+// intact is a bundle that was verified on the card, and when.
+type intact struct {
+	hash string
+	at   time.Time
+}
 
 // stillWhole verifies the bundle once more: it may have lain on the card for days,
 // and what the card has spoilt RAUC would refuse for good.
 func (a *Agent) stillWhole(ctx context.Context, offer candidate) bool {
+	if a.whole.hash == offer.Hash && time.Since(a.whole.at) < intactFor {
+		return true
+	}
 	begun := time.Now()
 	err := a.fetch(ctx, offer, func(int64) {})
 	if err != nil && ctx.Err() == nil {
 		a.ready = ""
 		a.rest(offer, "its bundle cannot be read any more: "+err.Error())
+	}
+	if err == nil {
+		a.whole = intact{offer.Hash, time.Now()}
 	}
 	return err == nil && time.Since(begun) < soon
 }

@@ -66,6 +66,7 @@ type Agent struct {
 	slots    slots
 	looked   time.Time // at the slots; zero where they may have changed
 	verified verification
+	whole    intact
 	ready    string    // hash of the bundle that is on the card, as it was when it was fetched
 	aside    bool      // RAUC was told not to have the trial's slot started next
 	stayed   time.Time // when it could not be told that last
@@ -207,11 +208,11 @@ func (a *Agent) act(ctx context.Context, d decision) time.Duration {
 	return 0
 }
 
-// decide gathers the facts.
-func (a *Agent) decide(ctx context.Context, state state, why string) decision {
+// known are the facts but for the trial, and for what is asked only where it matters.
+func (a *Agent) known() facts {
 	f := facts{
 		now: time.Now(), clockSet: a.ClockSet(), failing: a.failing, window: a.window, forceAfter: a.Settings.ForceAfter,
-		interval: a.Settings.interval(), state: state, why: why, slots: a.slots, forcing: a.forcing,
+		interval: a.Settings.interval(), slots: a.slots, forcing: a.forcing,
 		age: time.Since(a.begun), verified: a.verified, answered: a.answered(), aside: a.aside,
 		later: !a.stayed.IsZero() && time.Since(a.stayed) < rebootAgain,
 	}
@@ -221,7 +222,16 @@ func (a *Agent) decide(ctx context.Context, state state, why string) decision {
 		}
 	}
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	f.draw, f.refused, f.seen = a.memory.draw, a.memory.refused, a.memory.seen
+	return f
+}
+
+// decide gathers the facts.
+func (a *Agent) decide(ctx context.Context, state state, why string) decision {
+	f := a.known()
+	f.state, f.why = state, why
+	a.mu.Lock()
 	a.see(f)
 	if a.memory.trial != nil && a.slots.running.Name != "" { // else it is not known where it stands
 		f.trial = a.memory.trial

@@ -29,7 +29,7 @@ type facts struct {
 	answered bool // all repositories have, and the offers are all that there are
 	refused  map[string]Refusal
 	seen     map[string]sighting
-	failing  map[string]failure
+	failing  map[string]failure // by hash, or by the way on which it comes
 
 	window     Window
 	forceAfter time.Duration // 0 is never
@@ -57,6 +57,9 @@ type candidate struct {
 	local   bool
 	checked time.Time // when its repository said so
 }
+
+// fetched names the way that the bundle would come, among what fails.
+func (c candidate) fetched() string { return c.Hash + " from " + c.source }
 
 // failure is what went wrong with a bundle, and until when it rests.
 type failure struct {
@@ -273,8 +276,10 @@ func (f facts) not(offer candidate) string {
 			return why
 		}
 	}
-	if failing, is := f.failing[offer.Hash]; is && f.now.Before(failing.until) {
-		return fmt.Sprintf("%s; tries again at %s", failing.why, failing.until.Format(time.TimeOnly))
+	for _, key := range []string{offer.Hash, offer.fetched()} {
+		if failing, is := f.failing[key]; is && f.now.Before(failing.until) {
+			return fmt.Sprintf("%s; tries again at %s", failing.why, failing.until.Format(time.TimeOnly))
+		}
 	}
 	return ""
 }

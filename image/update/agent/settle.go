@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/assaygate/assaygate/image/update/release"
@@ -149,7 +151,7 @@ func (a *Agent) end(trial Trial, result Result, reason, slot string) bool {
 		a.log.Error("the update agent cannot keep what became of an update; it is tried again", "version", trial.Version, "result", string(result), "error", err)
 		return false
 	}
-	delete(a.failing, trial.Hash)
+	maps.DeleteFunc(a.failing, func(key string, _ failure) bool { return strings.HasPrefix(key, trial.Hash) })
 	a.ready = ""
 	a.clearBundles()
 	if result == Installed {
