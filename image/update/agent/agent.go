@@ -167,6 +167,8 @@ func (a *Agent) begin() {
 	a.begun = time.Now()
 	a.mu.Lock()
 	a.memory = memory
+	a.wentBack()
+	memory = a.memory
 	a.status = Status{Running: Runs{Version: a.Box.Version}, Outcome: memory.outcome, Draw: memory.draw}
 	a.mu.Unlock()
 	for _, source := range a.sources {

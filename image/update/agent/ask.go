@@ -102,7 +102,11 @@ func (a *Agent) askAllNow() {
 
 func (a *Agent) ask(ctx context.Context, source *asked) {
 	if !source.Local {
-		a.set(func(s *Status) { s.Phase = Checking })
+		a.set(func(s *Status) {
+			if s.Phase == Idle { // a trial stays one, and its light
+				s.Phase = Checking
+			}
+		})
 	}
 	limited, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
@@ -143,6 +147,10 @@ func (a *Agent) see(f facts) {
 		}
 		offered[offer.Hash] = true
 		s, is := a.memory.seen[offer.Hash]
+		if f.clockSet && s.First.After(f.now) { // the clock was ahead
+			s.First = f.now.Round(0)
+			a.memory.seen[offer.Hash], changed = s, true
+		}
 		if is && (!s.First.IsZero() || !f.clockSet) || !offer.local && f.notFromFar(offer) != "" {
 			continue
 		}

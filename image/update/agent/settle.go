@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -194,6 +195,33 @@ func (a *Agent) leaveTrial(next candidate) error {
 	a.status.Outcome = &outcome
 	a.log.Error("the update did not succeed", "version", trial.Version, "result", string(Failed), "reason", outcome.Reason)
 	return nil
+}
+
+// wentBack says of a release that was good, and does not run any more, that the box went back
+// later. The caller holds mu.
+func (a *Agent) wentBack() {
+	last := a.memory.outcome
+	is := func(version string) bool { return release.Plain(a.Box.Version) == release.Plain(version) }
+	if last == nil || last.Result != Installed || a.memory.trial != nil || is(last.Version) || !is(last.From) {
+		return // another one may have been put there by hand
+	}
+	outcome := *last
+	outcome.Result, outcome.At, outcome.Running = FellBack, time.Now().Round(0), Runs{Version: a.Box.Version}
+	if last.Running.Slot != "" {
+		outcome.Running.Slot = map[string]string{"A": "B", "B": "A"}[last.Running.Slot]
+	}
+	outcome.Reason = fmt.Sprintf("version %s was good, and the boot loader went back to version %s at a later start", last.Version, a.Box.Version)
+	outcome.Clock = "unset"
+	if a.ClockSet() {
+		outcome.Clock = "set"
+	}
+	a.log.Error("the box has gone back", "version", last.Version, "reason", outcome.Reason)
+	a.memory.outcome = &outcome
+	a.memory.refused[last.Hash] = Refusal{Version: last.Version, Reason: outcome.Reason, At: outcome.At}
+	// The outcome is last: what is cut off before it is said again at the next start.
+	if err := errors.Join(save(a.Store, refusedFile, a.memory.refused), save(a.Store, outcomeFile, outcome)); err != nil {
+		a.log.Error("the update agent cannot keep what became of an update", "error", err)
+	}
 }
 
 func (a *Agent) keepEnd(trial Trial, outcome Outcome) error {

@@ -39,6 +39,11 @@ func (d directory) Read(name string) ([]byte, error) {
 }
 
 func (d directory) Write(name string, data []byte) (err error) {
+	for _, taken := range []string{name, "." + name + ".new"} {
+		if err := d.clear(taken); err != nil {
+			return err
+		}
+	}
 	// Always under the same name, so that power cuts leave no more than one behind.
 	file, err := os.OpenFile(filepath.Join(string(d), "."+name+".new"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
@@ -68,7 +73,21 @@ func (d directory) Write(name string, data []byte) (err error) {
 	return d.sync()
 }
 
+// clear removes what is no file from the place of one: a folder there would keep a box from its
+// updates for ever.
+func (d directory) clear(name string) error {
+	path := filepath.Join(string(d), name)
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().IsRegular() {
+		return nil // whoever goes on hears what is wrong
+	}
+	return os.RemoveAll(path)
+}
+
 func (d directory) Remove(name string) error {
+	if err := d.clear(name); err != nil {
+		return err
+	}
 	err := os.Remove(filepath.Join(string(d), name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
