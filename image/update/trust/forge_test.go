@@ -272,7 +272,7 @@ func normal(t testing.TB) *forge {
 // keptIn is what a client keeps, by name.
 func keptIn(t testing.TB, c *Client) files {
 	t.Helper()
-	kept, err := c.kept.load()
+	kept, _, err := c.kept.load()
 	must(t, err)
 	return kept
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -91,8 +92,12 @@ func (r *refresh) roots(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		before := r.onlineKeys()
 		if err := r.update(name, data, r.updateRoot); err != nil {
 			return explainRoot(name, err)
+		}
+		if r.onlineKeys() != before {
+			r.forgetOnline()
 		}
 	}
 	return &Refusal{ErrDamaged, fmt.Sprintf("the repository goes on after %d new roots: this box follows no more of them at a time. Flash it anew",
@@ -104,6 +109,26 @@ func rootFile(version int64) string { return fmt.Sprintf("%d.root.json", version
 func (r *refresh) updateRoot(data []byte) error {
 	_, err := r.trusted.UpdateRoot(data)
 	return err
+}
+
+// onlineKeys tells which keys sign timestamp and snapshot, and how many of them have to.
+func (r *refresh) onlineKeys() string {
+	all := ""
+	for _, name := range []string{metadata.TIMESTAMP, metadata.SNAPSHOT} {
+		if role := r.trusted.Root.Signed.Roles[name]; role != nil {
+			all += fmt.Sprint(name, role.Threshold, slices.Sorted(slices.Values(role.KeyIDs)))
+		}
+	}
+	return all
+}
+
+// forgetOnline drops what was signed by keys that a new root has replaced (TUF, 5.3.11): they
+// may have been stolen, and have signed a version that no honest one will ever reach.
+func (r *refresh) forgetOnline() {
+	for _, name := range []string{timestampFile, snapshotFile} {
+		delete(r.kept, name)
+		delete(r.next, name)
+	}
 }
 
 // checkRoot judges the newest root that there is.

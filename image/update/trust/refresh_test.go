@@ -511,6 +511,45 @@ func TestTimestampOfAStolenKey(t *testing.T) {
 	must(t, err)
 }
 
+// One rotated key, or a threshold that is raised, is enough to drop what both have signed: the
+// kept files would still be signed by enough of the keys.
+func TestOnlineMetadataOfAStolenKey(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(f *forge){
+		"the snapshot's": func(f *forge) { f.rotate(metadata.SNAPSHOT) },
+		"one more of the timestamp's": func(f *forge) {
+			f.keys[metadata.TIMESTAMP] = append(f.keys[metadata.TIMESTAMP], newKey(f.t))
+			must(f.t, f.root.Signed.AddKey(public(f.t, f.keys[metadata.TIMESTAMP][len(f.keys[metadata.TIMESTAMP])-1]), metadata.TIMESTAMP))
+			f.rotate()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := normal(t)
+			box := f.box()
+			version := f.version
+			f.version = 1 << 40
+			f.publish()
+			_, err := box.Refresh(t.Context(), Directory(f.dir))
+			must(t, err)
+			f.version = version
+			f.publish()
+			_, err = box.Refresh(t.Context(), Directory(f.dir))
+			refused(t, err, ErrReplayed)
+			f.rotate()
+			_, err = box.Refresh(t.Context(), Directory(f.dir))
+			refused(t, err, ErrReplayed) // other keys have nothing to do with it
+			change(f)
+			f.publish()
+			_, err = box.Refresh(t.Context(), Directory(f.dir))
+			must(t, err)
+			if kept := keptIn(t, box); kept[timestampFile] == nil || kept[snapshotFile] == nil {
+				t.Errorf("it keeps %v", names(kept))
+			}
+		})
+	}
+}
+
 // TestCardFlashedForAnotherFleet keeps its data, and with that what it trusted.
 func TestCardFlashedForAnotherFleet(t *testing.T) {
 	t.Parallel()

@@ -22,27 +22,29 @@ type store string
 func (s store) fresh() string { return string(s) + ".new" }
 func (s store) old() string   { return string(s) + ".old" }
 
-// load reads what is kept, nothing where there is nothing.
-func (s store) load() (files, error) {
+// load reads what is kept, nothing where there is nothing. What the card cannot read is left
+// out, as is what can be read and is garbage: a sentence for people says so.
+func (s store) load() (found files, unread []string, err error) {
 	if err := s.recover(); err != nil {
-		return nil, fmt.Errorf("trusted metadata: %w", err)
+		return nil, nil, fmt.Errorf("trusted metadata: %w", err)
 	}
 	entries, err := os.ReadDir(string(s))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("trusted metadata: %w", err)
+		return nil, nil, fmt.Errorf("trusted metadata: %w", err)
 	}
-	found := files{}
+	found = files{}
 	for _, entry := range entries {
 		if !strings.HasSuffix(entry.Name(), ".json") {
 			continue
 		}
 		data, err := os.ReadFile(filepath.Join(string(s), entry.Name()))
 		if err != nil {
-			return nil, fmt.Errorf("trusted metadata: %w", err)
+			unread = append(unread, fmt.Sprintf("the trusted metadata in %s cannot be read, and is fetched anew: see whether the card is failing (%v)", entry.Name(), err))
+			continue
 		}
 		found[entry.Name()] = data
 	}
-	return found, nil
+	return found, unread, nil
 }
 
 // recover ends a replacement that was cut off after the old directory was moved

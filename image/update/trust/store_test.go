@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -34,7 +35,7 @@ func TestPowerCutBetweenWrites(t *testing.T) {
 			}
 			halve(t, kept.fresh(), cut)
 			for range 2 { // the second start finds the same
-				got, err := kept.load()
+				got, _, err := kept.load()
 				must(t, err)
 				old := len(got) == 0 && first == nil || first != nil && reflect.DeepEqual(got, first)
 				if !old && !reflect.DeepEqual(got, after) {
@@ -46,7 +47,7 @@ func TestPowerCutBetweenWrites(t *testing.T) {
 			}
 			// The next replacement goes through.
 			must(t, kept.replace(before))
-			got, err := kept.load()
+			got, _, err := kept.load()
 			must(t, err)
 			if !reflect.DeepEqual(got, before) {
 				t.Fatalf("cut after %d writes, replaced: kept %q", cut, got)
@@ -121,6 +122,31 @@ func TestDamagedMetadataOnTheCard(t *testing.T) {
 			if got := keptIn(t, box); !reflect.DeepEqual(got, whole) {
 				t.Errorf("%s is not mended", name)
 			}
+		}
+	}
+}
+
+// TestMetadataThatTheCardCannotRead is left out and fetched anew, and said.
+func TestMetadataThatTheCardCannotRead(t *testing.T) {
+	t.Parallel()
+	f := normal(t)
+	f.rotate(metadata.ROOT)
+	f.publish()
+	box := f.box()
+	_, err := box.Refresh(t.Context(), Directory(f.dir))
+	must(t, err)
+	whole := keptIn(t, box)
+	for name := range whole {
+		file := filepath.Join(string(box.kept), name)
+		must(t, os.Remove(file))
+		must(t, os.MkdirAll(filepath.Join(file, "x"), 0o700)) // reading it fails
+		repository, err := box.Refresh(t.Context(), Directory(f.dir))
+		must(t, err)
+		if len(repository.Warnings) != 1 || !strings.Contains(repository.Warnings[0], name+" cannot be read") {
+			t.Errorf("the warnings are %q", repository.Warnings)
+		}
+		if got := keptIn(t, box); !reflect.DeepEqual(got, whole) {
+			t.Errorf("%s is not mended", name)
 		}
 	}
 }

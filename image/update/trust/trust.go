@@ -78,7 +78,7 @@ func (c *Client) Refresh(ctx context.Context, source Source) (*Repository, error
 	if !set {
 		trusted.RefTime = time.Unix(0, 0) // nothing has expired
 	}
-	kept, err := c.kept.load()
+	kept, unread, err := c.kept.load()
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +87,7 @@ func (c *Client) Refresh(ctx context.Context, source Source) (*Repository, error
 	if saved := r.save(c.kept); err != nil || saved != nil {
 		return nil, errors.Join(err, saved)
 	}
+	repository.Warnings = append(repository.Warnings, unread...)
 	if !set {
 		repository.Warnings = append(repository.Warnings, r.unjudged(now))
 	}
