@@ -155,6 +155,9 @@ func (a *Agent) install(ctx context.Context, offer candidate) time.Duration {
 	a.set(func(s *Status) { s.Phase, s.Percent = Installing, 0 })
 	err = a.Installer.Install(ctx, a.bundle(offer.Hash), func(percent int, _ string) { a.percent(percent) })
 	var refusal interface{ Refused() bool }
+	if err != nil && trial.Former != nil && !(errors.As(err, &refusal) && (refusal.Refused() || a.untouched(ctx))) {
+		trial.Former = nil // what was held is gone, or may be
+	}
 	switch {
 	case ctx.Err() != nil:
 	case err == nil:
@@ -168,10 +171,12 @@ func (a *Agent) install(ctx context.Context, offer candidate) time.Duration {
 	case errors.As(err, &refusal) && refusal.Refused():
 		// It may be the certificate, which is not valid yet in 1970.
 		a.uncount(trial)
+		a.holdFormer(trial)
 		a.rest(offer, "RAUC does not take it, which may be for the clock, which is not set: "+err.Error())
 	case trial.Attempts >= mostAttempts:
 		a.endUntried(ctx, offer, trial, Failed, fmt.Sprintf("it could not be installed at %d attempts, at last: %s", trial.Attempts, err))
 	default:
+		a.holdFormer(trial)
 		a.rest(offer, "it could not be installed: "+err.Error())
 	}
 	return 0
@@ -252,6 +257,9 @@ func (a *Agent) beginTrial(offer candidate) (Trial, error) {
 		Local: offer.local, Downgrade: offer.Release.Downgrade, From: Slot{Name: a.slots.running.Name, Good: true, Version: a.Box.Version},
 		Boot: a.Boot, Begun: time.Now().Round(0), FirstSeen: s.First, Attempts: s.Attempts,
 	}
+	if held := a.memory.trial; held != nil && held.Phase == installed && held.Aside && held.Slot == trial.Slot {
+		trial.Former = held
+	}
 	// A verdict on what was in the slot before must not count for what comes into it.
 	if err := a.Store.Remove(verdictFile(trial.Slot)); err != nil {
 		return Trial{}, err
@@ -269,7 +277,7 @@ func (a *Agent) beginTrial(offer candidate) (Trial, error) {
 
 // installed notes that the other slot starts next.
 func (a *Agent) installed(trial Trial) error {
-	trial.Phase = installed
+	trial.Phase, trial.Former = installed, nil
 	a.mu.Lock()
 	a.memory.slots[trial.Slot] = trial.Version
 	a.memory.trial = &trial

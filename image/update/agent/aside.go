@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -145,4 +146,40 @@ func (a *Agent) keepAside(trial Trial, aside bool) error {
 	}
 	a.memory.trial = &trial
 	return nil
+}
+
+// untouched reports whether the other slot could still be started, once RAUC has said that an
+// installation has failed: it gives the slot up before it writes to it.
+func (a *Agent) untouched(ctx context.Context) bool {
+	_, other, err := a.Installer.Slots(ctx)
+	return err == nil && other.Good
+}
+
+// holdFormer has what was held before an installation that has touched nothing held again.
+func (a *Agent) holdFormer(trial Trial) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if trial.Former == nil {
+		return
+	}
+	if err := a.dropTrial(trial); err != nil {
+		a.log.Error("the update agent cannot keep what is held", "version", trial.Former.Version, "error", err)
+	}
+}
+
+// dropTrial removes the notes of a trial that is over. The caller holds mu.
+func (a *Agent) dropTrial(trial Trial) error {
+	if trial.Former == nil {
+		err := a.Store.Remove(trialFile)
+		if err == nil {
+			a.memory.trial = nil
+		}
+		return err
+	}
+	a.memory.slots[trial.Slot] = trial.Former.Version
+	err := errors.Join(save(a.Store, slotsFile, a.memory.slots), save(a.Store, trialFile, trial.Former))
+	if err == nil {
+		a.memory.trial = trial.Former
+	}
+	return err
 }

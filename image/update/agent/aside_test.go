@@ -156,3 +156,70 @@ func TestRAUCIsAwayWhenAReleaseIsPaused(t *testing.T) {
 		b.want(t, "B", "2.0.0", Installed)
 	})
 }
+
+// What is held stays so where RAUC does not take what was to replace it: nothing has touched the slot.
+func TestReleaseThatFollowsAHeldOneAndIsNotTaken(t *testing.T) {
+	t.Parallel()
+	for name, not := range map[string]error{"refused": refusal{"no valid signature"}, "not begun": busyRAUC{}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b, repository, stop := heldBox(t)
+				b.change(func() { b.installs = func(string) error { return not } })
+				repository.offer("2.0.1", open("2.0.1"))
+				time.Sleep(24 * time.Hour)
+				synctest.Wait()
+				if s := b.status(); s.Outcome == nil || s.Outcome.Version != "2.0.1" || s.Other.Version != "2.0.0" || b.order[0] != "A" || b.left["B"] != 3 ||
+					!strings.Contains(s.Why, "version 2.0.0 is installed, and is not started: paused") {
+					t.Errorf("next is %v, the status is %+v", b.order, s)
+				}
+				b.reboot <- "the power failed"
+				time.Sleep(3 * time.Hour)
+				repository.mu.Lock()
+				repository.offers[0].Waves.Paused = ""
+				repository.mu.Unlock()
+				time.Sleep(3 * time.Hour)
+				stop()
+				b.want(t, "B", "2.0.0", Installed)
+				if b.installations() != 1 {
+					t.Errorf("it was installed %d times", b.installations())
+				}
+			})
+		})
+	}
+}
+
+// One that RAUC has given the slot up for is gone.
+func TestReleaseThatFollowsAHeldOneAndIsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, repository, stop := heldBox(t)
+		b.change(func() { b.installs = func(string) error { return writeError{} } })
+		repository.offer("2.0.1", open("2.0.1"))
+		time.Sleep(24 * time.Hour)
+		repository.mu.Lock()
+		repository.offers[0].Waves.Paused = ""
+		repository.mu.Unlock()
+		b.change(func() { b.installs = func(string) error { return nil } })
+		time.Sleep(6 * time.Hour)
+		stop()
+		b.want(t, "B", "2.0.0", Installed)
+		if n := b.installations(); n != 1+mostAttempts+1 {
+			t.Errorf("%d installations", n)
+		}
+	})
+}
+
+// busyRAUC is RAUC's word that it has not begun.
+type busyRAUC struct{}
+
+func (busyRAUC) Error() string {
+	return "RAUC could not install the bundle: already processing a different method"
+}
+func (busyRAUC) Refused() bool { return false }
+
+// writeError is RAUC's word that it could not come to its end.
+type writeError struct{}
+
+func (writeError) Error() string { return "RAUC could not install the bundle: Input/output error" }
+func (writeError) Refused() bool { return false }

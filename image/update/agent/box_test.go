@@ -383,7 +383,7 @@ func (r simRAUC) Install(ctx context.Context, file string, progress func(int, st
 	r.mu.Lock()
 	err := r.installs(version)
 	r.mu.Unlock()
-	if errors.As(err, &refusal{}) {
+	if errors.As(err, &refusal{}) || errors.As(err, &busyRAUC{}) {
 		return err
 	}
 	other := otherOf(r.slot)

@@ -90,20 +90,21 @@ func (a *Agent) settle() (state, string, bool) {
 		return interrupted, "", true
 	}
 	state, why := trial.judge(running{a.slots.running.Name, a.Box.Version, a.Boot}, a.verdict(trial.Slot))
-	kept := true
+	kept, over := true, *trial
+	over.Former = nil // it was written over
 	switch state {
 	case proven:
-		kept = a.end(*trial, Installed, "", trial.Slot)
+		kept = a.end(over, Installed, "", trial.Slot)
 	case fellBack:
-		kept = a.end(*trial, FellBack, why, a.slots.running.Name)
+		kept = a.end(over, FellBack, why, a.slots.running.Name)
 	case mislabelled:
-		kept = a.end(*trial, Failed, why, a.slots.running.Name)
+		kept = a.end(over, Failed, why, a.slots.running.Name)
 	case interrupted:
 		kept = a.endWasCutOff(*trial)
 	case onTrial:
 		if a.stays(why) {
 			// Nobody will end this trial, and the next release may mend what is wrong.
-			kept = a.end(*trial, Failed, why+"; there is no other system to go back to, so the box stays with it", trial.Slot)
+			kept = a.end(over, Failed, why+"; there is no other system to go back to, so the box stays with it", trial.Slot)
 			state = interrupted
 		}
 	}
@@ -135,11 +136,13 @@ func (a *Agent) endWasCutOff(trial Trial) bool {
 	if _, is := a.memory.refused[trial.Hash]; !is {
 		return true // it is begun again
 	}
-	if err := a.Store.Remove(trialFile); err != nil {
+	if o := a.memory.outcome; o == nil || o.Hash != trial.Hash || o.Result != Refused {
+		trial.Former = nil // RAUC may have written over it
+	}
+	if err := a.dropTrial(trial); err != nil {
 		a.log.Error("the update agent cannot remove the notes of a trial that is over", "error", err)
 		return false
 	}
-	a.memory.trial = nil
 	return true
 }
 
@@ -241,9 +244,9 @@ func (a *Agent) keepEnd(trial Trial, outcome Outcome) error {
 			return err
 		}
 	}
-	if err := a.Store.Remove(trialFile); err != nil {
+	if err := a.dropTrial(trial); err != nil {
 		return err
 	}
-	a.memory.outcome, a.memory.trial = &outcome, nil
+	a.memory.outcome = &outcome
 	return nil
 }

@@ -26,6 +26,9 @@ type Trial struct {
 	// Aside is set where it was paused or withdrawn after it was installed: the
 	// boot loader starts what ran before, until that is over.
 	Aside bool `json:"aside,omitempty"`
+	// Former is what was set aside in the slot when this installation was begun. It is
+	// held again where RAUC has not touched the slot.
+	Former *Trial `json:"former,omitempty"`
 }
 
 const (
