@@ -9,9 +9,9 @@ import "time"
 //	{
 //	  "format": 1,
 //	  "result": "installed",        // the new system runs and is good
-//	            "fell-back",        // it was tried, and the box went back to the old one
+//	            "fell-back",        // it was tried, and the box went back to the old one, at once or later
 //	            "refused",          // RAUC did not take the bundle; nothing was changed
-//	            "failed",           // it could not be installed, or is not what it was signed as
+//	            "failed",           // it could not be installed, is not what it was signed as, or was judged by nobody
 //	  "version": "1.5.0",           // the release that this is about
 //	  "hash": "…",                  // SHA-256 of its bundle
 //	  "source": "https://…",        // whence it came; "stick" for a stick
