@@ -146,7 +146,7 @@ func TestDecide(t *testing.T) {
 
 		"to be started, paused": {func(f *facts) {
 			f.trial, f.state, f.offers[0].Waves.Paused = trial, toRestart, "5 boxes fell back"
-		}, stepSetAside, "2.0.0", "version 2.0.0 is installed, and is not started: paused by whoever runs the fleet: 5 boxes fell back"},
+		}, stepSetAside, "2.0.0", "version 2.0.0 is installed, and is not started: paused by whoever runs the fleet: 5 boxes fell back" + startsAllTheSame},
 		"the same, forced": {func(f *facts) {
 			f.trial, f.state, f.offers[0].Waves.Paused, f.forceAfter = trial, toRestart, "x", time.Hour
 		}, stepSetAside, "2.0.0", "paused"},
