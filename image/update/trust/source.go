@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -104,18 +105,19 @@ func (d directory) Open(ctx context.Context, path string, offset int64) (io.Read
 	}
 	defer root.Close()
 	name := filepath.FromSlash(path)
-	info, err := root.Stat(name)
+	// What was opened is looked at, and nothing before that: it may be replaced at any moment.
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a file", filepath.Join(string(d), name))
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: not a file", filepath.Join(string(d), name))
 	}
-	file, err := root.Open(name)
+	if err == nil {
+		_, err = file.Seek(offset, io.SeekStart)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if _, err := file.Seek(offset, io.SeekStart); err != nil {
 		file.Close()
 		return nil, err
 	}
