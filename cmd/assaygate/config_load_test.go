@@ -96,7 +96,7 @@ func TestFlagErrors(t *testing.T) {
 	}{
 		"address":        {flags{ASTM: "4010"}, "--astm: instruments[0].astm.listen: 4010 is not host:port"},
 		"admin":          {flags{Admin: "x"}, `--admin: admin.listen: x is not host:port; write for example ":4010" or "127.0.0.1:4010"`},
-		"console":        {flags{Console: "x"}, `--console: console.listen: want host:port, such as "127.0.0.1:8080"`},
+		"console":        {flags{Console: "x"}, `--console: console.listen: want host:port, such as "127.0.0.1:8080", or "" for no console`},
 		"url":            {flags{URL: "lims"}, "--url: is not a URL; write for example https://USER:PASSWORD@lims.example.org/senaite"},
 		"odd url":        {flags{URL: "https://u:sec%ret@h"}, "--url: is not a URL; write for example https://USER:PASSWORD@lims.example.org/senaite"},
 		"lims in file":   {flags{Config: path, CaptureOnly: "d"}, "--capture-only: a LIMS is configured; remove it, or run without this flag"},

@@ -18,7 +18,7 @@ const mostUsers = 100
 
 // Settings is the `console` section of the configuration.
 type Settings struct {
-	Listen string          `yaml:"listen"` // host:port
+	Listen string          `yaml:"listen"` // host:port; "": no console
 	TLS    TLS             `yaml:"tls"`
 	Users  map[string]User `yaml:"users"` // by name; none: loopback only, without login
 }
@@ -40,13 +40,22 @@ type User struct {
 // Defaults returns the settings that hold where the configuration is silent.
 func Defaults() Settings { return Settings{Listen: "127.0.0.1:8080"} }
 
+func validateAddress(listen string) error {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return errors.New(`listen: want host:port, such as "127.0.0.1:8080", or "" for no console`)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("listen: the port is a number from 0 to 65535")
+	}
+	return nil
+}
+
 // Validate returns every error of the settings, each beginning with its key.
 func (s Settings) Validate() error {
 	var errs []error
-	if _, port, err := net.SplitHostPort(s.Listen); err != nil {
-		errs = append(errs, errors.New(`listen: want host:port, such as "127.0.0.1:8080"`))
-	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		errs = append(errs, errors.New("listen: the port is a number from 0 to 65535"))
+	if s.Listen != "" {
+		errs = append(errs, validateAddress(s.Listen))
 	}
 	switch {
 	case s.TLS.Certificate != "" && s.TLS.Key == "":

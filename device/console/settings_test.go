@@ -32,10 +32,13 @@ func TestValidateNamesEveryKey(t *testing.T) {
 	if got := strings.Join(keys, " "); got != "listen tls.key users.anna.password_hash users.anna.role users.carl.password_hash users.dora.password users users" {
 		t.Errorf("keys: %s\n%v", got, err)
 	}
-	for _, listen := range []string{"", "localhost", "localhost:http", ":65536"} {
+	for _, listen := range []string{"localhost", "localhost:http", ":65536"} {
 		if err := (Settings{Listen: listen}).Validate(); err == nil || !strings.HasPrefix(err.Error(), "listen: ") {
 			t.Errorf("listen %q: %v", listen, err)
 		}
+	}
+	if err := (Settings{}).Validate(); err != nil {
+		t.Errorf("no console: %v", err)
 	}
 	many := Settings{Listen: ":8080", Users: map[string]User{}}
 	for i := range mostUsers + 1 {
