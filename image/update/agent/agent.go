@@ -179,7 +179,7 @@ func (a *Agent) begin() {
 // round does the next thing, and returns how long there is nothing to be done.
 func (a *Agent) round(ctx context.Context) time.Duration {
 	a.lookAtSlots(ctx)
-	state, why, settled := a.settle()
+	state, why, settled := a.settle(ctx)
 	if !settled {
 		return lookAgain // its files cannot be written: nothing may be begun
 	}

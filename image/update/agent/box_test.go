@@ -146,7 +146,12 @@ func (b *simBox) uboot() {
 				return
 			}
 		}
-		b.order, b.left = []string{"A", "B"}, map[string]int{"A": 3, "B": 3}
+		// Anew, in the order that there is.
+		for _, slot := range []string{"A", "B"} {
+			if b.left[slot] = 3; !slices.Contains(b.order, slot) {
+				b.order = append(b.order, slot)
+			}
+		}
 	}
 	b.t.Error("no slot starts: the box is dead")
 }

@@ -127,3 +127,22 @@ func TestDirectoryWhereThereIsNoFile(t *testing.T) {
 		}
 	}
 }
+
+// Where both systems have used up their starts, as when the power fails again and again, the boot loader begins anew: with
+// the system that is good, and not with the one that fell back.
+func TestAnewBeginsWithWhatIsGood(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		repository := &simRepository{}
+		repository.offer("2.0.0", open("2.0.0"))
+		b := newSimBox(t, "1.0.0", repository)
+		b.healthy = func(version string) string { return map[string]string{"2.0.0": "no store"}[version] }
+		stop := b.during(t)
+		time.Sleep(5 * time.Hour)
+		stop()
+		b.want(t, "A", "1.0.0", FellBack)
+		b.change(func() { b.left = map[string]int{"A": 0, "B": 0} })
+		b.uboot()
+		b.want(t, "A", "1.0.0", FellBack)
+	})
+}

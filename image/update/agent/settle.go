@@ -76,7 +76,7 @@ func (a *Agent) judged() verification {
 
 // settle looks where the trial stands, and ends it where it is over. It reports
 // false where that cannot be kept.
-func (a *Agent) settle() (state, string, bool) {
+func (a *Agent) settle(ctx context.Context) (state, string, bool) {
 	if a.slots.running.Name == "" {
 		return interrupted, "", true // RAUC has not answered yet, and nothing is begun without it
 	}
@@ -96,7 +96,9 @@ func (a *Agent) settle() (state, string, bool) {
 	case proven:
 		kept = a.end(over, Installed, "", trial.Slot)
 	case fellBack:
-		kept = a.end(over, FellBack, why, a.slots.running.Name)
+		if kept = a.end(over, FellBack, why, a.slots.running.Name); kept {
+			a.goodFirst(ctx)
+		}
 	case mislabelled:
 		kept = a.end(over, Failed, why, a.slots.running.Name)
 	case interrupted:
@@ -109,6 +111,14 @@ func (a *Agent) settle() (state, string, bool) {
 		}
 	}
 	return state, why, kept
+}
+
+// goodFirst has the boot loader name the system that runs first, which is the one that is good. Both have no start
+// left where the power fails often enough, and it then begins anew in that order.
+func (a *Agent) goodFirst(ctx context.Context) {
+	if err := a.Installer.StartNext(ctx, true); err != nil && ctx.Err() == nil {
+		a.log.Warn("the boot loader names the release that fell back first; it has no start left", "error", err)
+	}
 }
 
 // staysAfter is longer than a judge takes, also at the next start of the same system.
