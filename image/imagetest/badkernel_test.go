@@ -38,7 +38,7 @@ func (b *box) unbootable(variable, version string, tries int, marker string) err
 	if err := b.stickWith(releases); err != nil {
 		return err
 	}
-	place, err := b.fallsBack(place, slotOther(from), tries, func(int) error { return nil }, marker)
+	place, err := b.fallsBack(place, slotOther(from), tries, func() error { return nil }, marker)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (b *box) fallbackCase() error {
 	if err := b.stickWith(b.images.spoilt); err != nil {
 		return err
 	}
-	place, err = b.fallsBack(place, slotOther(from), 1, func(int) error { return b.counted(slotOther(from), 2, 0) }, `ASSAYGATE-TRIAL-FAILED`)
+	place, err = b.fallsBack(place, slotOther(from), 1, func() error { return b.counted(slotOther(from), 2, 0) }, `ASSAYGATE-TRIAL-FAILED`)
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,8 @@ func (b *box) fallbackCase() error {
 }
 
 // fallsBack follows the console while a slot is tried, which ends each time as the marker says, until the other one is started.
-// tried is called with the number of each try.
-func (b *box) fallsBack(place int, slot string, tries int, tried func(n int) error, marker string) (int, error) {
+// tried is called at each try.
+func (b *box) fallsBack(place int, slot string, tries int, tried func() error, marker string) (int, error) {
 	var order string
 	for n := 1; n <= tries+1; n++ {
 		match, next, err := b.console.wait(fallbackLimit, place, booting)
@@ -118,7 +118,7 @@ func (b *box) fallsBack(place int, slot string, tries int, tried func(n int) err
 		if match[1] != slot {
 			break
 		}
-		if err := tried(n); err != nil {
+		if err := tried(); err != nil {
 			return 0, err
 		}
 		if _, place, err = b.console.wait(fallbackLimit, place, marker); err != nil {
